@@ -1,0 +1,341 @@
+"""From text to syntax tree: bytes to text, text to tokens, tokens to nodes.
+
+Lark reads `grammar/grad.lark` and makes the tables; ``Builder`` makes a node at every reduction, so that there is no
+tree in between. Nothing here recurses: the parser is a loop over a stack of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from lark import Token, UnexpectedInput
+from lark.lark import PostLex
+
+from gradc import cache
+from gradc.errors import CompileError, Diagnostic, located
+from gradc.source import Source, canonical
+from gradc.syntax import mistakes, tree
+
+if TYPE_CHECKING:
+    from lark import Lark
+
+MAX_ERRORS = 20
+"""So many syntax errors are reported of one text; what follows them is rarely news."""
+
+
+# From bytes to text --------------------------------------------------------------------------------------------------
+
+
+def decode(data: bytes, name: str) -> Source:
+    """The source in ``data``, which is UTF-8; a byte order mark is dropped and every line end becomes ``\\n``."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The error's offsets count from behind the byte order mark, as its object does.
+        before = _unix(error.object[: error.start].decode("utf-8", "replace"))
+        broken = Source(name, _unix(error.object.decode("utf-8", "replace")))
+        hints = ["save the file as UTF-8"]
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            hints = ["this looks like UTF-16: save the file as UTF-8"]
+        place = error.start + len(data) - len(error.object)
+        message = f"the text is not UTF-8: byte 0x{error.object[error.start]:02X} at offset {place}"
+        found = located("E0105", message, broken, len(before), len(before) + 1, "cannot be decoded", hints)
+        raise CompileError(found) from None
+    return from_text(text, name)
+
+
+def from_text(text: str, name: str) -> Source:
+    """The source with this text; a byte order mark is dropped and every line end becomes ``\\n``."""
+    return Source(name, _unix(text.removeprefix("\ufeff")))
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+# Characters that no text may hold, not even in a comment: NUL and halves of surrogate pairs, which other tools stumble
+# over, and marks that make a line look different from what it says.
+_FORBIDDEN = re.compile("[\0\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _refuse_forbidden(source: Source) -> None:
+    text = source.text
+    if text.isascii() and "\0" not in text:
+        return
+    found = []
+    for match in _FORBIDDEN.finditer(text):
+        found.append(mistakes.forbidden(source, match.start()))
+        if len(found) == MAX_ERRORS:
+            break
+    if found:
+        raise CompileError(found)
+
+
+# From tokens to nodes ------------------------------------------------------------------------------------------------
+
+
+class _LineEnds(PostLex):
+    """Drops the line ends inside parentheses, where they are white space."""
+
+    always_accept = ("_END",)
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        depth = 0
+        for token in stream:
+            kind = token.type
+            if kind == "LPAR":
+                depth += 1
+            elif kind == "RPAR":
+                depth -= 1
+            elif depth > 0 and kind == "_END" and ";" not in token.partition("#")[0]:
+                continue
+            yield token
+
+
+@lru_cache(maxsize=4096)
+def _name(text: str) -> str:
+    """The canonical form of a name that is not plain ASCII; a ValueError says where it holds what is no letter."""
+    place = mistakes.no_letter(text)
+    if place is not None:
+        raise ValueError(place)
+    return canonical(text)
+
+
+class Builder:
+    """Makes nodes as the parser reduces. Every method is named by a terminal, a rule or an alias of the grammar."""
+
+    @staticmethod
+    def NUMBER(token: Token) -> tree.Number:  # noqa: N802
+        """A literal; one that is too large for a float is refused."""
+        text = token.replace("_", "")
+        value = float(text)
+        if value == float("inf"):
+            raise mistakes.Refused(token.start_pos or 0, mistakes.too_large)
+        # int() refuses thousands of digits, but so many that are not leading zeros are too large anyway.
+        integer = int(text.lstrip("0") or "0") if text.isdigit() else None
+        return tree.Number(token.start_pos, token.end_pos, value, integer)
+
+    @staticmethod
+    def NAME(token: Token) -> tree.Name:  # noqa: N802
+        """A name, in its canonical form and as written."""
+        text = str(token)
+        if text.isascii():
+            return tree.Name(token.start_pos, token.end_pos, text, text)
+        try:
+            return tree.Name(token.start_pos, token.end_pos, _name(text), text)
+        except ValueError as error:
+            raise mistakes.Refused((token.start_pos or 0) + error.args[0], mistakes.bad_character) from None
+
+    @staticmethod
+    def first(parts: list[Any]) -> list[Any]:
+        """A list of one."""
+        return parts
+
+    @staticmethod
+    def later(parts: list[Any]) -> list[Any]:
+        """A list with one more."""
+        parts[0].append(parts[1])
+        result: list[Any] = parts[0]
+        return result
+
+    @staticmethod
+    def whole(parts: list[Any]) -> list[Any]:
+        """The lines of a file, which may be none."""
+        return parts[0] or []
+
+    program = gradients = rewrites = whole
+
+    @staticmethod
+    def formula(parts: list[Any]) -> Any:
+        """An expression on its own."""
+        return parts[0]
+
+    @staticmethod
+    def declaration(parts: list[Any]) -> tree.Declaration:
+        """``input x = 3, y``."""
+        keyword, items = parts
+        return tree.Declaration(keyword.start_pos, items[-1].end, str(keyword), items)
+
+    @staticmethod
+    def declared(parts: list[Any]) -> tree.Declared:
+        """``n: int = 3``."""
+        name, dtype, default = parts
+        return tree.Declared(name.start, (default or dtype or name).end, name, dtype, default)
+
+    @staticmethod
+    def output(parts: list[Any]) -> tree.Output:
+        """``output a, b``."""
+        keyword, names = parts
+        return tree.Output(keyword.start_pos, names[-1].end, names)
+
+    @staticmethod
+    def use(parts: list[Any]) -> tree.Use:
+        """``use "path"``."""
+        keyword, path = parts
+        return tree.Use(keyword.start_pos, path.end_pos, str(path)[1:-1], path.start_pos, path.end_pos)
+
+    @staticmethod
+    def assign(parts: list[Any]) -> tree.Assign:
+        """``q, r = expr``."""
+        targets, value = parts
+        return tree.Assign(targets[0].start, value.end, targets, value)
+
+    @staticmethod
+    def short_function(parts: list[Any]) -> tree.FunctionDef:
+        """``fn f(x) = expr``."""
+        keyword, name, parameters, value = parts
+        return tree.FunctionDef(keyword.start_pos, value.end, name, parameters or [], [], [value])
+
+    @staticmethod
+    def function(parts: list[Any]) -> tree.FunctionDef:
+        """``fn f(x) { statements; return results }``."""
+        keyword, name, parameters, body, _, results, close = parts
+        return tree.FunctionDef(keyword.start_pos, close.end_pos, name, parameters or [], body or [], results)
+
+    @staticmethod
+    def parameter(parts: list[Any]) -> tree.Parameter:
+        """``sigma = 1``."""
+        name, default = parts
+        return tree.Parameter(name.start, (default or name).end, name, default)
+
+    @staticmethod
+    def derivative(parts: list[Any]) -> tree.DerivativeDef:
+        """``derivative f(x, y) = partials``."""
+        keyword, name, parameters, partials = parts
+        return tree.DerivativeDef(keyword.start_pos, partials[-1].end, name, parameters or [], partials)
+
+    @staticmethod
+    def conditional(parts: list[Any]) -> tree.Conditional:
+        """``if test then a else b``."""
+        keyword, test, then, other = parts
+        return tree.Conditional(keyword.start_pos, other.end, test, then, other)
+
+    @staticmethod
+    def unary(parts: list[Any]) -> tree.Unary:
+        """``-x``, ``+x``, ``not x``."""
+        sign, operand = parts
+        return tree.Unary(sign.start_pos, operand.end, str(sign), operand)
+
+    @staticmethod
+    def binary(parts: list[Any]) -> tree.Binary:
+        """``a + b`` and its kin."""
+        left, op, right = parts
+        return tree.Binary(left.start, right.end, "^" if op == "**" else str(op), left, right, op.start_pos)
+
+    @staticmethod
+    def chained(parts: list[Any]) -> tree.Binary:
+        """``a < b < c``, which is refused."""
+        raise mistakes.Refused(parts[3].start_pos, mistakes.chained)
+
+    @staticmethod
+    def call(parts: list[Any]) -> tree.Call:
+        """``f(a, b = c)``."""
+        name, arguments, close = parts
+        return tree.Call(name.start, close.end_pos, name, arguments or [])
+
+    @staticmethod
+    def argument(parts: list[Any]) -> tree.Argument:
+        """An argument given by its place."""
+        value = parts[0]
+        return tree.Argument(value.start, value.end, None, value)
+
+    @staticmethod
+    def keyword_argument(parts: list[Any]) -> tree.Argument:
+        """An argument given by its name."""
+        name, value = parts
+        return tree.Argument(name.start, value.end, name, value)
+
+    @staticmethod
+    def parenthesised(parts: list[Any]) -> tree.Node:
+        """``(expr)``: the expression, which from now on reaches over its parentheses."""
+        opened, inner, close = parts
+        node: tree.Node = inner
+        node.start = opened.start_pos
+        node.end = close.end_pos
+        return node
+
+    @staticmethod
+    def gradient(parts: list[Any]) -> tree.GradientRule:
+        """``d pattern = partials``."""
+        letter, pattern, partials = parts
+        if letter.id != "d":
+            raise mistakes.Refused(letter.start, mistakes.not_a_gradient)
+        return tree.GradientRule(letter.start, partials[-1].end, pattern, partials)
+
+    @staticmethod
+    def rewrite(parts: list[Any]) -> tree.RewriteRule:
+        """``[name] pattern => replacement if guard``."""
+        label, pattern, replacement, guard = parts
+        start = pattern.start if label is None else label.start_pos
+        name = "" if label is None else str(label)[1:-1].strip()
+        return tree.RewriteRule(start, (guard or replacement).end, name, pattern, replacement, guard)
+
+
+# Parsing -------------------------------------------------------------------------------------------------------------
+
+_STARTS = ["program", "formula", "gradients", "rewrites"]
+_lock = Lock()
+_made: list[Lark] = []
+
+
+def _parser() -> Lark:
+    """The parser, made or read from the cache when it is first needed. It keeps no state between calls."""
+    if not _made:
+        with _lock:
+            if not _made:
+                _made.append(cache.lark("grad.lark", start=_STARTS, transformer=Builder(), postlex=_LineEnds()))
+    return _made[0]
+
+
+def _parse(source: Source, start: str) -> Any:
+    _refuse_forbidden(source)
+    parser = _parser()
+    try:
+        return parser.parse(source.text, start=start)
+    except (UnexpectedInput, mistakes.Refused) as error:
+        first = error
+    raise CompileError(_errors(source, start, first))
+
+
+def _errors(source: Source, start: str, error: UnexpectedInput | mistakes.Refused) -> list[Diagnostic]:
+    """All the mistakes that can be told apart: after each one the parser starts again behind its statement."""
+    recovery = mistakes.Recovery(source, start)
+    found: list[Diagnostic] = []
+    failure: UnexpectedInput | mistakes.Refused | None = error
+    while failure is not None:
+        found.append(recovery.explain(failure))
+        if len(found) == MAX_ERRORS or not recovery.rest:
+            break
+        try:
+            failure = None
+            _parser().parse(recovery.rest, start=start)
+        except (UnexpectedInput, mistakes.Refused) as next_error:
+            failure = next_error
+    return found
+
+
+def parse_program(source: Source) -> tree.Program:
+    """The program's statements, or a CompileError with every syntax error that can be told apart."""
+    return tree.Program(_parse(source, "program"))
+
+
+def parse_expression(source: Source) -> tree.Expr:
+    """The one expression that the text is."""
+    result: tree.Expr = _parse(source, "formula")
+    return result
+
+
+def parse_gradients(source: Source) -> list[tree.GradientRule]:
+    """The rules of a file of local gradients."""
+    result: list[tree.GradientRule] = _parse(source, "gradients")
+    return result
+
+
+def parse_rewrites(source: Source) -> list[tree.RewriteRule]:
+    """The rules of a file of rewrites."""
+    result: list[tree.RewriteRule] = _parse(source, "rewrites")
+    return result
