@@ -1,0 +1,1 @@
+"""The typed graph that programs are compiled to: its storage, its invariants, its textual form."""

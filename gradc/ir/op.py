@@ -1,0 +1,123 @@
+"""The record of one operator: everything that the compiler knows about it. The rows stand in ``gradc.ops``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from gradc.ir.types import Type
+
+if TYPE_CHECKING:
+    from gradc.ir.graph import Builder
+
+TypeRule = Callable[[Sequence[Type], Mapping[str, Any]], Type]
+"""Operand types and attributes to the result's type; raises ``TypeMismatch``."""
+
+PartialRule = Callable[["Builder", int], Sequence[int | None]]
+"""A builder and a node in it to the node's partials, one an operand; None for a partial that is zero everywhere."""
+
+Kind = Literal["leaf", "elementwise", "structural", "request", "region"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Op:
+    """One row of the operator table.
+
+    ``scalar`` evaluates on Python numbers with IEEE results (never raises for a float), ``array`` on NumPy arrays,
+    ``complex`` is the analytic continuation for complex steps, ``precise`` takes the mpmath context and mpmath numbers.
+    ``domain`` is one interval an operand from which tests sample; ``kinks`` are operand tuples where the value or the
+    derivative follows a convention, which ``doc`` states.
+    """
+
+    name: str
+    doc: str
+    kind: Kind = "elementwise"
+    # Number of operands: the fewest and the most; None is any number.
+    arity: tuple[int, int | None] = (1, 1)
+    type_rule: TypeRule
+    # Scalar real operands of one type give a result of that type: the builder need not ask the type rule.
+    uniform: bool = False
+
+    scalar: Callable[..., Any] | None = None
+    # On Python ints, for the ops that keep integers integers; raises OverflowError beyond 64 bits.
+    integer: Callable[..., Any] | None = None
+    array: Callable[..., Any] | None = None
+    complex: Callable[..., Any] | None = None
+    precise: Callable[..., Any] | None = None
+
+    # `d f(x) = …` in the notation of gradients.grad; for the table's own ops the file holds it.
+    gradient: str | None = None
+    # Where a line of text cannot say it (variadic ops).
+    partials: PartialRule | None = None
+
+    commutative: bool = False
+    # How the result depends on each operand: "none" (derivative zero wherever it exists), "linear" or "smooth".
+    dependence: tuple[str, ...] = ("smooth",)
+    batching: str = "elementwise"
+    # Attributes that a node of this op carries, with the type of each.
+    attrs: Mapping[str, type] = field(default_factory=dict)
+
+    domain: tuple[tuple[float, float], ...] = ()
+    kinks: tuple[tuple[float, ...], ...] = ()
+    reference: str = ""
+
+    # Names in the language, the canonical one first; an op without one has an operator symbol or no spelling at all.
+    functions: tuple[str, ...] = ()
+    # `+`, `and`…, and how tightly it binds (see gradc.ops.PRECEDENCE).
+    symbol: str | None = None
+    precedence: int = 0
+    # Spelling for people, in diagrams and explanations; `{0}` is an operand. Empty: symbol or function name.
+    label: str = ""
+    # Spellings for emitters, by target ("python", "c", "llvm"); `{0}` is an operand.
+    emit: Mapping[str, str] = field(default_factory=dict)
+
+    def accepts(self, count: int) -> bool:
+        """Whether the op takes that many operands."""
+        low, high = self.arity
+        return count >= low and (high is None or count <= high)
+
+
+class OpTable(Mapping[str, Op]):
+    """An immutable table of operators. Extend a copy of it and hand that to ``gradc.compile``."""
+
+    __slots__ = ("_cache", "_functions", "_rows")
+
+    def __init__(self, rows: Sequence[Op]) -> None:
+        self._rows: dict[str, Op] = {}
+        self._functions: dict[str, str] = {}
+        # Filled by the rule loader: what it has read from the rows' text, by op name.
+        self._cache: dict[Any, Any] = {}
+        for row in rows:
+            if row.name in self._rows:
+                raise ValueError(f"operator {row.name!r} stands twice in the table")
+            self._rows[row.name] = row
+            for name in row.functions:
+                if name in self._functions:
+                    raise ValueError(f"function name {name!r} of operator {row.name!r} is taken")
+                self._functions[name] = row.name
+
+    def __getitem__(self, name: str) -> Op:
+        return self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    @property
+    def functions(self) -> Mapping[str, str]:
+        """Function names of the language, aliases included, to op names."""
+        return self._functions
+
+    def extend(self, *rows: Op) -> OpTable:
+        """A table with ``rows`` added; a row of an existing name replaces it."""
+        names = {row.name for row in rows}
+        return OpTable([row for row in self._rows.values() if row.name not in names] + list(rows))

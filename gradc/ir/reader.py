@@ -1,0 +1,357 @@
+"""Reads the textual form of a graph. Its text may come from anybody: whatever is wrong with it is a diagnostic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gradc.errors import CompileError, Diagnostic, located, suggestion
+from gradc.ir.graph import Dag, Graph, freeze
+from gradc.ir.records import MAX_DIGITS, Block, Line, Raw, parse
+from gradc.ir.region import Function
+from gradc.ir.types import DTYPES, SCALARS, Type
+from gradc.ir.verify import InvalidGraph, verify
+from gradc.source import Source, Span
+
+if TYPE_CHECKING:
+    from gradc.ir.op import OpTable
+
+# More findings in one text than anybody reads.
+_MAX_PROBLEMS = 20
+_MAX_NUMBER = 400
+_NO_FUNCTIONS: Mapping[str, Function] = MappingProxyType({})
+_INT64 = range(-(2**63), 2**63)
+
+
+def read(source: Source, ops: OpTable) -> Graph:
+    """The graph that ``source`` stands for; see ``gradc.ir.text.load``."""
+    return _Reader(source, ops).program(*parse(source))
+
+
+class _Reader:
+    """Makes graphs of records, collecting what is wrong with them."""
+
+    def __init__(self, source: Source, ops: OpTable) -> None:
+        self.source = source
+        self.ops = ops
+        self.files: list[str] = []
+        self.functions: dict[str, Function] = {}
+        self.params: dict[str, int] = {}
+        self.problems: list[Diagnostic] = []
+        self.types: dict[Any, Type] = {}
+
+    # Findings ------------------------------------------------------------------------------------------------------
+
+    def problem(
+        self, message: str, start: int, end: int, label: str, hints: Sequence[str] = (), code: str = "E0901"
+    ) -> None:
+        self.problems.append(located(code, message, self.source, start, end, label, hints))
+        if len(self.problems) >= _MAX_PROBLEMS:
+            self.stop()
+
+    def stop(self) -> NoReturn:
+        self.problems.sort(key=lambda found: found.span or Span("", 0, 0, 0))
+        raise CompileError(self.problems)
+
+    def place(self, line: Line, part: str) -> tuple[int, int]:
+        """Where ``part`` stands in the line, behind the sign ``=``."""
+        found = re.compile(rf"(?<![\w.]){re.escape(part)}(?![\w.])").search(self.source.text, line.definition.end)
+        return found.span() if found else (line.definition.start, line.definition.end)
+
+    # Values --------------------------------------------------------------------------------------------------------
+
+    def integer(self, raw: Raw) -> int:
+        if len(raw.text) <= MAX_DIGITS:
+            return int(raw.text)
+        self.problem("a number is too large", raw.start, raw.end, f"expected at most {MAX_DIGITS} digits")
+        return 0
+
+    def string(self, raw: Raw) -> str:
+        inner = raw.text[1:-1]
+        if "\\" not in inner:
+            return inner
+        parts, at = [], 0
+        for found in re.finditer(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|(.))", inner):
+            parts.append(inner[at : found.start()])
+            at = found.end()
+            if found[1] is not None and int(found[1], 16) <= 0x10FFFF:
+                parts.append(chr(int(found[1], 16)))
+            elif found[2] in _UNESCAPES:
+                parts.append(_UNESCAPES[found[2]])
+            else:
+                start = raw.start + 1 + found.start()
+                due = 'expected \\" \\\\ \\n \\t \\r or \\u{…}'
+                self.problem("unknown escape in a string", start, raw.start + 1 + at, due)
+        return "".join((*parts, inner[at:]))
+
+    def literal(self, raw: Raw, dtype: str | None) -> Any:
+        """A number or truth value, as the number type wants it, or as it is written where that is None."""
+        kind, text, start = raw
+        if kind == "NUMBER" and len(text) > _MAX_NUMBER:
+            self.problem("a number is too long", start, raw.end, f"expected at most {_MAX_NUMBER} characters")
+        elif (kind == "NUMBER") == (dtype == "bool") and dtype is not None:
+            due = "`true` or `false`" if dtype == "bool" else "a number"
+            self.problem(f"a constant is not of type {dtype}", start, raw.end, f"expected {due}")
+        elif kind != "NUMBER":
+            return kind == "TRUE"
+        elif dtype in ("f64", "f32"):
+            return float(text)
+        elif text.lstrip("-").isdigit():
+            value = int(text)
+            if value in _INT64:
+                return value
+            self.problem("an integer is out of range", start, raw.end, "expected a signed 64-bit integer")
+        elif dtype == "int":
+            self.problem("a constant is not of type int", start, raw.end, "expected a whole number")
+        else:
+            return float(text)
+        return 0
+
+    def value(self, raw: Any) -> Any:
+        if isinstance(raw, list):
+            return tuple(map(self.value, raw))
+        if raw.kind == "STRING":
+            return self.string(raw)
+        return None if raw.kind == "NONE" else self.literal(raw, None)
+
+    def type(self, line: Line) -> Type:
+        dtype = line.dtype[1:].lstrip()
+        if dtype not in DTYPES:
+            due = f"expected {', '.join(DTYPES[:-1])} or {DTYPES[-1]}"
+            self.problem(f"unknown number type `{dtype[:40]}`", *self.place(line, dtype), due)
+            return SCALARS["f64"]
+        if line.shape is None and line.free is None:
+            return SCALARS[dtype]
+        shape = tuple(
+            self.integer(d) if d.kind == "INT" else self.string(d) if d.kind == "STRING" else d.text
+            for d in line.shape or ()
+        )
+        found = Type(dtype, shape, tuple(index.text for index in line.free or ()))
+        return self.types.setdefault(found, found)
+
+    def spans(self, line: Line, text: str) -> Iterator[Span | None]:
+        for part in text.split():
+            if part == "@-":
+                yield None
+                continue
+            found = _PLACE.fullmatch(part)
+            if found is None:
+                due = "expected `@line:column+length`, or `@file:line:column+length`"
+                self.problem("malformed place", *self.place(line, part), due)
+                continue
+            number = int(found[1] or 0)
+            if number >= len(self.files):
+                self.problem(f"file {number} is not declared", *self.place(line, part), f'expected `file {number} "…"`')
+                continue
+            yield Span(self.files[number], int(found[2]), int(found[3]), int(found[4]))
+
+    # Graphs --------------------------------------------------------------------------------------------------------
+
+    def program(self, files: list[list[Raw]], functions: list[Any], block: Block) -> Graph:
+        for number, name in files:
+            if self.integer(number) != len(self.files):
+                due = f"expected {len(self.files)}"
+                self.problem("files are not numbered in order", number.start, number.end, due)
+            self.files.append(self.string(name))
+        for name, params, _, _ in functions:
+            key = self.string(name)
+            if key in self.params:
+                self.problem(f"function `{key}` is defined twice", name.start, name.end, "the second definition")
+            self.params[key] = len(params)
+        for name, params, body, partials in functions:
+            key = self.string(name)
+            parts = self.graph(body), self.graph(partials)
+            self.functions[key] = Function(key, tuple(map(self.string, params)), *parts)
+        return self.graph(block, self.functions)
+
+    def graph(self, block: Block, functions: Mapping[str, Function] = _NO_FUNCTIONS) -> Graph:
+        lines = block.nodes
+        dag, labels, names = Dag(), dict[str, int](), dict[str, int]()
+        spans: dict[int, tuple[Span, ...]] = {}
+        marked: list[tuple[dict[str, Any], Line, str]] = []
+        for node, line in enumerate(lines):
+            label = line.definition.text[:-1].rstrip()
+            operands: tuple[int, ...] = ()
+            if line.references is not None:
+                try:
+                    operands = tuple([labels[reference] for reference in line.references.split(", ")])
+                except KeyError:
+                    operands = self.operands(line, labels, lines)
+            if label in labels:
+                start = line.definition.start
+                self.problem(f"node `{label}` is defined twice", start, start + len(label), "the second definition")
+            labels[label] = node
+            data = self.node(line, operands)
+            if line.marks is not None:
+                local, aliases, adjoint, places = line.marks
+                self.listed(line, data, local, aliases, names, node)
+                if places is not None:
+                    first, *others = [*self.spans(line, places)] or [None]
+                    if first is not None:
+                        data["span"] = first
+                    if others:
+                        spans[node] = tuple(span for span in others if span is not None)
+                if adjoint is not None:
+                    marked.append((data, line, adjoint[len("adjoint") :].lstrip()))
+            elif "name" in data:
+                self.listed(line, data, False, (), names, node)
+            dag.append(node, data)
+        for data, line, reference in marked:
+            if reference in labels:
+                data["adjoint_of"] = labels[reference]
+            else:
+                self.unknown(reference, *self.place(line, reference), labels)
+        tables = self.tables(block, dag, labels)
+        if self.problems:
+            self.stop()
+        graph = Graph(freeze(dag), self.ops, *tables[:2], names, spans, tables[2], functions)
+        try:
+            return verify(graph)
+        except InvalidGraph as error:
+            self.invalid(error, block, list(labels))
+            self.stop()
+
+    def node(self, line: Line, operands: tuple[int, ...]) -> dict[str, Any]:
+        """The attributes of the line's node, but for those that its marks tell."""
+        kind, head = line.kind, line.head
+        type = self.type(line)
+        attrs: dict[str, Any] = {}
+        name = None
+        op = _OPS.get(kind, kind)
+        if kind == "apply":
+            row = self.ops.get(head)
+            if row is None:
+                hints = suggestion(head, self.ops)
+                self.problem(f"unknown operator `{head[:80]}`", *self.place(line, head), "", hints, "E0903")
+            # The table's own string: a million nodes share it.
+            op = head if row is None else row.name
+        elif kind == "const":
+            attrs["value"] = self.literal(head, type.dtype)
+        elif kind == "call":
+            attrs["function"] = key = self.string(head)
+            if key not in self.params:
+                hints = suggestion(key, self.params)
+                self.problem(f"unknown function `{key}`", head.start, head.end, "expected one defined above", hints)
+            elif self.params[key] != len(operands):
+                message = f"function `{key}` is called with {_count(len(operands), 'operand')}"
+                label = f"it has {_count(self.params[key], 'parameter')}"
+                self.problem(message, head.start, head.end, label, (), "E0903")
+        else:
+            name = self.string(head)
+            if kind != "name":
+                attrs["kind"] = kind
+            if line.default is not None:
+                attrs["default"] = self.literal(line.default, type.dtype)
+        for word, value in line.attributes or ():
+            if word.text in attrs:
+                self.problem(f"attribute `{word.text}` is given twice", word.start, word.end, "the second one")
+            attrs[word.text] = self.value(value)
+        data: dict[str, Any] = {"op": op, "operands": operands, "type": type}
+        if attrs:
+            data["attrs"] = attrs
+        if name is not None:
+            data["name"] = name
+        return data
+
+    def listed(
+        self, line: Line, data: dict[str, Any], local: bool, aliases: Sequence[Raw], names: dict[str, int], node: int
+    ) -> None:
+        """Enter the node in the table of names."""
+        own = data.get("name")
+        found = [(self.string(alias), alias) for alias in aliases]
+        if own is not None and not local:
+            found.insert(0, (own, line.head))
+        elif local and own is None:
+            self.problem("a node without a name is marked `local`", *self.place(line, "local"), "expected no mark")
+        for name, raw in found:
+            if name in names:
+                hint = "mark the nodes that the table of names does not list as `local`"
+                self.problem(f"name `{name}` is listed twice", raw.start, raw.end, "the second node", (hint,))
+            names[name] = node
+
+    def operands(self, line: Line, labels: dict[str, int], lines: list[Line]) -> tuple[int, ...]:
+        """The operands, taken apart with care: blanks are free, and a label may be unknown."""
+        at = self.place(line, line.references or "")[0]
+        found = []
+        for match in re.finditer(r"%[\w.]+", line.references or ""):
+            reference = match[0]
+            if reference in labels:
+                found.append(labels[reference])
+                continue
+            start, end = at + match.start(), at + match.end()
+            if any(other.definition.text[:-1].rstrip() == reference for other in lines):
+                self.problem(f"node `{reference}` is read before it is made", start, end, "expected an earlier node")
+            else:
+                self.unknown(reference, start, end, labels)
+        return tuple(found)
+
+    def unknown(self, reference: str, start: int, end: int, labels: dict[str, int]) -> None:
+        # Among numbers everything is similar to everything.
+        hints = () if reference[1:].isdigit() else suggestion(reference, labels)
+        self.problem(f"unknown node `{reference}`", start, end, "expected a node of this graph", hints)
+
+    def one(self, raw: Raw, labels: dict[str, int]) -> int:
+        """The one node that a line of a table refers to."""
+        if raw.text in labels:
+            return labels[raw.text]
+        if "," in raw.text:
+            self.problem("one node is due here", raw.start, raw.end, "expected one node")
+        else:
+            self.unknown(raw.text, raw.start, raw.end, labels)
+        return 0
+
+    def tables(
+        self, block: Block, dag: Dag, labels: dict[str, int]
+    ) -> tuple[list[int], list[tuple[str, int]], dict[tuple[int, int, int], int]]:
+        """Inputs, outputs and derivatives."""
+        outputs: dict[str, int] = {}
+        for name, raw in block.outputs:
+            key = self.string(name)
+            if key in outputs:
+                self.problem(f"output `{key}` is given twice", name.start, name.end, "the second one", (), "E0903")
+            outputs[key] = self.one(raw, labels)
+        inputs = [node for node, data in dag.nodes(data=True) if data["op"] == "input"]
+        for count, raw in enumerate(block.inputs):
+            references = [Raw("", m[0], raw.start + m.start()) for m in re.finditer(r"%[\w.]+", raw.text)]
+            order = [self.one(reference, labels) for reference in references]
+            if count or sorted(order) != inputs:
+                due = "expected every input once" if not count else "expected one such line"
+                self.problem("the order of inputs is not one of the inputs", raw.start, raw.end, due, (), "E0903")
+            else:
+                inputs = order
+        adjoints: dict[tuple[int, int, int], int] = {}
+        for node, y, v, raw_order in block.derivatives:
+            key3 = (self.one(y, labels), self.one(v, labels), 1 if raw_order is None else self.integer(raw_order))
+            if key3 in adjoints:
+                self.problem("a derivative is given twice", node.start, v.end, "the second one")
+            if raw_order is not None and key3[2] < 1:
+                self.problem("a derivative has no order", raw_order.start, raw_order.end, "expected 1 or more")
+            adjoints[key3] = self.one(node, labels)
+        return inputs, list(outputs.items()), adjoints
+
+    def invalid(self, error: InvalidGraph, block: Block, labels: list[str]) -> None:
+        """A broken invariant, at the line of its node, whose number is spelt as the text spells it."""
+        detail = re.sub(r"\bnode ([0-9]+)", lambda match: f"`{labels[int(match[1])]}`", error.detail)
+        start, end = 0, len(self.source.line(1))
+        if error.node is not None:
+            line = block.nodes[error.node]
+            start = line.definition.start
+            end = start + len(labels[error.node])
+            if error.operand is not None:
+                references = [*re.finditer(r"%[\w.]+", line.references or "")]
+                at = self.place(line, line.references or "")[0]
+                start, end = (at + offset for offset in references[error.operand].span())
+            elif error.rule == "I4":
+                start, end = self.place(line, line.dtype[1:].lstrip())
+        self.problem(f"the graph breaks invariant {error.rule}", start, end, detail, (), "E0903")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+_OPS = {"param": "input"}
+_UNESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
+_PLACE = re.compile(r"@(?:([0-9]{1,9}):)?([0-9]{1,9}):([0-9]{1,9})\+([0-9]{1,9})")
