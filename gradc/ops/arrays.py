@@ -1,0 +1,103 @@
+"""The operators on NumPy arrays, where no ufunc of NumPy's has the contract of the operator.
+
+Everything keeps float32 in float32, takes Python numbers among the operands, and is silent under the caller's
+``np.errstate``. Numbers give numbers: ``[()]`` takes the value out of an array without axes and leaves others alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from gradc.ops import ieee, special
+
+Array = Any
+"""A NumPy array, or a number that stands for one."""
+
+
+def power(x: Array, y: Array) -> Array:
+    """C99 ``pow``. NumPy takes a root for an exponent 0.5, which differs at -0.0 and -inf."""
+    result = np.power(x, y)
+    half = np.equal(y, 0.5)
+    if np.any(half):
+        # At both of these the power is |x|: 0 and +inf.
+        rooted = half & (np.equal(x, 0) | np.isneginf(x))
+        result = select(rooted, np.abs(x), result)
+    return result
+
+
+def sign(x: Array) -> Array:
+    """The sign, where a zero keeps its own. NumPy's makes it +0."""
+    return select(np.equal(x, 0), x, np.sign(x))
+
+
+def relu(x: Array) -> Array:
+    """``max(x, 0)``, where a zero result is +0."""
+    return np.maximum(x, 0.0) + 0.0
+
+
+def sigmoid(x: Array) -> Array:
+    """``1/(1 + exp(-x))`` without overflow."""
+    e = np.exp(-np.abs(x))
+    return select(np.less(x, 0), e, 1.0) / (1.0 + e)
+
+
+def softplus(x: Array) -> Array:
+    """``log(1 + exp(x))`` without overflow."""
+    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0.0)
+
+
+def xlogy(x: Array, y: Array) -> Array:
+    """``x*log(y)``, and 0 for x = 0 whatever number y is."""
+    return select(np.equal(x, 0) & np.equal(y, y), 0.0, np.multiply(x, np.log(y)))
+
+
+def minimum(*operands: Array) -> Array:
+    """The smallest operand; a NaN wins."""
+    return reduce(np.minimum, operands)
+
+
+def maximum(*operands: Array) -> Array:
+    """The largest operand; a NaN wins."""
+    return reduce(np.maximum, operands)
+
+
+def clip(x: Array, lo: Array, hi: Array) -> Array:
+    """``min(max(x, lo), hi)``. ``np.clip`` promotes where the bounds are numbers of another type."""
+    return np.minimum(np.maximum(x, lo), hi)
+
+
+def select(condition: Array, x: Array, y: Array) -> Array:
+    """x where the condition holds, else y."""
+    chosen: Any = np.where(condition, x, y)
+    return chosen[()]
+
+
+def convert(x: Array, dtype: str = "f64") -> Array:
+    """Integers or truth values as reals."""
+    return np.asarray(x).astype(np.float32 if dtype == "f32" else np.float64)[()]
+
+
+def _lifted(scalar: Callable[..., float], count: int = 1) -> Callable[..., Array]:
+    """A function of arrays from one of Python floats, for those that NumPy lacks; the last operand sets the type."""
+    ufunc = np.frompyfunc(scalar, count, 1)
+
+    def array(*operands: Array) -> Array:
+        kind = np.result_type(operands[-1])
+        return np.asarray(ufunc(*operands)).astype(kind if kind.kind == "f" else np.float64)[()]
+
+    array.__name__ = array.__qualname__ = scalar.__name__
+    array.__doc__ = scalar.__doc__
+    return array
+
+
+erf = _lifted(math.erf)
+erfc = _lifted(math.erfc)
+gamma = _lifted(ieee.gamma)
+lgamma = _lifted(ieee.lgamma)
+digamma = _lifted(special.digamma)
+polygamma = _lifted(special.polygamma, 2)

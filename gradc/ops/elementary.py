@@ -1,0 +1,321 @@
+"""Rows of the elementary functions of one real: exponentials, roots, circular and hyperbolic functions."""
+
+from __future__ import annotations
+
+import cmath
+import math
+from typing import Any
+
+import numpy as np
+
+from gradc.ir.op import Op
+from gradc.ops import arrays, continuation, ieee, precedence, special, typerules
+
+
+def function(name: str, *others: str, **fields: Any) -> Op:
+    """The row of a function of reals: what most have in common, where ``fields`` do not say otherwise."""
+    count = fields.setdefault("arity", (1, 1))[0]
+    fields.setdefault("type_rule", typerules.real)
+    fields.setdefault("uniform", True)
+    fields.setdefault("functions", (name, *others))
+    fields.setdefault("precedence", precedence.ATOM)
+    if count > 1:
+        fields.setdefault("dependence", ("smooth",) * count)
+    operands = ", ".join(f"{{{i}}}" for i in range(count))
+    fields.setdefault("emit", {"python": f"np.{name}({operands})", "c": f"{name}({operands})"})
+    return Op(name=name, **fields)
+
+
+def own(name: str, count: int = 1) -> dict[str, str]:
+    """Spellings of a function that neither NumPy nor C has: each emitter brings a definition along."""
+    call = f"gradc_{name}({', '.join(f'{{{i}}}' for i in range(count))})"
+    return {"python": call, "c": call}
+
+
+ROWS = (
+    # Exponentials and logarithms -------------------------------------------------------------------------------------
+    function(
+        "exp",
+        doc="e^x. Overflows to inf beyond 709.78; 0 at -inf.",
+        scalar=ieee.exp,
+        array=np.exp,
+        complex=cmath.exp,
+        precise=lambda mp, x: mp.exp(x),
+        domain=((-5, 5),),
+        reference="DLMF 4.2.19",
+    ),
+    function(
+        "expm1",
+        doc="e^x - 1 without cancellation near 0. ±0 at ±0, -1 at -inf; overflows to inf.",
+        scalar=ieee.expm1,
+        array=np.expm1,
+        complex=continuation.expm1,
+        precise=lambda mp, x: mp.expm1(x),
+        domain=((-3, 3),),
+        reference="C99, F.9.3.3",
+    ),
+    function(
+        "exp2",
+        doc="2^x, exact at whole x. Overflows to inf from 1024 on; 0 at -inf.",
+        scalar=ieee.exp2,
+        array=np.exp2,
+        complex=continuation.exp2,
+        precise=lambda mp, x: mp.power(2, x),
+        domain=((-5, 5),),
+        reference="C99, F.9.3.2",
+    ),
+    function(
+        "log",
+        "ln",
+        doc="The natural logarithm. -inf at ±0, NaN below, inf at inf.",
+        scalar=ieee.log,
+        array=np.log,
+        complex=cmath.log,
+        precise=lambda mp, x: mp.log(x),
+        domain=((0.05, 10),),
+        reference="DLMF 4.2.2",
+    ),
+    function(
+        "log1p",
+        doc="log(1 + x) without cancellation near 0. ±0 at ±0, -inf at -1, NaN below, inf at inf.",
+        scalar=ieee.log1p,
+        array=np.log1p,
+        complex=continuation.log1p,
+        precise=lambda mp, x: mp.log1p(x),
+        domain=((-0.8, 5),),
+        reference="C99, F.9.3.9",
+    ),
+    function(
+        "log2",
+        doc="The logarithm to the base 2, exact at powers of two. -inf at ±0, NaN below, inf at inf.",
+        scalar=ieee.log2,
+        array=np.log2,
+        complex=continuation.log2,
+        precise=lambda mp, x: mp.log(x) / mp.log(2),
+        domain=((0.05, 10),),
+        reference="C99, F.9.3.10",
+    ),
+    function(
+        "log10",
+        doc="The logarithm to the base 10. -inf at ±0, NaN below, inf at inf.",
+        scalar=ieee.log10,
+        array=np.log10,
+        complex=continuation.log10,
+        precise=lambda mp, x: mp.log10(x),
+        domain=((0.05, 10),),
+        reference="C99, F.9.3.8",
+    ),
+    # Roots -----------------------------------------------------------------------------------------------------------
+    function(
+        "sqrt",
+        doc="The square root, correctly rounded. -0 at -0, NaN below, inf at inf; its derivative at 0 is inf.",
+        scalar=ieee.sqrt,
+        array=np.sqrt,
+        complex=cmath.sqrt,
+        precise=lambda mp, x: mp.sqrt(x),
+        domain=((0.05, 10),),
+        reference="IEEE 754-2019, 5.4.1",
+        label="√({0})",
+    ),
+    function(
+        "cbrt",
+        doc="The cube root, of negative numbers too. ±0 at ±0, ±inf at ±inf; its derivative at 0 is inf.",
+        scalar=math.cbrt,
+        array=np.cbrt,
+        complex=continuation.cbrt,
+        precise=lambda mp, x: mp.sign(x) * mp.cbrt(abs(x)),
+        domain=((0.05, 10),),
+        reference="C99, F.9.4.1",
+        label="∛({0})",
+    ),
+    # Circular functions ----------------------------------------------------------------------------------------------
+    function(
+        "sin",
+        doc="The sine of x in radians. ±0 at ±0, NaN at ±inf.",
+        scalar=ieee.sin,
+        array=np.sin,
+        complex=cmath.sin,
+        precise=lambda mp, x: mp.sin(x),
+        domain=((-6, 6),),
+        reference="DLMF 4.14.1",
+    ),
+    function(
+        "cos",
+        doc="The cosine of x in radians. NaN at ±inf.",
+        scalar=ieee.cos,
+        array=np.cos,
+        complex=cmath.cos,
+        precise=lambda mp, x: mp.cos(x),
+        domain=((-6, 6),),
+        reference="DLMF 4.14.2",
+    ),
+    function(
+        "tan",
+        doc="The tangent of x in radians. ±0 at ±0, NaN at ±inf; finite everywhere else, as no float is a pole.",
+        scalar=ieee.tan,
+        array=np.tan,
+        complex=cmath.tan,
+        precise=lambda mp, x: mp.tan(x),
+        domain=((-1.3, 1.3),),
+        reference="DLMF 4.14.4",
+    ),
+    function(
+        "asin",
+        "arcsin",
+        doc="The angle in [-pi/2, pi/2] whose sine is x, in radians. ±0 at ±0, NaN outside [-1, 1].",
+        scalar=ieee.asin,
+        array=np.arcsin,
+        complex=cmath.asin,
+        precise=lambda mp, x: mp.asin(x),
+        domain=((-0.9, 0.9),),
+        reference="DLMF 4.23.1",
+        emit={"python": "np.arcsin({0})", "c": "asin({0})"},
+    ),
+    function(
+        "acos",
+        "arccos",
+        doc="The angle in [0, pi] whose cosine is x, in radians. NaN outside [-1, 1].",
+        scalar=ieee.acos,
+        array=np.arccos,
+        complex=cmath.acos,
+        precise=lambda mp, x: mp.acos(x),
+        domain=((-0.9, 0.9),),
+        reference="DLMF 4.23.2",
+        emit={"python": "np.arccos({0})", "c": "acos({0})"},
+    ),
+    function(
+        "atan",
+        "arctan",
+        doc="The angle in [-pi/2, pi/2] whose tangent is x, in radians. ±0 at ±0, ±pi/2 at ±inf.",
+        scalar=math.atan,
+        array=np.arctan,
+        complex=cmath.atan,
+        precise=lambda mp, x: mp.atan(x),
+        domain=((-4, 4),),
+        reference="DLMF 4.23.3",
+        emit={"python": "np.arctan({0})", "c": "atan({0})"},
+    ),
+    function(
+        "atan2",
+        "arctan2",
+        doc=(
+            "atan2(y, x): the angle of the point (x, y) in (-pi, pi], in radians; on the negative x axis the sign of a "
+            "zero y chooses pi or -pi, and the origin has the angles of its signed zeros. Its derivative at the origin "
+            "is NaN."
+        ),
+        arity=(2, 2),
+        scalar=math.atan2,
+        array=np.arctan2,
+        complex=continuation.atan2,
+        precise=lambda mp, y, x: mp.atan2(y, x),
+        domain=((-3, 3), (0.2, 3)),
+        kinks=((0.0, 0.0),),
+        reference="C99, F.9.1.4",
+        emit={"python": "np.arctan2({0}, {1})", "c": "atan2({0}, {1})"},
+    ),
+    # Hyperbolic functions --------------------------------------------------------------------------------------------
+    function(
+        "sinh",
+        doc="The hyperbolic sine. ±0 at ±0; overflows to ±inf beyond ±710.47.",
+        scalar=ieee.sinh,
+        array=np.sinh,
+        complex=cmath.sinh,
+        precise=lambda mp, x: mp.sinh(x),
+        domain=((-4, 4),),
+        reference="DLMF 4.28.1",
+    ),
+    function(
+        "cosh",
+        doc="The hyperbolic cosine. Overflows to inf beyond ±710.47.",
+        scalar=ieee.cosh,
+        array=np.cosh,
+        complex=cmath.cosh,
+        precise=lambda mp, x: mp.cosh(x),
+        domain=((-4, 4),),
+        reference="DLMF 4.28.2",
+    ),
+    function(
+        "tanh",
+        doc="The hyperbolic tangent. ±0 at ±0, ±1 at ±inf.",
+        scalar=math.tanh,
+        array=np.tanh,
+        complex=cmath.tanh,
+        precise=lambda mp, x: mp.tanh(x),
+        domain=((-4, 4),),
+        reference="DLMF 4.28.4",
+    ),
+    function(
+        "asinh",
+        "arcsinh",
+        doc="The inverse of sinh. ±0 at ±0, ±inf at ±inf; no overflow on the way to huge x.",
+        scalar=math.asinh,
+        array=np.arcsinh,
+        complex=cmath.asinh,
+        precise=lambda mp, x: mp.asinh(x),
+        domain=((-5, 5),),
+        reference="DLMF 4.37.1",
+        emit={"python": "np.arcsinh({0})", "c": "asinh({0})"},
+    ),
+    function(
+        "acosh",
+        "arccosh",
+        doc="The inverse of cosh on [1, inf): 0 at 1, NaN below 1, inf at inf. Its derivative at 1 is inf.",
+        scalar=ieee.acosh,
+        array=np.arccosh,
+        complex=cmath.acosh,
+        precise=lambda mp, x: mp.acosh(x),
+        domain=((1.2, 6),),
+        reference="DLMF 4.37.2",
+        emit={"python": "np.arccosh({0})", "c": "acosh({0})"},
+    ),
+    function(
+        "atanh",
+        "arctanh",
+        doc="The inverse of tanh. ±0 at ±0, ±inf at ±1, NaN beyond.",
+        scalar=ieee.atanh,
+        array=np.arctanh,
+        complex=cmath.atanh,
+        precise=lambda mp, x: mp.atanh(x),
+        domain=((-0.9, 0.9),),
+        reference="DLMF 4.37.3",
+        emit={"python": "np.arctanh({0})", "c": "atanh({0})"},
+    ),
+    # Of neural networks ----------------------------------------------------------------------------------------------
+    function(
+        "sigmoid",
+        "logistic",
+        "expit",
+        doc="1/(1 + exp(-x)), without overflow and to full relative accuracy on both sides. 0 at -inf, 1 at inf.",
+        scalar=special.sigmoid,
+        array=arrays.sigmoid,
+        complex=continuation.sigmoid,
+        precise=lambda mp, x: 1 / (1 + mp.exp(-x)),
+        domain=((-6, 6),),
+        reference="the logistic function",
+        label="σ({0})",
+        emit=own("sigmoid"),
+    ),
+    function(
+        "softplus",
+        doc="log(1 + exp(x)) as log1p(exp(-|x|)) + max(x, 0), which does not overflow. 0 at -inf, inf at inf.",
+        scalar=special.softplus,
+        array=arrays.softplus,
+        complex=continuation.softplus,
+        precise=lambda mp, x: mp.log1p(mp.exp(x)),
+        domain=((-6, 6),),
+        reference="Dugas et al., Incorporating second-order functional knowledge (2001)",
+        emit=own("softplus"),
+    ),
+    function(
+        "relu",
+        doc="max(x, 0), +0 at both zeros; NaN stays NaN. Its derivative at 0 is 0.",
+        scalar=ieee.relu,
+        array=arrays.relu,
+        complex=continuation.relu,
+        precise=lambda mp, x: max(x, mp.mpf(0)),
+        domain=((-3, 3),),
+        kinks=((0.0,),),
+        reference="Nair and Hinton (2010)",
+        emit=own("relu"),
+    ),
+)

@@ -1,0 +1,277 @@
+"""Rows of the further functions: error function and gamma family, steps, extremes, lengths."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gradc.ops import arrays, continuation, ieee, integers, special, ties, typerules
+from gradc.ops.elementary import function, own
+
+ROWS = (
+    # The error function and the gamma family -------------------------------------------------------------------------
+    function(
+        "erf",
+        doc="The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x. ±0 at ±0, ±1 at ±inf.",
+        scalar=math.erf,
+        array=arrays.erf,
+        complex=continuation.erf,
+        precise=lambda mp, x: mp.erf(x),
+        domain=((-3, 3),),
+        reference="DLMF 7.2.1",
+        emit={"python": "gradc_erf({0})", "c": "erf({0})"},
+    ),
+    function(
+        "erfc",
+        doc="1 - erf(x) without cancellation for large x. 2 at -inf, 0 at inf; underflows to 0 beyond 27.2.",
+        scalar=math.erfc,
+        array=arrays.erfc,
+        complex=continuation.erfc,
+        precise=lambda mp, x: mp.erfc(x),
+        domain=((-3, 5),),
+        reference="DLMF 7.2.2",
+        emit={"python": "gradc_erfc({0})", "c": "erfc({0})"},
+    ),
+    function(
+        "gamma",
+        doc=(
+            "The gamma function, (x - 1)! at whole x. ±inf at ±0, NaN at negative integers and -inf; inf beyond 171.62."
+        ),
+        scalar=ieee.gamma,
+        array=arrays.gamma,
+        complex=continuation.gamma,
+        precise=lambda mp, x: mp.gamma(x),
+        domain=((0.3, 6),),
+        kinks=((0.0,), (-1.0,)),
+        reference="DLMF 5.2.1",
+        label="Γ({0})",
+        emit={"python": "gradc_gamma({0})", "c": "tgamma({0})"},
+    ),
+    function(
+        "lgamma",
+        "loggamma",
+        doc=(
+            "The logarithm of |gamma(x)|, accurate where its value is not near 0 (at 1 and 2). inf at its poles 0, -1, "
+            "-2… and at ±inf. Its derivative is digamma."
+        ),
+        scalar=ieee.lgamma,
+        array=arrays.lgamma,
+        complex=continuation.lgamma,
+        precise=lambda mp, x: mp.log(abs(mp.gamma(x))),
+        domain=((2.5, 30),),
+        kinks=((0.0,), (-1.0,)),
+        reference="DLMF 5.2.1",
+        label="log Γ({0})",
+        emit={"python": "gradc_lgamma({0})", "c": "lgamma({0})"},
+    ),
+    function(
+        "digamma",
+        doc=(
+            "The derivative of log(gamma(x)). An infinity of the opposite sign at ±0, NaN at negative integers and "
+            "-inf, inf at inf. A few ulps, absolute near its zeros (1.4616… and one between each two poles)."
+        ),
+        scalar=special.digamma,
+        array=arrays.digamma,
+        complex=continuation.digamma,
+        precise=lambda mp, x: mp.digamma(x),
+        domain=((2, 20),),
+        kinks=((0.0,), (-1.0,)),
+        reference="DLMF 5.2.2",
+        label="ψ({0})",
+        emit=own("digamma"),
+    ),
+    function(
+        "polygamma",
+        doc=(
+            "polygamma(n, x): the n-th derivative of digamma, n an integer; polygamma(0, x) is digamma. NaN for n < 0. "
+            "At 0, -1, -2… inf for odd n; for even n NaN, but at ±0 an infinity of the opposite sign. 0 at inf, NaN at "
+            "-inf."
+        ),
+        arity=(2, 2),
+        type_rule=typerules.order,
+        uniform=False,
+        scalar=special.polygamma,
+        array=arrays.polygamma,
+        complex=continuation.polygamma,
+        precise=lambda mp, n, x: mp.polygamma(int(n), x),
+        dependence=("none", "smooth"),
+        domain=((0, 4), (2, 20)),
+        kinks=((1, 0.0), (1, -1.0)),
+        reference="DLMF 5.15",
+        label="ψ[{0}]({1})",
+        emit=own("polygamma", 2),
+    ),
+    function(
+        "xlogy",
+        doc=(
+            "x*log(y), and 0 for x = 0 whatever number y is. At (0, 0) its derivative is -inf for x (it is log(y)) and "
+            "taken as 0 for y."
+        ),
+        arity=(2, 2),
+        scalar=special.xlogy,
+        array=arrays.xlogy,
+        complex=continuation.xlogy,
+        precise=lambda mp, x, y: mp.mpf(0) if x == 0 else x * mp.log(y),
+        dependence=("linear", "smooth"),
+        domain=((0.1, 5), (0.1, 5)),
+        kinks=((0.0, 0.0),),
+        reference="the limit of x*log(x) at 0, DLMF 4.4.18",
+        emit=own("xlogy", 2),
+    ),
+    # Steps -----------------------------------------------------------------------------------------------------------
+    function(
+        "abs",
+        "fabs",
+        doc=(
+            "|x|; +0 at both zeros. The least integer has no absolute value: an error. Its derivative is sign(x), 0 at "
+            "0."
+        ),
+        type_rule=typerules.arithmetic,
+        scalar=abs,
+        integer=integers.absolute,
+        array=np.abs,
+        complex=continuation.absolute,
+        precise=lambda mp, x: abs(x),
+        domain=((-3, 3),),
+        kinks=((0.0,),),
+        reference="IEEE 754-2019, 5.5.1",
+        label="|{0}|",
+        emit={"python": "np.abs({0})", "c": "fabs({0})"},
+    ),
+    function(
+        "sign",
+        "sgn",
+        doc="1 for x > 0 and -1 for x < 0; ±0 and NaN stay what they are. Its derivative is 0 everywhere.",
+        type_rule=typerules.arithmetic,
+        scalar=ieee.sign,
+        integer=integers.sign,
+        array=arrays.sign,
+        complex=continuation.sign,
+        precise=lambda mp, x: mp.sign(x),
+        dependence=("none",),
+        domain=((-3, 3),),
+        kinks=((0.0,),),
+        reference="DLMF, Notation: sign",
+        emit=own("sign"),
+    ),
+    function(
+        "floor",
+        doc="The largest whole number not above x. -0 at -0, ±inf at ±inf. Its derivative is 0 everywhere.",
+        scalar=ieee.floor,
+        array=np.floor,
+        complex=continuation.floor,
+        precise=lambda mp, x: mp.floor(x),
+        dependence=("none",),
+        domain=((2.1, 2.9),),
+        kinks=((1.0,), (0.0,)),
+        reference="IEEE 754-2019, 5.9",
+        label="⌊{0}⌋",
+    ),
+    function(
+        "ceil",
+        doc="The smallest whole number not below x. -0 for -1 < x <= -0, ±inf at ±inf. Its derivative is 0 everywhere.",
+        scalar=ieee.ceil,
+        array=np.ceil,
+        complex=continuation.ceil,
+        precise=lambda mp, x: mp.ceil(x),
+        dependence=("none",),
+        domain=((2.1, 2.9),),
+        kinks=((1.0,), (0.0,)),
+        reference="IEEE 754-2019, 5.9",
+        label="⌈{0}⌉",
+    ),
+    function(
+        "round",
+        doc=(
+            "The nearest whole number, of two equally near ones the even one: round(2.5) is 2. A zero result has the "
+            "sign of x. Its derivative is 0 everywhere."
+        ),
+        scalar=ieee.round_,
+        array=np.rint,
+        complex=continuation.round_,
+        precise=lambda mp, x: mp.nint(x),
+        dependence=("none",),
+        domain=((1.6, 2.4),),
+        kinks=((0.5,), (2.5,)),
+        reference="IEEE 754-2019, 5.9: roundToIntegralTiesToEven",
+        emit={"python": "np.rint({0})", "c": "rint({0})"},
+    ),
+    # Extremes and lengths --------------------------------------------------------------------------------------------
+    function(
+        "min",
+        "minimum",
+        doc=(
+            "The smallest operand; NaN if any is NaN. Which zero a tie of +0 and -0 gives is not said. The derivative "
+            "is split evenly among the operands that tie: 1/k each; NaN if the result is NaN."
+        ),
+        arity=(2, None),
+        type_rule=typerules.arithmetic,
+        scalar=ieee.minimum,
+        integer=min,
+        array=arrays.minimum,
+        complex=continuation.minimum,
+        precise=lambda mp, *operands: min(operands),
+        partials=ties.shares,
+        commutative=True,
+        domain=((-3, 3), (-3, 3)),
+        kinks=((1.0, 1.0),),
+        reference="IEEE 754-2019, 9.6: minimum",
+        emit={"python": "np.minimum({0}, {1})", "c": "gradc_min({0}, {1})"},
+    ),
+    function(
+        "max",
+        "maximum",
+        doc=(
+            "The largest operand; NaN if any is NaN. Which zero a tie of +0 and -0 gives is not said. The derivative "
+            "is split evenly among the operands that tie: 1/k each; NaN if the result is NaN."
+        ),
+        arity=(2, None),
+        type_rule=typerules.arithmetic,
+        scalar=ieee.maximum,
+        integer=max,
+        array=arrays.maximum,
+        complex=continuation.maximum,
+        precise=lambda mp, *operands: max(operands),
+        partials=ties.shares,
+        commutative=True,
+        domain=((-3, 3), (-3, 3)),
+        kinks=((1.0, 1.0),),
+        reference="IEEE 754-2019, 9.6: maximum",
+        emit={"python": "np.maximum({0}, {1})", "c": "gradc_max({0}, {1})"},
+    ),
+    function(
+        "hypot",
+        doc=(
+            "sqrt(x^2 + y^2) without overflow or underflow on the way. inf if either operand is infinite, even beside "
+            "NaN. Its derivative at (0, 0) is taken as 0 for both operands."
+        ),
+        arity=(2, 2),
+        scalar=math.hypot,
+        array=np.hypot,
+        complex=continuation.hypot,
+        precise=lambda mp, x, y: mp.hypot(x, y),
+        commutative=True,
+        domain=((-3, 3), (0.2, 3)),
+        kinks=((0.0, 0.0),),
+        reference="C99, F.9.4.3",
+    ),
+    function(
+        "clip",
+        doc=(
+            "clip(x, lo, hi) = min(max(x, lo), hi), so hi if lo > hi; NaN if any operand is NaN. The derivative goes "
+            "to x between the bounds and at them, else to the bound that holds."
+        ),
+        arity=(3, 3),
+        type_rule=typerules.arithmetic,
+        scalar=ieee.clip,
+        integer=integers.clip,
+        array=arrays.clip,
+        complex=continuation.clip,
+        precise=lambda mp, x, lo, hi: min(max(x, lo), hi),
+        domain=((-3, 3), (-2, -1), (1, 2)),
+        kinks=((-1.0, -1.0, 1.0), (1.0, -1.0, 1.0)),
+        reference="numpy.clip",
+        emit=own("clip", 3),
+    ),
+)
