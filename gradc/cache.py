@@ -89,7 +89,7 @@ def write(key: str, content: bytes) -> None:
 def lark(grammar: str, *, start: list[str], **options: Any) -> Lark:
     """The LALR parser of ``grammar/<grammar>``, its tables read from the cache where they are there.
 
-    ``options`` are objects that are handed to Lark at every start (``transformer``, ``postlex``), not part of the tables.
+    ``options`` are objects (``transformer``, ``postlex``) that are handed to Lark at every start and not kept.
     This is not Lark's own ``cache`` option, which writes in place and unpickles whatever it finds.
     """
     import lark as library

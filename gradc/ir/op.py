@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradc.ir.types import Type
@@ -79,11 +80,15 @@ class Op:
 
 
 class OpTable(Mapping[str, Op]):
-    """An immutable table of operators. Extend a copy of it and hand that to ``gradc.compile``."""
+    """An immutable table of operators. Extend a copy of it and hand that to ``gradc.compile``.
 
-    __slots__ = ("_cache", "_functions", "_rows")
+    ``home`` is where a table that a module defines is found again, as ``module:name``: pickles hold that, not its rows.
+    """
 
-    def __init__(self, rows: Sequence[Op]) -> None:
+    __slots__ = ("_cache", "_functions", "_rows", "home")
+
+    def __init__(self, rows: Sequence[Op], home: str | None = None) -> None:
+        self.home = home
         self._rows: dict[str, Op] = {}
         self._functions: dict[str, str] = {}
         # Filled by the rule loader: what it has read from the rows' text, by op name.
@@ -112,6 +117,11 @@ class OpTable(Mapping[str, Op]):
     def __eq__(self, other: object) -> bool:
         return self is other
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.home is not None:
+            return _table, (self.home,)
+        return OpTable, (list(self._rows.values()),)
+
     @property
     def functions(self) -> Mapping[str, str]:
         """Function names of the language, aliases included, to op names."""
@@ -121,3 +131,9 @@ class OpTable(Mapping[str, Op]):
         """A table with ``rows`` added; a row of an existing name replaces it."""
         names = {row.name for row in rows}
         return OpTable([row for row in self._rows.values() if row.name not in names] + list(rows))
+
+
+def _table(home: str) -> OpTable:
+    module, name = home.split(":")
+    table: OpTable = getattr(import_module(module), name)
+    return table

@@ -72,7 +72,7 @@ def _block(graph: Graph, files: dict[str, int]) -> list[str]:
         shown = types.get(type)
         if shown is None:
             shown = types[type] = show_type(type)
-        line = f"%{node} = {_what(data)} : {shown}"
+        line = f"%{node} = {what(data)} : {shown}"
         own = data.get("name")
         if own is not None or node in names:
             line += _names(own, names.get(node, ()))
@@ -94,8 +94,8 @@ def _block(graph: Graph, files: dict[str, int]) -> list[str]:
     return lines
 
 
-def _what(data: Mapping[str, Any]) -> str:
-    """Operator, operands and attributes."""
+def what(data: Mapping[str, Any]) -> str:
+    """Operator, operands and attributes: what stands between a node's label and its type."""
     op, operands, attrs = data["op"], data["operands"], data.get("attrs")
     if op == "name":
         text = f"name {quote(data['name'])} %{operands[0]}"

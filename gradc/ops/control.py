@@ -155,13 +155,14 @@ ROWS = (
     Op(
         name="call",
         doc=(
-            "A call of a function that has a derivative of its own: the attribute function holds its body and its "
-            "partials. Expanded before anything runs."
+            "A call of a function that has a derivative of its own: the attribute function is its name in the graph's "
+            "table of functions. Operands and result are real. Expanded before anything runs."
         ),
         kind="region",
         arity=(0, None),
-        type_rule=typerules.call,
-        attrs={"function": object},
+        type_rule=typerules.real,
+        uniform=True,
+        attrs={"function": str},
         reference="gradc.ir.region",
     ),
 )

@@ -105,14 +105,3 @@ def derivative(types: Sequence[Type], attrs: Attrs) -> Type:
         if not type.real:
             raise TypeMismatch(NUMBER, position)
     return types[0]
-
-
-def call(types: Sequence[Type], attrs: Attrs) -> Type:
-    """The type of the body's one output; the operands have the types of its inputs."""
-    body = attrs["function"].body
-    for position, (given, due) in enumerate(zip(types, map(body.type, body.inputs), strict=True)):
-        if given != due:
-            raise TypeMismatch(_kind(due), position)
-    ((_, node),) = body.outputs
-    result: Type = body.type(node)
-    return result

@@ -1,63 +1,530 @@
-"""What went wrong, in words."""
+"""What went wrong, in words: from the place where the parser stopped to a diagnostic.
+
+The parser gives the offset and the terminals that it would have accepted there. The rest is read off the words around
+the place, from the most telling finding to the plain `expected …, found …`. Nothing here shows a terminal's name.
+"""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable
+import re
+from collections.abc import Sequence
+from itertools import pairwise
 
-from lark import UnexpectedInput
-
-from gradc.errors import Diagnostic, located
+from gradc.errors import Diagnostic, located, nearest
 from gradc.source import Source
-
-
-class Refused(Exception):
-    """The builder's own finding."""
-
-    def __init__(self, at: int, explain: Callable[[Source, int], Diagnostic]) -> None:
-        super().__init__(at)
-        self.at = at
-        self.explain = explain
-
-
-def too_large(source: Source, at: int) -> Diagnostic:
-    return located("E0103", "the number is too large", source, at, at + 1)
-
-
-def forbidden(source: Source, at: int) -> Diagnostic:
-    return located("E0105", "forbidden character", source, at, at + 1)
-
-
-def bad_character(source: Source, at: int) -> Diagnostic:
-    return located("E0104", "unexpected character", source, at, at + 1)
+from gradc.syntax.spelling import bad_character, bad_number, no_letter
+from gradc.syntax.words import CLOSING, KEYWORDS, OPENING, Place, Word, word_at
 
 
 def chained(source: Source, at: int) -> Diagnostic:
-    return located("E0306", "comparisons do not chain", source, at, at + 1)
+    """``a < b < c``; ``at`` is the second comparison."""
+    text = source.text
+    message = "comparisons do not chain"
+    hint = "write `a < b and b < c`"
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    simple = re.search(r"([\w.]+)[ \t]*([<>=!]=|<|>)[ \t]*([\w.]+)[ \t]*$", line)
+    after = re.match(r"([<>=!]=|<|>)[ \t]*([\w.]+)", text[at : at + 80])
+    if simple and after and len(simple.group()) < 60:
+        left, first, middle = simple.groups()
+        hint = f"write `{left} {first} {middle} and {middle} {after.group(1)} {after.group(2)}`"
+    end = word_at(text, at).end
+    return located("E0306", message, source, at, end, "a second comparison of the same value", [hint])
 
 
 def not_a_gradient(source: Source, at: int) -> Diagnostic:
-    return located("E0101", "expected `d`", source, at, at + 1)
+    """A line of a gradients file that begins with another name than ``d``."""
+    end = word_at(source.text, at).end
+    hint = "a line of this file reads `d f(x) = …`"
+    return located("E0101", f"expected `d`, found `{source.text[at:end]}`", source, at, end, "", [hint])
 
 
-def no_letter(text: str) -> int | None:
-    """The place of the first character that a name cannot hold."""
-    for place in range(len(text)):
-        char = text[place]
-        if char.isascii() or unicodedata.category(char)[0] in "LM" or char in "₀₁₂₃₄₅₆₇₈₉" or char.isdecimal():
-            continue
-        return place
-    return None
+# How an expression may begin, and what may stand between two values.
+_EXPRESSION = {"NUMBER", "NAME", "LPAR", "SIGN", "IF", "NOT"}
+_OPERATORS = {"SIGN", "TIMES", "POWER", "COMPARE", "AND", "OR"}
+
+# What other terminals are called, in the order in which they are named.
+_NAMED = {
+    "EQUALS": "`=`", "ARROW": "`=>`", "COLON": "`:`", "THEN": "`then`", "ELSE": "`else`", "RETURN": "`return`",
+    "STRING": "a file name in quotes", "COMMA": "`,`", "LPAR": "`(`", "RPAR": "`)`", "LBRACE": "`{`", "RBRACE": "`}`",
+    "LABEL": "a name in brackets", "_END": "the end of the statement", "$END": "the end of the text",
+}  # fmt: skip
+
+_BINARY = frozenset(["+", "-", "*", "/", "//", "%", "@", "^", "**", "<", ">", "<=", ">=", "==", "!=", "and", "or"])
+
+# Operators of other languages.
+_FOREIGN = {
+    "&&": "write `and`", "&": "write `and`", "||": "write `or`", "===": "write `==`", "<>": "write `!=`",
+    "~": "write `not`", "=<": "write `<=`", "->": "a function is written `fn f(x) = …`",
+    "/*": "a comment starts with `#`",
+    "\\": "inside parentheses a statement may go on in the next line", "?": "write `if c then a else b`",
+    "'": "text stands in double quotes; a derivative is written `grad(y, x)`", "|": "write `abs(x)`, or `or`",
+    "$": "the language has no such sign", "`": "the language has no such sign", "**=": "", "...": "write all of it",
+}  # fmt: skip
+
+# First words of statements of other languages.
+_USE = 'another file is brought in by `use "file.grad"`'
+_STATEMENTS = {
+    "def": "a function is written `fn f(x) = …`", "function": "a function is written `fn f(x) = …`",
+    "func": "a function is written `fn f(x) = …`", "fun": "a function is written `fn f(x) = …`",
+    "let": "a value is named without a keyword: `y = …`", "var": "a value is named without a keyword: `y = …`",
+    "const": "a value is named without a keyword: `y = …`", "val": "a value is named without a keyword: `y = …`",
+    "auto": "a value is named without a keyword: `y = …`", "double": "a value is named without its type: `y = …`",
+    "float": "a value is named without its type: `y = …`", "int": "a value is named without its type: `y = …`",
+    "import": _USE, "from": _USE, "include": _USE, "print": "results are shown by `output name`",
+    "class": "the language has functions and values only", "elif": "write `if c then a else if d then b else c`",
+    "parameter": "write `param`", "lambda": "a function is written `fn f(x) = …`",
+}  # fmt: skip
 
 
-class Recovery:
-    def __init__(self, source: Source, start: str) -> None:
+class Situation:
+    """The place of one failure: the unexpected word ``here``, what stands before it, what would be ``accepted``."""
+
+    def __init__(self, source: Source, place: Place, accepted: frozenset[str]) -> None:
         self.source = source
-        self.start = start
-        self.rest = ""
+        self.place = place
+        self.here = place.here
+        self.before = place.before
+        self.words = place.words
+        self.first = place.words[0].text if place.words else ""
+        self.accepted = accepted
+        self.value = "NUMBER" in accepted  # an expression may begin here
+        self.operator = "TIMES" in accepted or "COMPARE" in accepted or "AND" in accepted  # one may go on here
+        self.ended = self.here.kind == "end"
+        self.resume: int | None = None
 
-    def explain(self, error: UnexpectedInput | Refused) -> Diagnostic:
-        if isinstance(error, Refused):
-            return error.explain(self.source, error.at)
-        at = error.pos_in_stream or 0
-        return located("E0101", "unexpected text", self.source, at, at + 1)
+    def explain(self) -> Diagnostic:
+        """The most telling diagnostic."""
+        for look in (self._spelling, self._brackets, self._keywords, self._statement, self._missing, self._behind):
+            found = look()
+            if found is not None:
+                return found
+        return self._say(self._expected(), self._found())
+
+    def _say(
+        self,
+        message: str,
+        label: str = "",
+        hint: str = "",
+        *,
+        at: Word | None = None,
+        to: Word | None = None,
+        code: str = "E0101",
+        notes: Sequence[tuple[Source, int, int, str]] = (),
+    ) -> Diagnostic:
+        """A diagnostic about ``here``, or about the words ``at`` to ``to``."""
+        word = at or self.here
+        start, end = word.start, (to or word).end
+        if word.kind == "end" and self.before is not None:
+            # What is missing at the end of a line is missed behind its last word.
+            start, end = self.before.end, self.before.end + 1
+        elif word.kind == "end":
+            start = end = min(start, max(0, len(self.source.text.rstrip()) - 1))
+        return located(code, message, self.source, start, end, label, [hint] if hint else [], notes)
+
+    def _expected(self) -> str:
+        """What was accepted, in words."""
+        accepted = set(self.accepted)
+        parts: list[str] = []
+        if self.value:
+            parts.append("an expression")
+            accepted -= _EXPRESSION
+        elif "INPUT" in accepted:
+            return "expected a statement"
+        elif "NAME" in accepted:
+            parts.append("a name")
+        if self.operator:
+            parts.append("an operator")
+        parts += [words for terminal, words in _NAMED.items() if terminal in accepted]
+        if "_END" in accepted and "$END" in accepted:
+            parts.remove(_NAMED["$END"])
+        if len(parts) > 4 and self.operator:
+            parts = [p for p in parts if p not in ("an operator",)][:4]
+        if not parts:
+            return "unexpected text"
+        return "expected " + (" or ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0])
+
+    def _found(self) -> str:
+        """What stands here, in words."""
+        here = self.here
+        if here.kind == "end":
+            return "the text ends here" if not here.text else "found `;`" if here.text == ";" else "the line ends here"
+        kind = {"keyword": "the keyword ", "number": "the number ", "name": "the name "}.get(here.kind, "")
+        text = here.text if len(here.text) <= 40 else here.text[:37] + "…"
+        return f"found {kind}`{text}`"
+
+    # Spelling: what is wrong with the word itself -------------------------------------------------------------------
+
+    def _spelling(self) -> Diagnostic | None:
+        here, before, text = self.here, self.before, self.source.text
+        if here.kind == "name" and not here.text.isascii():
+            place = no_letter(here.text)
+            if place is not None:
+                return bad_character(self.source, here.start + place)
+        if here.text == ".." and (before is None or before.kind in ("number", "name") or before.text == ")"):
+            return self._reserved("a range `a..b` is reserved notation", "ranges belong to loops")
+        joined = here.kind in ("name", "number", "keyword") or here.text == "."
+        if joined and before is not None and before.kind == "number" and before.end == here.start:
+            return bad_number(self.source, before.start, here.start)
+        if here.kind in ("name", "number") and before is not None and before.text == "." and len(self.words) > 1:
+            return None
+        if here.text == "[" and "LABEL" not in self.accepted:
+            return self._array()
+        if here.text in ("for", "while") and not (self._named_next() or self._name_wanted()):
+            return self._reserved(f"`{here.text}` is reserved notation", "loops are not part of this version")
+        if here.text == ".":
+            after = word_at(text, here.end)
+            if before is not None and after.text == "T" and before.end == here.start:
+                return self._reserved(
+                    "the transpose `.T` is reserved notation", "arrays are not part of this version", after
+                )
+            if before is not None and before.kind == "name" and after.kind == "name":
+                hint = (
+                    f"functions are built in: write `{after.text}(…)`" if word_at(text, after.end).text == "(" else ""
+                )
+                return self._say(self._expected(), "a name has no parts", hint)
+        if here.kind == "string":
+            if len(here.text) == 1 or not here.text.endswith('"'):
+                return self._say(
+                    "text in quotes is not closed", 'no `"` before the end of the line', 'close it with `"`'
+                )
+            if "STRING" not in self.accepted:
+                return self._say(self._expected(), "found text in quotes", 'text stands only in `use "file.grad"`')
+        if here.kind == "operator" and len(here.text) == 1 and not here.text.isprintable():
+            return bad_character(self.source, here.start)
+        return self._foreign()
+
+    def _foreign(self) -> Diagnostic | None:
+        here, before = self.here, self.before
+        if here.text == ">" and before is not None and before.text == "<":
+            return self._say("unknown operator `<>`", "", "write `!=`", at=before, to=here)
+        if here.text == "<" and before is not None and before.text == "=":
+            return self._say("unknown operator `=<`", "", "write `<=`", at=before, to=here)
+        if here.text == "!" or (here.text.startswith("!") and not self.operator):
+            if self.value or self.before is None:
+                return self._say("unknown operator `!`", "", "write `not`")
+            name = before.text if before is not None and before.kind in ("name", "number") else "n"
+            return self._say("unknown operator `!`", "", f"the factorial is `gamma({name} + 1)`; negation is `not`")
+        if here.text == "*" and before is not None and before.text == "/" and before.end == here.start:
+            return self._say("unknown notation `/*`", "", "a comment starts with `#`", at=before, to=here)
+        if before is not None and before.text == "/*":
+            return self._say("unknown notation `/*`", "", "a comment starts with `#`", at=before)
+        if _FOREIGN.get(here.text):
+            what = "operator" if here.text in ("&&", "&", "||", "===", "<>", "~", "=<", "|") else "notation"
+            return self._say(f"unknown {what} `{here.text}`", "", _FOREIGN[here.text])
+        return None
+
+    def _reserved(self, message: str, label: str, to: Word | None = None) -> Diagnostic:
+        return self._say(message, label, to=to, code="E0106")
+
+    def _array(self) -> Diagnostic:
+        last = self.here
+        depth = 0
+        for word in self.place.following():
+            depth += (word.text == "[") - (word.text == "]")
+            last = word if depth >= 0 else last
+            if depth <= 0:
+                break
+        if depth > 0:
+            last = self.here
+        return self._reserved("`[ ]` is reserved notation", "arrays are not part of this version", last)
+
+    # Brackets --------------------------------------------------------------------------------------------------------
+
+    def _brackets(self) -> Diagnostic | None:
+        here, place = self.here, self.place
+        top = place.open[-1][0] if place.open else None
+        if top is not None and (not here.text or (top.text == "(" and not self._closes_call())):
+            line = place.new_line(self.source)
+            if not here.text or line is not None:
+                self.resume = line
+                return self._unclosed(top)
+        if here.text in CLOSING:
+            if top is None:
+                return self._say(f"`{here.text}` closes nothing", "no bracket is open here", code="E0102")
+            if top.text != CLOSING[here.text]:
+                message = f"`{here.text}` does not close `{top.text}`"
+                note = (self.source, top.start, top.end, f"opened here, closed by `{OPENING[top.text]}`")
+                return self._say(message, f"expected `{OPENING[top.text]}`", code="E0102", notes=[note])
+        if here.text == ";" and top is not None and top.text == "(":
+            return self._unclosed(top)
+        return None
+
+    def _closes_call(self) -> bool:
+        return self.here.text == ")"
+
+    def _unclosed(self, top: Word) -> Diagnostic:
+        closing = OPENING[top.text]
+        end = self.here
+        notes = []
+        if end.text:
+            notes = [(self.source, end.start, end.end, f"`{closing}` was expected before this")]
+        return self._say(
+            f"`{top.text}` is not closed", f"no `{closing}` for this bracket", at=top, code="E0102", notes=notes
+        )
+
+    # Keywords --------------------------------------------------------------------------------------------------------
+
+    def _name_wanted(self) -> bool:
+        return "NAME" in self.accepted and not self.value and "INPUT" not in self.accepted and bool(self.words)
+
+    def _named_next(self) -> bool:
+        """Whether what stands here is given a value: `if = 3`."""
+        return not self.words and word_at(self.source.text, self.here.end).text == "="
+
+    def _keywords(self) -> Diagnostic | None:
+        here, before = self.here, self.before
+        if before is not None and before.kind == "keyword" and len(self.words) == 1 and here.text == "=":
+            return self._keyword_name(before)
+        if here.kind != "keyword":
+            return None
+        if self._named_next() or self._name_wanted():
+            return self._keyword_name(here)
+        if self.value and here.text in ("input", "param", "output", "fn", "use", "derivative", "in", "return"):
+            return self._keyword_name(here)
+        return None
+
+    def _keyword_name(self, word: Word) -> Diagnostic:
+        message = f"the keyword `{word.text}` cannot be a name"
+        return self._say(message, "", f"choose another name, such as `{word.text}_`", at=word, code="E0206")
+
+    # Statements ------------------------------------------------------------------------------------------------------
+
+    def _statement(self) -> Diagnostic | None:
+        if not self.words:
+            return self._begins()
+        if len(self.words) == 1 and self.words[0].kind == "name" and {"EQUALS", "COMMA"} <= self.accepted:
+            return self._after_name(self.words[0])
+        if self.first in ("input", "param"):
+            return self._in_declaration()
+        if self.first == "output":
+            return self._in_output()
+        if self.first in ("fn", "derivative"):
+            return self._in_function()
+        if self.first == "use" and not self.ended and "STRING" in self.accepted:
+            return self._say("expected a file name in quotes", self._found(), f'write `use "{self.here.text}.grad"`')
+        return None
+
+    def _assigned(self) -> bool:
+        """Whether a `=` follows in this line outside of brackets."""
+        depth = 0
+        for word in self.place.following():
+            depth += (word.text in OPENING) - (word.text in CLOSING)
+            if word.text == "=" and depth == 0:
+                return True
+        return False
+
+    def _begins(self) -> Diagnostic | None:
+        """A statement cannot begin with this."""
+        here, top = self.here, self.place.open[-1][0] if self.place.open else None
+        if top is not None and top.text == "{":
+            if here.text == "}" and "RETURN" in self.accepted:
+                hint = "a block ends with `return expression`"
+                return self._say("the block returns nothing", "expected `return` before this", hint)
+            if self.accepted <= {"RBRACE", "_END"} or "RBRACE" in self.accepted:
+                note = (self.source, top.start, top.end, "the block that it ends begins here")
+                return self._say(
+                    "expected `}` behind `return`",
+                    self._found(),
+                    "`return` is the last statement of a block",
+                    notes=[note],
+                )
+            if here.kind == "keyword" and here.text in ("input", "param", "output", "use", "derivative"):
+                return self._say(f"`{here.text}` cannot stand in a block", "", "move it out of the function")
+        if here.text == "return":
+            return self._say("`return` outside of a block", "", "results of a program are named by `output`")
+        if here.text == "if":
+            return self._say(
+                "expected a statement", "`if` begins an expression", "name its value: `y = if c then a else b`"
+            )
+        if here.kind in ("number", "string") or here.text in ("(", "-", "+", "not", "{"):
+            return self._no_name(here)
+        return None
+
+    def _no_name(self, first: Word) -> Diagnostic:
+        """An expression where a statement was expected."""
+        if self._assigned():
+            message = "only a name can be given a value"
+            return self._say(message, "this is not a name", "write `name = expression`", at=first)
+        words = self.place.following(12)
+        last = words[-1] if words else first
+        shown = self.source.text[first.start : last.end]
+        shown = shown if len(words) < 12 and len(shown) <= 40 and '"' not in shown and "{" not in shown else "…"
+        message = "an expression alone is not a statement"
+        return self._say(message, "its value has no name", f"name its value: `y = {shown}`", at=first)
+
+    def _after_name(self, name: Word) -> Diagnostic | None:
+        """Something other than `=` behind the first name of a statement."""
+        here = self.here
+        word_after = word_at(self.source.text, here.end)
+        if (name.text in _STATEMENTS and here.kind in ("name", "string", "keyword", "number")) or name.text == "print":
+            return self._say(f"unknown statement `{name.text}`", "", _STATEMENTS[name.text], at=name)
+        if here.text in ("==", ":=", "<-") or (here.text == "<" and word_after.text == "-"):
+            return self._say(f"expected `=`, found `{here.text}`", "", f"a value is named with `=`: `{name.text} = …`")
+        if here.text in ("++", "--") or (
+            here.kind == "operator" and here.text[-1:] == "=" and here.text[0] in "+-*/%^"
+        ):
+            sign = here.text[0]
+            rest = "1" if here.text in ("++", "--") else "…"
+            hint = f"a name is given its value once; use a new one: `{name.text}2 = {name.text} {sign} {rest}`"
+            return self._say(f"unknown operator `{here.text}`", "values do not change", hint)
+        if here.text == "(":
+            if self._assigned():
+                hint = f"a function is written `fn {name.text}(…) = …`"
+                return self._say("only a name can be given a value", "this is a call", hint, at=name)
+            return self._no_name(name)
+        if here.text == ":":
+            hint = "only inputs and params are declared with a type: `input n: int`"
+            return self._say(self._expected(), self._found(), hint)
+        if here.text == "{":
+            return self._say(self._expected(), self._found(), f"a function is written `fn {name.text}(x) {{ … }}`")
+        if self.ended or here.text in _BINARY or here.text in CLOSING or here.kind in ("number", "name", "keyword"):
+            if here.kind in ("name", "number"):
+                close = nearest(name.text, KEYWORDS)
+                if close:
+                    return self._say(f"unknown statement `{name.text}`", "", f"did you mean `{close[0]}`?", at=name)
+                if word_after.text in ("=", "("):
+                    return self._say(self._expected(), self._found(), "a name cannot hold a space")
+            return self._no_name(name)
+        return None
+
+    def _in_declaration(self) -> Diagnostic | None:
+        here, before = self.here, self.before
+        if self.ended and before is not None and before.text in (",", self.first):
+            return self._say(f"expected a name behind `{before.text}`", self._found())
+        if "COLON" in self.accepted:
+            if here.kind == "number" and before is not None:
+                return self._say(self._expected(), self._found(), f"write `{before.text} = {here.text}`")
+            if here.kind == "name" and before is not None:
+                return self._say("expected `,` between two names", self._found(), f"write `{before.text}, {here.text}`")
+        if here.text == "(" and "NAME" in self.accepted:
+            return self._say(self._expected(), self._found(), f"names stand behind `{self.first}` without parentheses")
+        return None
+
+    def _in_output(self) -> Diagnostic | None:
+        here, before = self.here, self.before
+        if self.ended and before is not None:
+            return self._say(f"expected a name behind `{before.text}`", self._found())
+        if here.kind == "name" and before is not None and before.kind == "name":
+            return self._say("expected `,` between two names", self._found(), f"write `{before.text}, {here.text}`")
+        if here.kind in ("number", "operator") and here.text not in CLOSING:
+            return self._say("`output` takes names", self._found(), "name the value first: `y = …`, then `output y`")
+        return None
+
+    def _in_function(self) -> Diagnostic | None:
+        here, before = self.here, self.before
+        if self.ended and self.accepted & {"LBRACE", "EQUALS"} and not self.value and before and before.text == ")":
+            hint = "the body begins in the same line: `= expression`"
+            hint += " or `{ …; return expression }`" if self.first == "fn" else ""
+            return self._say(f"this `{self.first}` has no body", self._found(), hint)
+        if here.text == "{" and self.first == "derivative":
+            return self._say("a `derivative` has no block", "", "write `derivative f(x) = expression`")
+        if here.text == "{" and before is not None and before.text == "=":
+            return self._say("expected an expression, found `{`", "", "a block stands without `=`: `fn f(x) { … }`")
+        if here.text in ("->", "return", ":") and "EQUALS" in self.accepted and before and before.text == ")":
+            return self._say(self._expected(), self._found(), f"write `{self.first} f(x) = expression`")
+        if self.accepted == {"LPAR"} and before is not None:
+            hint = f"a function has parentheses, also without parameters: `{self.first} {before.text}() = …`"
+            return self._say("expected `(`", self._found(), hint)
+        if here.text == "," and self.operator and not self.place.open and self.first == "fn":
+            hint = "several results need a block: `{ return a, b }`"
+            return self._say("a short function has one result", "found a second one", hint)
+        return None
+
+    # What is missing before this -------------------------------------------------------------------------------------
+
+    def _missing(self) -> Diagnostic | None:
+        """An expression was expected."""
+        if not self.value or self.before is None:
+            return None
+        here, before = self.here, self.before
+        if here.kind == "keyword" and here.text in ("if", "not"):
+            shown = "`(if c then a else b)`" if here.text == "if" else "`(not a)`"
+            return self._say(
+                f"`{here.text}` cannot stand behind `{before.text}`", "", f"put it in parentheses: {shown}"
+            )
+        found = self._found()
+        if before.text == "=" and self.ended:
+            return self._say("expected an expression behind `=`", found)
+        if before.text == "=" and here.text == "=":
+            return self._say("expected an expression, found `=`", "", "`==` compares, without a space")
+        if here.text == ")" and before.text == "(":
+            return self._say("expected an expression between the parentheses", "", at=before, to=here)
+        if before.text in ("++", "--"):
+            return self._say(
+                f"unknown operator `{before.text}`", "values do not change", f"write `… {before.text[0]} 1`", at=before
+            )
+        if self.ended and not self.place.open and (before.text in _BINARY or before.text == ","):
+            hint = "a statement ends with its line; inside parentheses it may go on in the next one"
+            return self._say(f"expected an expression behind `{before.text}`", found, hint)
+        if before.text in _BINARY | KEYWORDS or before.text in (",", "="):
+            return self._say(f"expected an expression behind `{before.text}`", found)
+        return self._say("expected an expression", found)
+
+    # What cannot follow a value --------------------------------------------------------------------------------------
+
+    def _behind(self) -> Diagnostic | None:
+        """A value has ended and cannot go on like this."""
+        if not self.operator or self.before is None:
+            return None
+        here, found = self.here, self._found()
+        conditional = "write `if c then a else b`"
+        if here.text == "=":
+            return self._equals()
+        if "THEN" in self.accepted:
+            return self._say("expected `then` behind the condition", found, conditional)
+        if "ELSE" in self.accepted and (self.ended or here.text in (")", ",", "}", ":", "else")):
+            return self._say("expected `else`", found, f"every `if` has both branches: {conditional}")
+        if here.text == "if":
+            return self._say(self._expected(), found, "the condition comes first: `if c then a else b`")
+        if here.text in ("then", "else"):
+            return self._say(f"`{here.text}` without `if`", "", conditional)
+        if here.text == "in":
+            return self._reserved("`in` is reserved notation", "loops are not part of this version")
+        if here.text == ",":
+            return self._comma()
+        if here.text == ":":
+            return self._say(self._expected(), found, conditional if "if" in self.first else "")
+        if here.text == "not":
+            return self._say(self._expected(), found, "write `a and not b`, or `a != b`")
+        if here.kind in ("number", "name") or here.text == "(":
+            return self._two_values()
+        return None
+
+    def _equals(self) -> Diagnostic:
+        """A second `=` in a statement, or one in an expression."""
+        words = self.words
+        if (self.place.open and self.place.open[-1][0].text == "(") or self.accepted & {"THEN", "ELSE"}:
+            return self._say("unexpected `=`", "an expression gives no names", "`==` compares")
+        line = [w for w in words if w.text == "="]
+        if line and words[-1].kind == "name" and words[-2].text == "=":
+            hint = "write one statement a name, or `==` to compare"
+            return self._say("a statement has one `=`", "this is a second one", hint)
+        return self._say(
+            "unexpected `=`", "an expression gives no names", "`==` compares; a new statement needs a new line"
+        )
+
+    def _comma(self) -> Diagnostic | None:
+        if self.place.open and self.place.open[-1][0].text == "(":
+            return self._say("parentheses hold one expression", "found a second one")
+        if any(word.text == "=" for word in self.words) and self.first not in KEYWORDS:
+            return self._say("a statement gives one value", "found a second one", "write one statement a value")
+        return None
+
+    def _two_values(self) -> Diagnostic:
+        """Two values with nothing between them."""
+        here, before = self.here, self.before
+        assert before is not None
+        second = word_at(self.source.text, here.end)
+        for left, right in pairwise(self.words):
+            if left.kind in ("name", "number") and right.text == "//" and before.kind == "name":
+                return self._say(self._expected(), self._found(), "a comment starts with `#`; `//` divides")
+        if here.kind == "name" and second.text == "=" and not self.place.open:
+            hint = "statements are separated by a line end or `;`"
+            return self._say("expected the end of the statement", self._found(), hint)
+        if len(before.text) > 20 or len(here.text) > 20 or before.text in CLOSING or here.text == "(":
+            hint = "write `*` for a product"
+        else:
+            hint = f"write `{before.text}*{here.text}` for a product"
+        if self.place.called:
+            return self._say("expected `,` or an operator", self._found(), hint)
+        return self._say("expected an operator", self._found(), hint)

@@ -18,7 +18,8 @@ from lark.lark import PostLex
 from gradc import cache
 from gradc.errors import CompileError, Diagnostic, located
 from gradc.source import Source, canonical
-from gradc.syntax import mistakes, tree
+from gradc.syntax import mistakes, spelling, tree
+from gradc.syntax.recovery import Recovery, Refused
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -68,7 +69,7 @@ def _refuse_forbidden(source: Source) -> None:
         return
     found = []
     for match in _FORBIDDEN.finditer(text):
-        found.append(mistakes.forbidden(source, match.start()))
+        found.append(spelling.forbidden(source, match.start()))
         if len(found) == MAX_ERRORS:
             break
     if found:
@@ -99,7 +100,7 @@ class _LineEnds(PostLex):
 @lru_cache(maxsize=4096)
 def _name(text: str) -> str:
     """The canonical form of a name that is not plain ASCII; a ValueError says where it holds what is no letter."""
-    place = mistakes.no_letter(text)
+    place = spelling.no_letter(text)
     if place is not None:
         raise ValueError(place)
     return canonical(text)
@@ -111,10 +112,11 @@ class Builder:
     @staticmethod
     def NUMBER(token: Token) -> tree.Number:  # noqa: N802
         """A literal; one that is too large for a float is refused."""
+        assert token.start_pos is not None and token.end_pos is not None
         text = token.replace("_", "")
         value = float(text)
         if value == float("inf"):
-            raise mistakes.Refused(token.start_pos or 0, mistakes.too_large)
+            raise Refused(token.start_pos, spelling.too_large)
         # int() refuses thousands of digits, but so many that are not leading zeros are too large anyway.
         integer = int(text.lstrip("0") or "0") if text.isdigit() else None
         return tree.Number(token.start_pos, token.end_pos, value, integer)
@@ -122,13 +124,14 @@ class Builder:
     @staticmethod
     def NAME(token: Token) -> tree.Name:  # noqa: N802
         """A name, in its canonical form and as written."""
+        assert token.start_pos is not None and token.end_pos is not None
         text = str(token)
         if text.isascii():
             return tree.Name(token.start_pos, token.end_pos, text, text)
         try:
             return tree.Name(token.start_pos, token.end_pos, _name(text), text)
         except ValueError as error:
-            raise mistakes.Refused((token.start_pos or 0) + error.args[0], mistakes.bad_character) from None
+            raise Refused(token.start_pos + error.args[0], spelling.bad_character) from None
 
     @staticmethod
     def first(parts: list[Any]) -> list[Any]:
@@ -229,7 +232,7 @@ class Builder:
     @staticmethod
     def chained(parts: list[Any]) -> tree.Binary:
         """``a < b < c``, which is refused."""
-        raise mistakes.Refused(parts[3].start_pos, mistakes.chained)
+        raise Refused(parts[3].start_pos, mistakes.chained)
 
     @staticmethod
     def call(parts: list[Any]) -> tree.Call:
@@ -263,7 +266,7 @@ class Builder:
         """``d pattern = partials``."""
         letter, pattern, partials = parts
         if letter.id != "d":
-            raise mistakes.Refused(letter.start, mistakes.not_a_gradient)
+            raise Refused(letter.start, mistakes.not_a_gradient)
         return tree.GradientRule(letter.start, partials[-1].end, pattern, partials)
 
     @staticmethod
@@ -296,16 +299,16 @@ def _parse(source: Source, start: str) -> Any:
     parser = _parser()
     try:
         return parser.parse(source.text, start=start)
-    except (UnexpectedInput, mistakes.Refused) as error:
+    except (UnexpectedInput, Refused) as error:
         first = error
     raise CompileError(_errors(source, start, first))
 
 
-def _errors(source: Source, start: str, error: UnexpectedInput | mistakes.Refused) -> list[Diagnostic]:
+def _errors(source: Source, start: str, error: UnexpectedInput | Refused) -> list[Diagnostic]:
     """All the mistakes that can be told apart: after each one the parser starts again behind its statement."""
-    recovery = mistakes.Recovery(source, start)
+    recovery = Recovery(source, start)
     found: list[Diagnostic] = []
-    failure: UnexpectedInput | mistakes.Refused | None = error
+    failure: UnexpectedInput | Refused | None = error
     while failure is not None:
         found.append(recovery.explain(failure))
         if len(found) == MAX_ERRORS or not recovery.rest:
@@ -313,7 +316,7 @@ def _errors(source: Source, start: str, error: UnexpectedInput | mistakes.Refuse
         try:
             failure = None
             _parser().parse(recovery.rest, start=start)
-        except (UnexpectedInput, mistakes.Refused) as next_error:
+        except (UnexpectedInput, Refused) as next_error:
             failure = next_error
     return found
 

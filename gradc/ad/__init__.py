@@ -1,0 +1,1 @@
+"""Differentiation: reverse and forward mode, and the expansion of derivative requests."""

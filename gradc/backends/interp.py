@@ -1,0 +1,150 @@
+"""The interpreter: the reference that every other backend is tested against.
+
+A graph is planned once: what outputs need becomes a list of steps, each a function and the places of its operands. A call
+runs the steps and nothing else. Python numbers are computed with ``math`` and IEEE results; arrays of rows, and numbers of
+an f32 program, with NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy
+
+from gradc.errors import CallError, Diagnostic
+from gradc.ir.graph import Graph, ancestors
+from gradc.ops.evaluate import evaluator
+from gradc.source import Source, Span
+
+_FLOATS = {"f64": numpy.float64, "f32": numpy.float32, "int": numpy.int64, "bool": numpy.bool_}
+
+Step = tuple[Callable[..., Any], int, int, "int | tuple[int, ...] | None"]
+
+
+def _elementwise(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """Integer evaluation, which is checked number by number, over arrays."""
+    ufunc = numpy.vectorize(compute, otypes=[object])
+
+    def run(*operands: Any) -> Any:
+        return ufunc(*operands).astype(numpy.int64)
+
+    return run
+
+
+class Plan:
+    """What a call does: inputs to their places, the steps in order, outputs from their places."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        arrays: bool = False,
+        nodes: Sequence[int] | None = None,
+        sources: Sequence[Source] = (),
+    ) -> None:
+        """Plan the outputs of a graph, or the values of ``nodes``; with ``arrays`` for rows instead of numbers."""
+        results = [node for _, node in graph.outputs] if nodes is None else nodes
+        self.graph = graph
+        self.texts = {source.name: source for source in sources}
+        data = graph.data
+        # Single precision exists in NumPy only.
+        self.arrays = arrays or any(entry["type"].dtype == "f32" for entry in data.values())
+        order = sorted(ancestors(data, results) | set(graph.inputs))
+        place: dict[int, int] = {}
+        self.base: list[Any] = []
+        self.steps: list[Step] = []
+        self.nodes: list[int] = []
+        for node in order:
+            entry = data[node]
+            op, operands = entry["op"], entry["operands"]
+            # A name, and what only marks a value, are the value itself.
+            if op in ("name", "stop_gradient"):
+                place[node] = place[operands[0]]
+                continue
+            place[node] = len(self.base)
+            self.base.append(None)
+            if op == "const":
+                self.base[-1] = self.number(entry["attrs"]["value"], entry["type"].dtype)
+            elif op != "input":
+                at = tuple(place[operand] for operand in operands)
+                self.steps.append(self._step(node, place[node], at))
+                self.nodes.append(node)
+        self.inputs = [place[node] for node in graph.inputs]
+        self.dtypes = [data[node]["type"].dtype for node in graph.inputs]
+        self.results = [place[node] for node in results]
+
+    def number(self, value: Any, dtype: str) -> Any:
+        """A number as the plan calculates with it."""
+        return _FLOATS[dtype](value) if self.arrays else value
+
+    def _step(self, node: int, target: int, operands: tuple[int, ...]) -> Step:
+        graph = self.graph
+        row = graph.ops[graph.op(node)]
+        dtype = graph.type(node).dtype
+        compute: Callable[..., Any] | None
+        if not self.arrays:
+            compute = evaluator(row, dtype, tuple(graph.type(o).dtype for o in graph.operands(node)))
+        elif dtype == "int" and row.integer is not None:
+            compute = _elementwise(row.integer)
+        else:
+            compute = row.array
+        if compute is None:
+            raise TypeError(f"the op {row.name!r} cannot be evaluated")
+        if len(operands) == 1:
+            return compute, target, operands[0], None
+        if len(operands) == 2:
+            return compute, target, operands[0], operands[1]
+        return compute, target, operands[0], operands
+
+    def run(self, values: Sequence[Any]) -> list[Any]:
+        """The results for the inputs, in their orders. Raises ``CallError`` where integer arithmetic fails."""
+        v = self.base.copy()
+        for at, value in zip(self.inputs, values, strict=True):
+            v[at] = value
+        try:
+            if self.arrays:
+                for at, dtype in zip(self.inputs, self.dtypes, strict=True):
+                    if not isinstance(v[at], (numpy.ndarray, numpy.generic)):
+                        v[at] = self.number(v[at], dtype)
+                with numpy.errstate(all="ignore"):
+                    self._run(v)
+            else:
+                self._run(v)
+        except (OverflowError, ZeroDivisionError) as problem:
+            raise self._failed(v, problem) from None
+        return [v[at] for at in self.results]
+
+    def _run(self, v: list[Any]) -> None:
+        for compute, target, first, second in self.steps:
+            if second is None:
+                v[target] = compute(v[first])
+            elif second.__class__ is int:
+                v[target] = compute(v[first], v[second])
+            else:
+                v[target] = compute(*[v[at] for at in second])  # type: ignore[union-attr]
+
+    def _failed(self, v: list[Any], problem: ArithmeticError) -> CallError:
+        """The diagnostic for the first step that has no value."""
+        done = [target for _, target, _, _ in self.steps if v[target] is None]
+        targets = [target for _, target, _, _ in self.steps]
+        node = self.nodes[targets.index(done[0])] if done else self.nodes[-1]
+        return CallError(failure(self.graph, node, problem, self.texts))
+
+
+def failure(
+    graph: Graph, node: int, problem: ArithmeticError, sources: Mapping[str, Source] | None = None
+) -> Diagnostic:
+    """What an integer operation that has no result says."""
+    span: Span | None = graph.span(node)
+    text = sources[span.file].line(span.line) if sources and span and span.file in sources else ""
+    if isinstance(problem, ZeroDivisionError):
+        return Diagnostic("E0605", "an integer is divided by zero", span, "the divisor is 0 here", text=text)
+    return Diagnostic(
+        "E0604",
+        "an integer grows beyond 64 bits",
+        span,
+        "the result does not fit",
+        ("write one of the numbers with a point, as in `2.0`, to calculate with real numbers",),
+        text=text,
+    )

@@ -1,0 +1,144 @@
+"""The stages in their order: the only module that knows all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gradc.ad.expand import expand, has_requests
+from gradc.errors import CompileError, Diagnostic, located
+from gradc.files import Folder, read_source
+from gradc.ir import text
+from gradc.ir.graph import Builder, Graph, NodeLimit, replay, transfer
+from gradc.ir.op import OpTable
+from gradc.limits import DEFAULT, Limits, too_many_nodes
+from gradc.ops import TABLE
+from gradc.source import Source
+from gradc.syntax import tree
+from gradc.syntax.modules import Lowered, lower
+from gradc.syntax.modules import Opener as Opener
+
+GraphPass = Callable[[Graph], Graph]
+"""A pass of the caller's own: it returns a new graph, or the one it was given."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller may choose about a compilation.
+
+    ``level`` is -O0 to -O3; ``pipeline`` names passes in text and replaces what the level stands for; ``passes`` are the
+    caller's own and run last. ``dtype`` is the type of the program's numbers. ``allow`` are folders outside the program's
+    own that ``use`` may read.
+    """
+
+    ops: OpTable = TABLE
+    level: int = 2
+    pipeline: str | None = None
+    passes: tuple[GraphPass, ...] = ()
+    dtype: str = "f64"
+    assume_finite: bool = False
+    disabled: frozenset[str] = frozenset()
+    allow: tuple[str, ...] = ()
+    limits: Limits = field(default=DEFAULT)
+    verify: bool = False
+
+
+def front(source: Source, options: Options, root: Path | None = None) -> Lowered:
+    """From text to the graph as written; ``root`` is the folder of a program that came from a file."""
+    folder = Folder(root, tuple(Path(path) for path in options.allow))
+
+    def opener(user: Source, use: tree.Use) -> Source:
+        return _open(folder, user, use, options.limits)
+
+    return lower(source, options.ops, opener, dtype=options.dtype, limits=options.limits)
+
+
+def read(path: str | os.PathLike[str], options: Options) -> Lowered:
+    """The graph as written of a file: source text, or textual IR where the name ends in ``.gir`` or the text says so."""
+    source = read_source(path, options.limits)
+    name = os.fspath(path)
+    if name.endswith(".gir") or source.text.startswith(text.MAGIC):
+        return Lowered(text.load(source, options.ops), (), (source,))
+    return front(source, options, None if name == "-" else Path(name).parent)
+
+
+def _open(folder: Folder, user: Source, use: tree.Use, limits: Limits) -> Source:
+    """The file that a ``use`` statement names; raises a diagnostic at the path in it."""
+
+    def refuse(code: str, message: str, label: str, *hints: str) -> CompileError:
+        return CompileError(located(code, message, user, use.path_start, use.path_end, label, hints))
+
+    base = folder.base(user)
+    if base is None:
+        raise refuse(
+            "E0504",
+            "a program that is not read from a file cannot use others",
+            "relative to what?",
+            "save the program in a file beside the one that it uses",
+        )
+    if not use.path or "\0" in use.path:
+        raise refuse("E0501", "`use` needs the name of a file", "no name")
+    path = Path(os.path.normpath(base / use.path))
+    if Path(use.path).is_absolute() or not folder.contains(path):
+        if not Path(use.path).is_absolute() and folder.linked(path):
+            raise refuse("E0503", f"`{use.path}` is a link that leads out of the program's folder", "not followed")
+        raise refuse(
+            "E0503",
+            f"`{use.path}` lies outside the program's folder",
+            "not read",
+            "allow its folder with `--allow FOLDER`, or in Python `gradc.load(…, allow=[…])`",
+        )
+    if folder.linked(path):
+        raise refuse("E0503", f"`{use.path}` is reached through a link", "not followed", "copy the file instead")
+    try:
+        return read_source(path, limits)
+    except CompileError as problem:
+        first = problem.diagnostics[0]
+        if first.span is not None:
+            raise
+        code = first.code if first.code == "E0701" else "E0501"
+        raise refuse(code, first.message, "used here", *first.hints) from None
+
+
+def optimise(graph: Graph, options: Options) -> Graph:
+    """The graph that is run: requests expanded, then what the level or the pipeline asks for, then the caller's passes."""
+    result = expand(graph, None, options.limits)[0]
+    if has_requests(result):
+        result = expand(result, None, options.limits)[0]
+    return result
+
+
+def with_requests(
+    graph: Graph, pairs: Sequence[tuple[str, int, int]], keep: Sequence[tuple[str, int]] = (), limits: Limits = DEFAULT
+) -> Graph:
+    """The graph as written with requests for derivatives added: each (name, y, v) becomes an output, behind ``keep``."""
+    builder = Builder(graph.ops, max_nodes=limits.expanded_nodes)
+    number: dict[int, int] = {}
+    outputs: list[tuple[str, int]] = []
+    try:
+        for node in graph.data:
+            number[node] = replay(graph, node, builder, number)
+        builder.span = builder.adjoint_of = None
+        for name, y, v in pairs:
+            outputs.append((name, builder.make("grad", (number[y], number[v]))))
+    except NodeLimit:
+        raise too_many_nodes(limits.expanded_nodes) from None
+    finished = transfer(graph, builder, number)
+    kept = [(name, number[node]) for name, node in keep]
+    return Graph(
+        finished.nx,
+        finished.ops,
+        finished.inputs,
+        kept + outputs,
+        finished.names,
+        finished.spans,
+        finished.adjoints,
+        finished.functions,
+    )
+
+
+def as_errors(warnings: Sequence[Diagnostic]) -> CompileError:
+    """The warnings as what stops the compilation."""
+    return CompileError(warnings)

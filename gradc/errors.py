@@ -1,0 +1,187 @@
+"""Diagnostics: values with a code, a span and hints, rendered in one place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradc.source import Source, Span, width
+
+# Every code with the title that its help page and the documentation's index show. The hundreds are the stage that
+# finds the error; a W is a warning.
+CODES: dict[str, str] = {}
+
+# Codes that blame the call, not the program or its data: the command line exits with 2 for these.
+CALL_CODES: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One finding about a program, its data or the call.
+
+    ``message`` says what is wrong, ``label`` stands beside the carets and says what was found or expected there,
+    ``notes`` point at other places, ``hints`` are likely fixes. ``line`` is the source line itself, kept so that the
+    diagnostic can be rendered anywhere.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    label: str = ""
+    hints: tuple[str, ...] = ()
+    notes: tuple[tuple[Span, str, str], ...] = ()
+    text: str = ""
+
+    @property
+    def severity(self) -> str:
+        """``error`` or ``warning``, by the code's letter."""
+        return "warning" if self.code.startswith("W") else "error"
+
+    @property
+    def file(self) -> str | None:
+        """The file that the span lies in."""
+        return self.span.file if self.span else None
+
+    @property
+    def line(self) -> int | None:
+        """The line of the span, from 1."""
+        return self.span.line if self.span else None
+
+    @property
+    def column(self) -> int | None:
+        """The first column of the span, from 1."""
+        return self.span.column if self.span else None
+
+    @property
+    def end(self) -> int | None:
+        """The column behind the last one of the span."""
+        return self.span.column + self.span.length if self.span else None
+
+    def __str__(self) -> str:
+        return render(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The facts as plain values, for JSON."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "label": self.label,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "end": self.end,
+            "hints": list(self.hints),
+            "notes": [{"file": s.file, "line": s.line, "column": s.column, "message": m} for s, _, m in self.notes],
+        }
+
+
+class Error(Exception):
+    """What a user can cause. ``diagnostics`` holds the findings; ``str()`` is their rendered text."""
+
+    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
+        found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        super().__init__(found)
+        self.diagnostics: tuple[Diagnostic, ...] = found
+
+    def __str__(self) -> str:
+        return "\n\n".join(render(diagnostic) for diagnostic in self.diagnostics)
+
+
+class CompileError(Error):
+    """The program is at fault."""
+
+
+class CallError(Error):
+    """The values, names or options given to a compiled program are at fault."""
+
+
+def located(
+    code: str,
+    message: str,
+    source: Source,
+    start: int,
+    end: int,
+    label: str = "",
+    hints: Sequence[str] = (),
+    notes: Sequence[tuple[Source, int, int, str]] = (),
+) -> Diagnostic:
+    """A diagnostic about the characters ``start`` to ``end`` of ``source``; a note names such a stretch too."""
+    span = source.span(start, end)
+    places = []
+    for other, first, last, text in notes:
+        place = other.span(first, last)
+        places.append((place, other.line(place.line), text))
+    return Diagnostic(code, message, span, label, tuple(hints), tuple(places), source.line(span.line))
+
+
+# A line longer than this is shown as a window around the span.
+_WINDOW = 110
+
+
+def _excerpt(span: Span, text: str) -> tuple[str, int, int]:
+    """The line as shown, the columns before the carets and the number of carets."""
+    line = text.expandtabs(4) if "\t" in text else text
+    before = text[: span.column - 1].expandtabs(4) if "\t" in text else text[: span.column - 1]
+    marked = text[span.column - 1 : span.column - 1 + span.length]
+    if len(line) > _WINDOW:
+        first = max(0, len(before) - _WINDOW // 2)
+        last = first + _WINDOW
+        line = ("…" if first else "") + line[first:last] + ("…" if last < len(line) else "")
+        before = ("…" if first else "") + before[first:]
+        marked = marked[: max(1, last - first - (len(before) - (1 if first else 0)))]
+    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    return printable, width(before), max(1, width(marked.expandtabs(4)))
+
+
+def _frame(span: Span, text: str, label: str, mark: str, gutter: int) -> list[str]:
+    line, before, length = _excerpt(span, text)
+    pad = " " * gutter
+    return [
+        f"{pad} |",
+        f"{span.line:>{gutter}} | {line}",
+        f"{pad} | {' ' * before}{mark * length}{' ' + label if label else ''}",
+    ]
+
+
+def render(diagnostic: Diagnostic) -> str:
+    """The diagnostic as text: message, place, source line with carets under the exact span, notes and hints."""
+    rows = [f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"]
+    span = diagnostic.span
+    numbers = [s.line for s, _, _ in diagnostic.notes] + ([span.line] if span else [])
+    gutter = len(str(max(numbers))) if numbers else 1
+    pad = " " * gutter
+    if span is not None:
+        rows.append(f"{pad}--> {span}")
+        if diagnostic.text:
+            rows += _frame(span, diagnostic.text, diagnostic.label, "^", gutter)
+    for place, text, message in diagnostic.notes:
+        rows.append(f"{pad}::: {place}")
+        rows += _frame(place, text, message, "-", gutter)
+    rows += [f"{pad} = help: {hint}" for hint in diagnostic.hints]
+    return "\n".join(rows)
+
+
+def nearest(name: str, names: Iterable[str], count: int = 1) -> list[str]:
+    """The candidates that ``name`` is most likely a misspelling of, best first."""
+    candidates = sorted(set(names))
+    if not candidates or len(name) > 200:
+        return []
+    folded = {candidate.casefold(): candidate for candidate in reversed(candidates)}
+    if name.casefold() in folded:
+        return [folded[name.casefold()]]
+    swapped = [c for c in candidates if sorted(c) == sorted(name) and len(name) > 2]
+    close = difflib.get_close_matches(name, candidates, n=count + 2, cutoff=0.7)
+    return list(dict.fromkeys(swapped + close))[:count]
+
+
+def suggestion(name: str, names: Iterable[str]) -> tuple[str, ...]:
+    """A hint that names what ``name`` may be a misspelling of, or none."""
+    close = nearest(name, names, 2)
+    if not close:
+        return ()
+    if len(close) == 1:
+        return (f"a similar name exists: `{close[0]}`",)
+    return (f"similar names exist: {', '.join(f'`{c}`' for c in close)}",)

@@ -1,0 +1,172 @@
+"""Reading programs and writing results: whole files or none, and a diagnostic for whatever goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradc.errors import CompileError, Diagnostic
+from gradc.limits import DEFAULT, Limits
+from gradc.source import Source
+from gradc.syntax.parse import decode
+
+
+def _fail(code: str, message: str, *hints: str) -> CompileError:
+    return CompileError(Diagnostic(code, message, hints=hints))
+
+
+def read_bytes(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> bytes:
+    """The bytes of a regular file, or of standard input for ``-``."""
+    name = os.fspath(path)
+    if name == "-":
+        data = sys.stdin.buffer.read(limits.source_bytes + 1)
+        return _bounded("standard input", data, limits)
+    try:
+        # A pipe or a device would block or never end, so the kind is asked before anything is opened for reading.
+        handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(handle, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError
+            if not stat.S_ISREG(mode):
+                raise _fail("E0801", f"cannot read `{name}`: it is not a regular file", "pipe it in and read `-`")
+            return _bounded(f"`{name}`", file.read(limits.source_bytes + 1), limits)
+    except IsADirectoryError:
+        raise _fail("E0801", f"cannot read `{name}`: it is a folder", "name a `.grad` file in it") from None
+    except FileNotFoundError:
+        raise _fail("E0801", f"cannot read `{name}`: there is no such file", *_neighbours(name)) from None
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+        raise _fail("E0801", f"cannot read `{name}`: {reason.lower()}") from None
+
+
+def _neighbours(name: str) -> tuple[str, ...]:
+    from gradc.errors import suggestion
+
+    folder = Path(name).parent
+    try:
+        files = [entry.name for entry in os.scandir(folder) if entry.name.endswith((".grad", ".gir"))]
+    except (OSError, ValueError):
+        return (f"there is no folder `{folder}` either",)
+    return suggestion(Path(name).name, files[:1000])
+
+
+def _bounded(name: str, data: bytes, limits: Limits) -> bytes:
+    if len(data) > limits.source_bytes:
+        raise _fail("E0701", f"{name} is larger than {limits.source_bytes:,} bytes")
+    return data
+
+
+def read_source(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> Source:
+    """The text of a file, or of standard input for ``-``, decoded."""
+    name = os.fspath(path)
+    return decode(read_bytes(path, limits), "<stdin>" if name == "-" else name)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where ``use`` may read: the tree below the program's own folder, and trees that the caller allows besides.
+
+    ``root`` is None for a program that came from no file (standard input, a text): it cannot use files unless the caller
+    allows a folder, which then serves as the place that its paths are relative to.
+    """
+
+    root: Path | None
+    allowed: tuple[Path, ...] = ()
+
+    def base(self, source: Source) -> Path | None:
+        """The folder that paths in ``source`` are relative to."""
+        if self.root is None:
+            return self.allowed[0] if self.allowed else None
+        return Path(source.name).parent
+
+    def contains(self, path: Path) -> bool:
+        """Whether the path lies in a readable tree, by its spelling and by where links lead."""
+        trees = [tree for tree in (self.root, *self.allowed) if tree is not None]
+        spelled = Path(os.path.normpath(Path.cwd() / path))
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError):
+            return False
+        for tree in trees:
+            top = Path(os.path.normpath(Path.cwd() / tree))
+            if spelled.is_relative_to(top) and real.is_relative_to(top.resolve()):
+                return True
+        return False
+
+    def linked(self, path: Path) -> bool:
+        """Whether a link stands between a readable tree and the file."""
+        trees = [Path(os.path.normpath(Path.cwd() / tree)) for tree in (self.root, *self.allowed) if tree is not None]
+        spelled = Path(os.path.normpath(Path.cwd() / path))
+        for tree in trees:
+            if spelled.is_relative_to(tree):
+                steps = spelled.relative_to(tree).parts
+                return any(tree.joinpath(*steps[: i + 1]).is_symlink() for i in range(len(steps)))
+        return False
+
+
+def check_target(path: str, endings: Iterable[str], source: str | None = None) -> Path:
+    """The path of a file to be written, after the checks that can be made before any work is done.
+
+    ``endings`` are those that can be written; ``source`` is the input file, which is never overwritten.
+    """
+    target = Path(path)
+    known = list(endings)
+    if target.suffix.lower() not in known:
+        listed = ", ".join(known)
+        raise _fail("E0804", f"cannot write `{path}`: the ending must be one of {listed}")
+    if source is not None and source != "-":
+        try:
+            same = target.exists() and os.path.samefile(target, source)
+        except OSError:
+            same = False
+        if same:
+            raise _fail("E0805", f"`{path}` is the input file and would be overwritten", "choose another name")
+    if target.is_dir():
+        raise _fail("E0803", f"cannot write `{path}`: it is a folder")
+    if not target.parent.is_dir():
+        raise _fail("E0803", f"cannot write `{path}`: there is no folder `{target.parent}`")
+    return target
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: into a temporary file beside it, which then takes its name."""
+    name = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with open(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+        os.chmod(name, _mode(path))
+        os.replace(name, path)
+    except OSError as problem:
+        _discard(name)
+        reason = "no space left on the device" if problem.errno == errno.ENOSPC else (problem.strerror or str(problem))
+        raise _fail("E0803", f"cannot write `{path}`: {reason.lower()}") from None
+    except BaseException:
+        _discard(name)
+        raise
+
+
+def _discard(name: str | None) -> None:
+    if name is not None:
+        try:
+            os.unlink(name)
+        except OSError:
+            return
+
+
+def _mode(path: Path) -> int:
+    """The permissions that the file has, or that a new file would get."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask

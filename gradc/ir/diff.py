@@ -1,0 +1,314 @@
+"""Equality of graphs up to the numbers of their nodes, and what differs.
+
+Operands are ordered, so two graphs are matched from their outputs downwards without a search: whatever stands at the
+same place has to be the same node. Both functions are linear in the graphs and recurse nowhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from gradc.ir import text
+from gradc.ir.graph import Graph
+
+# Lines around a difference.
+_CONTEXT = 2
+
+
+def equal(a: Graph, b: Graph, *, spans: bool = False, marks: bool = True) -> bool:
+    """Whether the graphs differ in nothing but the numbers of their nodes.
+
+    Outputs, inputs, names, derivatives and functions count, and dead nodes too. ``spans`` says whether the places where
+    nodes were written count, ``marks`` whether it does which nodes differentiation made.
+    """
+    if len(a) != len(b) or [name for name, _ in a.outputs] != [name for name, _ in b.outputs]:
+        return False
+    if [a.name(node) for node in a.inputs] != [b.name(node) for node in b.inputs] or a.names.keys() != b.names.keys():
+        return False
+    if not _equal_functions(a, b, spans, marks):
+        return False
+    table: dict[Any, int] = {}
+    kinds_a, kinds_b = _kinds(a, table, spans), _kinds(b, table, spans)
+    match = _match(a, b, kinds_a, kinds_b)
+    if match is None:
+        return False
+    return _rest_equal(a, b, kinds_a, kinds_b, match) and (not marks or _marks_equal(a, b, match))
+
+
+def diff(a: Graph, b: Graph, *, spans: bool = False, marks: bool = True) -> str:
+    """What differs between the graphs, as text; empty if they are equal, which is what ``equal`` says.
+
+    It tells the first output that differs and where, and shows the lines that differ with those around them. A node of
+    ``b`` has the number of the node of ``a`` that it corresponds to, or its own with a prime.
+    """
+    if equal(a, b, spans=spans, marks=marks):
+        return ""
+    table: dict[Any, int] = {}
+    kinds = _kinds(a, table, spans), _kinds(b, table, spans)
+    below = _below(a, kinds[0], table), _below(b, kinds[1], table)
+    pairs = _pair(a, b, kinds, below)
+    labels_a = {node: f"{node}" for node in a}
+    labels_b = {node: f"{pairs[node]}" if node in pairs else f"{node}'" for node in b}
+    rows = list(_node_rows(a, b, labels_a, labels_b, pairs, spans, marks))
+    rows += _table_rows(_tables(a, labels_a, marks), _tables(b, labels_b, marks))
+    first = _first_difference(a, b, kinds, below, labels_b)
+    shown = list(_excerpt(rows)) or ["the nodes are alike, but not shared between their users in the same way"]
+    parts = [*([first] if first else []), "--- first", "+++ second", *shown]
+    for name in sorted(a.functions.keys() & b.functions.keys()):
+        f, g = a.functions[name], b.functions[name]
+        for part, one, other in (("body", f.body, g.body), ("partials", f.partials, g.partials)):
+            inner = diff(one, other, spans=spans, marks=marks)
+            if inner:
+                parts += [f"function {text.quote(name)}, {part}:", *("  " + line for line in inner.splitlines())]
+    return "\n".join(parts) + "\n"
+
+
+# Matching ------------------------------------------------------------------------------------------------------------
+
+
+def _exact(value: Any) -> Any:
+    """A key that tells 0.0 from -0.0 and 1 from True; NaN equals itself."""
+    return (value.__class__, repr(value))
+
+
+def _kinds(graph: Graph, table: dict[Any, int], spans: bool) -> list[int]:
+    """For each node a number for what it is, its operands aside; equal in both graphs that share ``table``."""
+    kinds = []
+    for node, data in graph.data.items():
+        attrs = data.get("attrs")
+        key: Any = (data["op"], data["type"], data.get("name"), len(data["operands"]))
+        if attrs:
+            key = (*key, tuple(sorted((name, _exact(value)) for name, value in attrs.items())))
+        if spans:
+            key = (*key, "at", data.get("span"), graph.spans.get(node))
+        kinds.append(table.setdefault(key, len(table)))
+    return kinds
+
+
+def _below(graph: Graph, kinds: list[int], table: dict[Any, int]) -> list[int]:
+    """For each node a number for all that it is computed by."""
+    below: list[int] = []
+    for node, data in graph.data.items():
+        key = ("below", kinds[node], *[below[operand] for operand in data["operands"]])
+        below.append(table.setdefault(key, len(table)))
+    return below
+
+
+def _roots(a: Graph, b: Graph) -> Iterator[tuple[int, int]]:
+    """Nodes that have to correspond: outputs, inputs and names of both graphs by their name."""
+    for one, other in (
+        (dict(a.outputs), dict(b.outputs)),
+        ({a.name(node): node for node in a.inputs}, {b.name(node): node for node in b.inputs}),
+        (a.names, b.names),
+    ):
+        for name, node in one.items():
+            if name in other:
+                yield node, other[name]
+
+
+def _match(a: Graph, b: Graph, kinds_a: list[int], kinds_b: list[int]) -> dict[int, int] | None:
+    """The only correspondence of all that the roots reach; None if there is none."""
+    match: dict[int, int] = {}
+    taken: dict[int, int] = {}
+    stack = list(_roots(a, b))
+    while stack:
+        x, y = stack.pop()
+        if x in match or y in taken:
+            if match.get(x) != y:
+                return None
+            continue
+        if kinds_a[x] != kinds_b[y]:
+            return None
+        match[x] = y
+        taken[y] = x
+        stack.extend(zip(a.operands(x), b.operands(y), strict=True))
+    return match
+
+
+def _rest_equal(a: Graph, b: Graph, kinds_a: list[int], kinds_b: list[int], match: Mapping[int, int]) -> bool:
+    """Whether what no root reaches is the same in both graphs."""
+    if len(match) == len(a):
+        return True
+    # A dead node hangs on matched ones; below that it is known by its shape.
+    table: dict[Any, int] = {}
+    counts = []
+    for graph, kinds, known in ((a, kinds_a, {x: x for x in match}), (b, kinds_b, {y: x for x, y in match.items()})):
+        number: dict[int, Any] = {}
+        for node in graph:
+            if node in known:
+                number[node] = (known[node],)
+            else:
+                key = (kinds[node], *[number[operand] for operand in graph.operands(node)])
+                number[node] = table.setdefault(key, len(table))
+        counts.append(Counter(number.values()))
+    return counts[0] == counts[1]
+
+
+def _marks_equal(a: Graph, b: Graph, match: Mapping[int, int]) -> bool:
+    for x, y in match.items():
+        of = a.adjoint_of(x)
+        if (b.adjoint_of(y) is None) if of is not None else (b.adjoint_of(y) is not None):
+            return False
+        if of is not None and of in match and match[of] != b.adjoint_of(y):
+            return False
+    found = {
+        (match.get(y, -1), match.get(v, -1), order): match.get(node, -1) for (y, v, order), node in a.adjoints.items()
+    }
+    return found == dict(b.adjoints) if len(match) == len(a) else len(a.adjoints) == len(b.adjoints)
+
+
+def _equal_functions(a: Graph, b: Graph, spans: bool, marks: bool) -> bool:
+    # Bodies have no functions of their own, so this nests once.
+    return a.functions.keys() == b.functions.keys() and all(
+        f is g
+        or (
+            f.params == g.params
+            and equal(f.body, g.body, spans=spans, marks=marks)
+            and equal(f.partials, g.partials, spans=spans, marks=marks)
+        )
+        for f, g in ((f, b.functions[name]) for name, f in a.functions.items())
+    )
+
+
+# Showing -------------------------------------------------------------------------------------------------------------
+
+Two = tuple[list[int], list[int]]
+
+
+def _pair(a: Graph, b: Graph, kinds: Two, below: Two) -> dict[int, int]:
+    """Nodes of ``b`` with the nodes of ``a`` that they are shown as.
+
+    Nodes that are computed alike correspond. Above a difference nothing is computed alike, so what stands at the same
+    place below the same root corresponds too.
+    """
+    pairs: dict[int, int] = {}
+    taken: set[int] = set()
+    alike: dict[int, list[int]] = {}
+    for node in reversed(a.data):  # type: ignore[call-overload]
+        alike.setdefault(below[0][node], []).append(node)
+    for node in b:
+        candidates = alike.get(below[1][node])
+        if candidates:
+            pairs[node] = candidates.pop()
+            taken.add(pairs[node])
+    stack = list(_roots(a, b))[::-1]
+    seen: set[tuple[int, int]] = set()
+    while stack:
+        x, y = stack.pop()
+        if (x, y) in seen or below[0][x] == below[1][y]:
+            continue
+        seen.add((x, y))
+        if y not in pairs and x not in taken:
+            pairs[y] = x
+            taken.add(x)
+        if pairs.get(y) == x and len(a.operands(x)) == len(b.operands(y)):
+            stack.extend(zip(reversed(a.operands(x)), reversed(b.operands(y)), strict=True))
+    return pairs
+
+
+def _line(graph: Graph, node: int, labels: Mapping[int, str], spans: bool, marks: bool) -> str:
+    data = graph.data[node]
+    shown = {**data, "operands": [labels[operand] for operand in data["operands"]]}
+    line = f"%{labels[node]} = {text.what(shown)} : {text.show_type(data['type'])}"
+    if marks and data.get("adjoint_of") is not None:
+        line += f" adjoint %{labels[data['adjoint_of']]}"
+    if spans:
+        line += "".join(f" @{place.line}:{place.column}+{place.length}" for place in _places(graph, node))
+    return line
+
+
+def _places(graph: Graph, node: int) -> Iterable[Any]:
+    first = graph.span(node)
+    return [*([first] if first is not None else []), *graph.spans.get(node, ())]
+
+
+def _node_rows(
+    a: Graph, b: Graph, labels_a: Mapping[int, str], labels_b: Mapping[int, str], pairs: Mapping[int, int], *how: bool
+) -> Iterator[str]:
+    """The lines of both graphs in one list, each with the sign that it has in a unified difference."""
+    partner = {x: y for y, x in pairs.items()}
+    fresh = iter([node for node in b if node not in pairs])
+    due = next(fresh, None)
+    for x in a:
+        y = partner.get(x)
+        line = _line(a, x, labels_a, *how)
+        while due is not None and y is not None and due < y:
+            yield "+" + _line(b, due, labels_b, *how)
+            due = next(fresh, None)
+        other = None if y is None else _line(b, y, labels_b, *how)
+        if line == other:
+            yield " " + line
+        else:
+            yield "-" + line
+            if other is not None:
+                yield "+" + other
+    while due is not None:
+        yield "+" + _line(b, due, labels_b, *how)
+        due = next(fresh, None)
+
+
+def _tables(graph: Graph, labels: Mapping[int, str], marks: bool) -> list[str]:
+    inputs = ", ".join(f"{text.quote(graph.name(node) or '')}" for node in graph.inputs)
+    lines = [f"inputs {inputs}"]
+    lines += [f"output {text.quote(name)} = %{labels[node]}" for name, node in graph.outputs]
+    lines += [f"name {text.quote(name)} = %{labels[node]}" for name, node in sorted(graph.names.items())]
+    if marks:
+        for (y, v, order), node in graph.adjoints.items():
+            lines.append(f"derivative %{labels[node]} = d %{labels[y]} / d %{labels[v]} order {order}")
+    for name, function in sorted(graph.functions.items()):
+        lines.append(f"function {text.quote(name)} ({', '.join(map(text.quote, function.params))})")
+    return lines
+
+
+def _table_rows(first: list[str], second: list[str]) -> Iterator[str]:
+    if sorted(first) == sorted(second):
+        # The same lines in another order: outputs, whose order counts.
+        if first != second:
+            yield from ("-" + line for line in first if line.startswith("output"))
+            yield from ("+" + line for line in second if line.startswith("output"))
+        return
+    only_first, only_second = Counter(first) - Counter(second), Counter(second) - Counter(first)
+    yield from ("-" + line for line in first if line in only_first)
+    yield from ("+" + line for line in second if line in only_second)
+
+
+def _excerpt(rows: list[str]) -> Iterator[str]:
+    """The rows that differ and those close to them, with `…` for what is left out."""
+    shown: set[int] = set()
+    for at, row in enumerate(rows):
+        if row[0] != " ":
+            shown.update(range(max(0, at - _CONTEXT), min(len(rows), at + _CONTEXT + 1)))
+    last = -1
+    for at in sorted(shown):
+        if at > last + 1:
+            yield " …"
+        yield rows[at]
+        last = at
+    if shown and last < len(rows) - 1:
+        yield " …"
+
+
+def _first_difference(a: Graph, b: Graph, kinds: Two, below: Two, labels_b: Mapping[int, str]) -> str:
+    """A sentence about the first output that differs and the place below it where it does."""
+    outputs = dict(b.outputs)
+    for name, node in a.outputs:
+        if name not in outputs:
+            return f"output {text.quote(name)} is only in the first graph"
+        x, y = node, outputs[name]
+        if below[0][x] == below[1][y]:
+            continue
+        while kinds[0][x] == kinds[1][y]:
+            operands = zip(a.operands(x), b.operands(y), strict=True)
+            x, y = next((p, q) for p, q in operands if below[0][p] != below[1][q])
+        return f"output {text.quote(name)} differs at %{x}: {_brief(a, x)} in the first, {_brief(b, y)} in the second"
+    for name, _ in b.outputs:
+        if name not in dict(a.outputs):
+            return f"output {text.quote(name)} is only in the second graph"
+    return ""
+
+
+def _brief(graph: Graph, node: int) -> str:
+    """What a node is, without its operands."""
+    return f"`{text.what({**graph.data[node], 'operands': ['…'] * len(graph.operands(node))}).replace('%…', '…')}`"

@@ -1,0 +1,298 @@
+"""A compiled program: called for values, differentiated, explained, drawn. Immutable, shared between threads, pickled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy
+
+import gradc
+from gradc import driver
+from gradc.backends.interp import Plan
+from gradc.driver import Options
+from gradc.errors import CallError, CompileError, Diagnostic, suggestion
+from gradc.ir import text
+from gradc.ir.graph import Graph
+from gradc.source import Source, canonical
+from gradc.syntax.parse import decode
+from gradc.values import Inputs, Values
+
+if TYPE_CHECKING:
+    from gradc.backends.dot import Diagram
+    from gradc.explain import Explanation
+
+Names = str | Sequence[str] | None
+"""Some names of the program: one (or several, separated by commas), a sequence of them, or the usual ones."""
+
+
+class Model:
+    """What ``gradc.compile`` and ``gradc.load`` return.
+
+    ``graph`` is the program as written, ``warnings`` what is likely a mistake in it, ``options`` how it is compiled.
+    Calling the model runs it: ``model(x=3.0)`` gives the outputs by name as Python numbers. Raises ``CallError`` for a
+    value that is missing, unknown or of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        options: Options,
+        warnings: Sequence[Diagnostic] = (),
+        sources: Sequence[Source] = (),
+    ) -> None:
+        self.graph = graph
+        self.options = options
+        self.warnings = tuple(warnings)
+        self.sources = tuple(sources)
+        self._inputs = Inputs(graph, sources)
+        # Computed on demand; two threads that race compute the same twice.
+        self._cache: dict[Any, Any] = {}
+
+    # Running -------------------------------------------------------------------------------------------------------
+
+    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Values:
+        """The outputs for the given inputs; what is left out has its default.
+
+        ``mapping`` holds values whose names Python cannot spell as keywords.
+        """
+        found = self._plan().run(self._inputs.numbers(mapping, values))
+        return Values(zip(self.outputs, map(_python, found), strict=True))
+
+    def map(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Values:
+        """The program run over rows: an input may be an array with one number a row, others are the same in all rows.
+
+        Every output is an array with one entry a row. Equal to calling the model for each row.
+        """
+        columns, count = self._inputs.rows(mapping, values)
+        found = self._plan(arrays=True).run(columns)
+        return Values(
+            {n: numpy.array(numpy.broadcast_to(v, (count,))) for n, v in zip(self.outputs, found, strict=True)}
+        )
+
+    def _plan(self, *, arrays: bool = False) -> Plan:
+        key = ("plan", arrays)
+        plan = self._cache.get(key)
+        if plan is None:
+            plan = self._cache[key] = Plan(self.optimized(), arrays=arrays, sources=self.sources)
+        return plan
+
+    # Looking -------------------------------------------------------------------------------------------------------
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs and params, in the order of their declaration."""
+        return tuple(self._inputs.shown)
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The names of the params."""
+        return tuple(self.graph.name(n) or "" for n in self.graph.inputs if self.graph.attrs(n)["kind"] == "param")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the outputs."""
+        return tuple(name for name, _ in self.graph.outputs)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name of the program, in the order of the text."""
+        order = sorted(self.graph.names.values())
+        return tuple(self.graph.name(node) or "" for node in order)
+
+    def optimized(self, level: int | None = None) -> Graph:
+        """The graph with derivatives expanded, at an optimisation level (0 to 3); without one, the graph that is run."""
+        key = ("graph", level)
+        graph = self._cache.get(key)
+        if graph is None:
+            options = self.options if level is None else _at_level(self.options, level)
+            graph = self._cache[key] = driver.optimise(self.graph, options)
+        return graph
+
+    @property
+    def ir(self) -> str:
+        """The optimised graph as text."""
+        return text.dump(self.optimized())
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the optimised graph as textual IR, which ``gradc.load`` reads."""
+        from gradc.files import check_target, write
+
+        write(check_target(os.fspath(path), (".gir",)), self.ir.encode())
+
+    def node(self, name: str, of: str = "name") -> int:
+        """The node of a name in ``graph``; raises ``CallError`` with near names."""
+        found = self.graph.names.get(canonical(name))
+        if found is None:
+            found = dict(self.graph.outputs).get(name)
+        if found is None:
+            raise CallError(
+                Diagnostic("E0608", f"the program has no {of} `{name}`", hints=suggestion(name, self.names))
+            )
+        return found
+
+    # Differentiating -----------------------------------------------------------------------------------------------
+
+    def grad(self, of: Names = None, wrt: Names = None) -> Model:
+        """A model whose outputs are the derivatives of ``of`` with respect to ``wrt``, named like ``grad(L, w1)``.
+
+        ``of`` is one name or several, by default the real outputs; ``wrt`` any names of the program, by default the params,
+        or the inputs if there are none. A derivative with respect to a name makes that name an input: what flows through it
+        counts, and nothing else.
+        """
+        return self._requests(self.targets(of), self.variables(wrt), ())
+
+    def value_and_grad(self, of: str, wrt: Names = None) -> ValueAndGrad:
+        """A function of the inputs that gives the value of ``of`` and its derivatives by name."""
+        return ValueAndGrad(self, self.targets(of)[0], self.variables(wrt))
+
+    def targets(self, of: Names) -> list[str]:
+        """The names to differentiate: those given, or the real outputs."""
+        chosen = [name for name, node in self.graph.outputs if self.graph.type(node).real] if of is None else _names(of)
+        for name in chosen:
+            self._real(name, "be differentiated")
+        if not chosen:
+            raise CallError(Diagnostic("E0609", "the program has no real output to differentiate"))
+        return [self._shown(name) for name in chosen]
+
+    def variables(self, wrt: Names) -> list[str]:
+        """The names to differentiate with respect to: those given, or the params, or else the inputs."""
+        if wrt is None:
+            real = [n for n in self.graph.inputs if self.graph.type(n).real]
+            params = [n for n in real if self.graph.attrs(n)["kind"] == "param"]
+            chosen = [self.graph.name(n) or "" for n in params or real]
+        else:
+            chosen = _names(wrt)
+        for name in chosen:
+            self._real(name, "be differentiated by")
+        if not chosen:
+            raise CallError(Diagnostic("E0609", "the program has no param or input to differentiate by"))
+        return [self._shown(name) for name in chosen]
+
+    def _real(self, name: str, what: str) -> None:
+        type = self.graph.type(self.node(name))
+        if not type.real:
+            kind = "a truth value" if type.dtype == "bool" else "an integer"
+            raise CallError(Diagnostic("E0609", f"`{name}` is {kind}, which cannot {what}"))
+
+    def _shown(self, name: str) -> str:
+        node = self.graph.names.get(canonical(name))
+        return name if node is None else self.graph.name(node) or name
+
+    def _requests(self, of: Sequence[str], wrt: Sequence[str], keep: Sequence[str]) -> Model:
+        pairs = [(f"grad({y}, {v})", self.node(y), self.node(v)) for y in dict.fromkeys(of) for v in dict.fromkeys(wrt)]
+        kept = [(name, self.node(name)) for name in keep]
+        graph = driver.with_requests(self.graph, pairs, kept, self.options.limits)
+        return Model(graph, self.options, self.warnings, self.sources)
+
+    # Explaining and drawing ----------------------------------------------------------------------------------------
+
+    def explain(self, of: str, wrt: str, values: Mapping[str, Any] | None = None, **options: Any) -> Explanation:
+        """How the derivative of ``of`` by ``wrt`` comes about: values, local gradients, paths and their sum."""
+        from gradc.explain import explain
+
+        return explain(self, of, wrt, values, **options)
+
+    def dot(self, **options: Any) -> Diagram:
+        """The graph as a diagram; see ``gradc.backends.dot.draw`` for the options."""
+        from gradc.draw import draw
+
+        return draw(self, **options)
+
+    def _repr_svg_(self) -> str:
+        return self.dot(level="names").svg()
+
+    def __repr__(self) -> str:
+        return f"<gradc.Model {', '.join(self.inputs) or 'nothing'} -> {', '.join(self.outputs)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (gradc.__version__, self.graph, self.options, self.warnings, self.sources)
+
+
+class ValueAndGrad:
+    """A value and its derivatives as one function of the inputs, with the shared work done once."""
+
+    def __init__(self, model: Model, of: str, wrt: Sequence[str]) -> None:
+        self.of = of
+        self.wrt = tuple(dict.fromkeys(wrt))
+        self.model = model._requests([of], self.wrt, [of])
+
+    def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> tuple[float, Values]:
+        """The value, and the derivatives by name."""
+        value, *gradients = self.model(mapping, **values).values()
+        return value, Values(zip(self.wrt, gradients, strict=True))
+
+    def map(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> tuple[Any, Values]:
+        """The same over rows: an array of values, and one array of derivatives for each name."""
+        value, *gradients = self.model.map(mapping, **values).values()
+        return value, Values(zip(self.wrt, gradients, strict=True))
+
+
+def _python(value: Any) -> Any:
+    return value.item() if isinstance(value, numpy.generic) else value
+
+
+def _names(names: str | Sequence[str]) -> list[str]:
+    parts = (
+        names.split(",")
+        if isinstance(names, str) and "(" not in names
+        else [names]
+        if isinstance(names, str)
+        else names
+    )
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _at_level(options: Options, level: int) -> Options:
+    from dataclasses import replace
+
+    return replace(options, level=level, pipeline=None, passes=())
+
+
+def _restore(version: str, *parts: Any) -> Model:
+    if version != gradc.__version__:
+        raise CompileError(
+            Diagnostic(
+                "E0904",
+                f"this model was pickled by gradc {version}, and this is gradc {gradc.__version__}",
+                hints=("compile it again from its source, or keep it as textual IR with `model.save`",),
+            )
+        )
+    return Model(*parts)
+
+
+def compile(source: str, *, name: str = "<text>", werror: bool = False, **options: Any) -> Model:
+    """Compile a program given as text. See ``Options`` for the keyword arguments; raises ``CompileError``."""
+    chosen = _options(options)
+    return _model(driver.front(decode(source.encode("utf-8", "surrogatepass"), name), chosen), chosen, werror)
+
+
+def load(path: str | os.PathLike[str], *, werror: bool = False, **options: Any) -> Model:
+    """Compile a ``.grad`` file, or read the ``.gir`` file that an earlier compilation wrote; raises ``CompileError``."""
+    chosen = _options(options)
+    return _model(driver.read(path, chosen), chosen, werror)
+
+
+def _model(lowered: Any, options: Options, werror: bool) -> Model:
+    if werror and lowered.warnings:
+        raise driver.as_errors(lowered.warnings)
+    return Model(lowered.graph, options, lowered.warnings, lowered.sources)
+
+
+def _options(options: Mapping[str, Any]) -> Options:
+    given = dict(options)
+    for key in ("passes", "allow"):
+        if key in given:
+            given[key] = tuple(given[key])
+    if "disabled" in given:
+        given["disabled"] = frozenset(given["disabled"])
+    chosen = Options(**given)
+    if chosen.dtype not in ("f64", "f32"):
+        raise ValueError(f"dtype must be 'f64' or 'f32', not {chosen.dtype!r}")
+    if chosen.level not in (0, 1, 2, 3):
+        raise ValueError(f"level must be 0, 1, 2 or 3, not {chosen.level!r}")
+    return chosen
+
+
+__all__ = ["Model", "ValueAndGrad", "compile", "load"]

@@ -1,0 +1,1 @@
+"""Rules as data: local gradients and rewrites, read from files in the notation of the language."""

@@ -1,0 +1,375 @@
+"""The matcher: rewrite rules, compiled to flat steps, tried on every node that an optimising builder is about to make.
+
+A rule is compiled once for every order of the operands of its commutative operators, so that matching itself never
+searches. Rules are found by the operators of the node *and of its operands*; for most nodes no rule is left after that
+one look-up, which keeps the cost of a node that no rule fits to about a microsecond.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+from gradc.ir.graph import Builder, Simplifier
+from gradc.ir.op import Op, OpTable
+from gradc.ir.types import F64, Type, TypeMismatch
+from gradc.ops.evaluate import evaluator
+from gradc.rules import load
+from gradc.rules.terms import Rule, Term, evaluate, ground, is_constant, size, variables
+from gradc.source import Span
+
+CLASSES = ("exact", "stable", "real", "finite")
+
+# A replacement may fire further rules. Their costs fall, so this ends, but two long chains that factor step by step
+# would nest as deep as they are long; beyond this depth nodes are made as they are.
+_NESTING = 40
+
+# Steps of a compiled pattern. Registers hold nodes: first the operands of the root, then those of inner nodes.
+_EXPAND, _SAME, _CONSTANT, _LITERAL = range(4)
+
+
+class Firing(NamedTuple):
+    """A rule that fired: its name and class, the place of the node that it replaced, and the node made instead."""
+
+    rule: str
+    kind: str
+    span: Span | None
+    node: int
+
+
+class Variant(NamedTuple):
+    """A rule with a fixed order of operands, ready to be matched."""
+
+    rule: Rule
+    # The operator that each operand of the root must have; None where anything matches.
+    heads: tuple[str | None, ...]
+    steps: tuple[tuple[int, int, Any], ...]
+    registers: Mapping[str, int]
+    # A register that must hold a real scalar, or -1 for rules about truth values and choices.
+    typed: int
+
+
+# Operators whose operands need not be numbers: a rule that has only these holds for every type.
+_UNTYPED = frozenset({"select", "and", "or", "not"})
+
+
+def _orders(term: Term, table: OpTable) -> Iterator[Term]:
+    """The term with the operands of its commutative operators in every order."""
+    if term[0] in ("var", "const"):
+        yield term
+        return
+    for operands in product(*(tuple(_orders(operand, table)) for operand in term[1:])):
+        yield (term[0], *operands)
+        if table[term[0]].commutative and len(operands) == 2 and operands[0] != operands[1]:
+            yield (term[0], operands[1], operands[0])
+
+
+def compile_rule(rule: Rule, table: OpTable) -> list[Variant]:
+    """The variants of a rule, without those that match the same nodes in the same way."""
+    found: dict[object, Variant] = {}
+    for pattern in _orders(rule.pattern, table):
+        variant = _compile(rule, pattern)
+        # Variables are known by their registers here, so orders that differ only in the variables' names are one.
+        key = (variant.heads, variant.steps, _positional(rule.replacement, variant.registers))
+        found.setdefault(key, variant)
+    return list(found.values())
+
+
+def _positional(term: Term, registers: Mapping[str, int]) -> Term:
+    if term[0] == "const":
+        return (term[0], repr(term[1]))
+    if term[0] == "var":
+        return ("var", registers[term[1]])
+    return (term[0], *(_positional(operand, registers) for operand in term[1:]))
+
+
+def _compile(rule: Rule, pattern: Term) -> Variant:
+    steps: list[tuple[int, int, Any]] = []
+    registers: dict[str, int] = {}
+    typed = -1
+    queue: list[tuple[Term, str]] = [(operand, pattern[0]) for operand in pattern[1:]]
+    heads: list[str | None] = []
+    for register, (term, user) in enumerate(_growing(queue)):
+        if typed < 0 and user not in _UNTYPED:
+            typed = register
+        head: str | None = None
+        if term[0] == "var":
+            if is_constant(term[1]):
+                head = "const"
+                steps.append((_CONSTANT, register, None))
+            if term[1] in registers:
+                steps.append((_SAME, register, registers[term[1]]))
+            registers.setdefault(term[1], register)
+        elif term[0] == "const":
+            head = "const"
+            steps.append((_LITERAL, register, term[1]))
+        else:
+            head = term[0]
+            steps.append((_EXPAND, register, (term[0], len(term) - 1)))
+            queue += [(operand, term[0]) for operand in term[1:]]
+        if register < len(pattern) - 1:
+            heads.append(head)
+    return Variant(rule, tuple(heads), tuple(steps), registers, typed)
+
+
+def _growing(queue: list[tuple[Term, str]]) -> Iterator[tuple[Term, str]]:
+    """The items of a list that grows while it is read."""
+    at = 0
+    while at < len(queue):
+        yield queue[at]
+        at += 1
+
+
+def match(variant: Variant, data: Mapping[int, dict[str, Any]], operands: tuple[int, ...]) -> list[int] | None:
+    """The registers, if the operands of a node of the root's operator fit; guard and type are not looked at."""
+    registers = list(operands)
+    for code, register, wanted in variant.steps:
+        node = registers[register]
+        if code == _SAME:
+            if node != registers[wanted]:
+                return None
+            continue
+        found = data[node]
+        if code == _EXPAND:
+            inner = found["operands"]
+            if found["op"] != wanted[0] or len(inner) != wanted[1] or found.get("attrs"):
+                return None
+            registers += inner
+        elif found["op"] != "const":
+            return None
+        elif code == _LITERAL:
+            value = found["attrs"]["value"]
+            # 0.0 and -0.0 are different constants; a NaN in a pattern is matched by none.
+            if value != wanted or (wanted == 0 and math.copysign(1.0, value) != math.copysign(1.0, wanted)):
+                return None
+    return registers
+
+
+class Rules:
+    """The rules of some classes over a table, compiled; ``disabled`` names rules that are left out.
+
+    Get it from ``rules_of``, which keeps it with the table.
+    """
+
+    def __init__(self, table: OpTable, rules: Iterable[Rule]) -> None:
+        self.table = table
+        self.rules = tuple(rules)
+        self._by_root: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            self._by_root.setdefault(rule.pattern[0], []).append(rule)
+        self._compiled: dict[str, list[Variant]] = {}
+        # Filled as programs ask: (operator, operators of the operands) to the rules that may fit.
+        self._candidates: dict[tuple[str, ...], tuple[Variant, ...]] = {}
+
+    def candidates(self, key: tuple[str, ...]) -> tuple[Variant, ...]:
+        """The variants that may match a node with operator ``key[0]`` on operands with the operators ``key[1:]``."""
+        found = self._candidates.get(key)
+        if found is None:
+            found = self._candidates[key] = tuple(v for v in self._variants(key[0]) if _fits(v.heads, key[1:]))
+        return found
+
+    def _variants(self, op: str) -> list[Variant]:
+        variants = self._compiled.get(op)
+        if variants is None:
+            # The larger pattern first: it knows more about the node (log(1 + exp(x)) before log(1 + x)).
+            rules = sorted(self._by_root.get(op, ()), key=lambda rule: -size(rule.pattern))
+            variants = self._compiled[op] = [v for rule in rules for v in compile_rule(rule, self.table)]
+        return variants
+
+
+def _fits(heads: tuple[str | None, ...], ops: tuple[str, ...]) -> bool:
+    return len(heads) == len(ops) and all(head is None or head == op for head, op in zip(heads, ops, strict=True))
+
+
+def rules_of(table: OpTable, classes: Iterable[str], disabled: Iterable[str] = ()) -> Rules:
+    """The rules of the given classes, read once for each table. Raises KeyError for an unknown class."""
+    chosen, without = frozenset(classes), frozenset(disabled)
+    for kind in chosen:
+        if kind not in CLASSES:
+            raise KeyError(kind)
+    key = ("rewrite", chosen, without)
+    found: Rules | None = table._cache.get(key)
+    if found is None:
+        every = load.rules(table)
+        kept = [rule for rule in every if rule.kind in chosen and rule.name not in without]
+        found = table._cache[key] = Rules(table, kept)
+    return found
+
+
+# Folding -------------------------------------------------------------------------------------------------------------
+
+
+def compute(
+    row: Op, dtype: str, dtypes: tuple[str, ...], values: Iterable[Any], attrs: Mapping[str, Any] | None = None
+) -> Any:
+    """The op's own value on constants, which is what the interpreter computes; None where there is none."""
+    function = evaluator(row, dtype, dtypes)
+    if function is None:
+        return None
+    try:
+        result = function(*values, **attrs) if attrs else function(*values)
+    except Exception:
+        # An integer beyond 64 bits, or whatever an operator of a caller's own raises: the program meets it as it runs.
+        return None
+    return result if isinstance(result, int | float) else result.item()
+
+
+def _fold(builder: Builder, op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None) -> int | None:
+    """The constant that the op gives on constant operands."""
+    row = builder.ops[op]
+    data = builder.data
+    nodes = [data[operand] for operand in operands]
+    try:
+        type = builder.infer(op, operands, attrs)
+    except TypeMismatch:
+        return None
+    dtypes = tuple(node["type"].dtype for node in nodes)
+    value = compute(row, type.dtype, dtypes, [node["attrs"]["value"] for node in nodes], attrs)
+    if value is None or not type.scalar:
+        return None
+    if type.dtype == "bool":
+        value = bool(value)
+    return builder.constant(value, type)
+
+
+# The hook of the optimising builder ----------------------------------------------------------------------------------
+
+
+def simplifier(
+    rules: Rules | None, table: OpTable, *, fold: bool, commute: bool, fired: list[Firing] | None = None
+) -> Simplifier:
+    """What an optimising builder does with a node before it makes it: fold, order the operands, rewrite.
+
+    ``commute`` brings the operands of commutative operators into one order: a constant factor first, any other constant
+    last (``2*x + 1``), the rest by number. What fires is appended to ``fired``.
+    """
+    folds = frozenset(row.name for row in table.values() if row.kind == "elementwise" and row.scalar is not None)
+    if not fold:
+        folds = frozenset()
+    folds -= {"const", "input", "name", "stop_gradient"}
+    swaps = frozenset(row.name for row in table.values() if row.commutative) if commute else frozenset()
+    known: dict[tuple[str, ...], tuple[Variant, ...]] = {} if rules is None else rules._candidates
+    nesting = 0
+
+    def simplify(
+        builder: Builder, op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None
+    ) -> int | None:
+        nonlocal nesting
+        data = builder.data
+        key: tuple[str, ...]
+        if len(operands) == 2:
+            a, b = operands
+            first, second = data[a]["op"], data[b]["op"]
+            key = (op, first, second)
+            if first == "const" and second == "const" and op in folds:
+                found = _fold(builder, op, operands, attrs)
+                if found is not None:
+                    return found
+            asked = operands
+            if op in swaps and a != b:
+                if first == "const":
+                    flip = op != "mul" and second != "const"
+                elif second == "const":
+                    flip = op == "mul"
+                else:
+                    flip = a > b
+                if flip:
+                    operands = (b, a)
+                    key = (op, second, first)
+        else:
+            asked = operands
+            key = (op, *[data[operand]["op"] for operand in operands])
+            if op in folds and key.count("const") == len(operands):
+                found = _fold(builder, op, operands, attrs)
+                if found is not None:
+                    return found
+            if op == "select" and fold and key[1] == "const":
+                return operands[1] if data[operands[0]]["attrs"]["value"] else operands[2]
+            if op in swaps:
+                operands = tuple(sorted(operands))
+                key = (op, *[data[operand]["op"] for operand in operands])
+        if rules is not None and not attrs:
+            candidates = known.get(key)
+            if candidates is None:
+                candidates = rules.candidates(key)
+            if candidates and nesting < _NESTING and builder.known(op, *operands) is None:
+                nesting += 1
+                try:
+                    for variant in candidates:
+                        registers = match(variant, data, operands)
+                        if registers is None:
+                            continue
+                        found = _replace(variant, registers, builder)
+                        if found is not None:
+                            if fired is not None:
+                                rule = variant.rule
+                                fired.append(Firing(rule.name, rule.kind, builder.span, found))
+                            return found
+                finally:
+                    nesting -= 1
+        return None if operands is asked else builder.make(op, operands, attrs)
+
+    return simplify
+
+
+def _replace(variant: Variant, registers: list[int], builder: Builder) -> int | None:
+    """What the rule makes of the matched nodes, or None if guard or type forbid it."""
+    data = builder.data
+    type = F64
+    if variant.typed >= 0:
+        type = data[registers[variant.typed]]["type"]
+        if not (type.real and type.scalar):
+            return None
+    rule = variant.rule
+    values = {
+        name: data[registers[register]]["attrs"]["value"]
+        for name, register in variant.registers.items()
+        if is_constant(name)
+    }
+    apply = _evaluator(builder.ops, type)
+    if rule.guard is not None and evaluate(rule.guard, values, apply, type.dtype) is not True:
+        return None
+    return _build(rule.replacement, variant.registers, registers, builder, type, values, apply)
+
+
+def _build(
+    term: Term,
+    places: Mapping[str, int],
+    registers: list[int],
+    builder: Builder,
+    type: Type,
+    values: Mapping[str, Any],
+    apply: Callable[[str, tuple[Any, ...]], Any],
+) -> int | None:
+    if term[0] == "var":
+        return registers[places[term[1]]]
+    if term[0] == "const" or ground(term):
+        # Constants of the replacement are folded even where folding is off: a rule does not leave work behind.
+        value = evaluate(term, values, apply, type.dtype)
+        return None if value is None else builder.constant(value, type)
+    operands = []
+    for operand in term[1:]:
+        made = _build(operand, places, registers, builder, type, values, apply)
+        if made is None:
+            return None
+        operands.append(made)
+    return builder.apply(term[0], *operands)
+
+
+def _evaluator(table: OpTable, type: Type) -> Callable[[str, tuple[Any, ...]], Any]:
+    """Evaluates an operator on constants of a type; None if it, or an operand, has no value."""
+
+    def apply(op: str, values: tuple[Any, ...]) -> Any:
+        if any(value is None for value in values):
+            return None
+        dtypes = tuple("bool" if isinstance(value, bool) else type.dtype for value in values)
+        return compute(table[op], "bool" if op in _TRUTHS else type.dtype, dtypes, values)
+
+    return apply
+
+
+_TRUTHS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
+
+__all__ = ["CLASSES", "Firing", "Rules", "compile_rule", "match", "rules_of", "simplifier", "variables"]

@@ -1,0 +1,189 @@
+"""Applies operators to lowered values: weak integers decide, ints become real where needed, types are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradc.errors import Diagnostic, located
+from gradc.ir.graph import Builder
+from gradc.ir.types import BOOL, INT, SCALARS, Type, TypeMismatch
+from gradc.source import Source
+from gradc.syntax import tree
+from gradc.syntax.scope import POISON, Poison, Value, Weak
+
+ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "//": "floordiv", "%": "mod"}
+COMPARISONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
+BOOLEANS = {"and": "and", "or": "or", "not": "not"}
+OPERATORS = ARITHMETIC | COMPARISONS | BOOLEANS
+
+# Integers stay integers under these; `/` and `^` make them real.
+_WEAK = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "floordiv": lambda a, b: a // b if b else None,
+    "mod": lambda a, b: a % b if b else None,
+}
+_INT64 = range(-(2**63), 2**63)
+
+_KINDS = {"f64": "a number", "f32": "a number", "int": "an integer", "bool": "a truth value"}
+
+
+def describe(type: Type) -> str:
+    """A type in words."""
+    return _KINDS[type.dtype]
+
+
+class Applier:
+    """Makes nodes for the operators and functions of the language on one builder; reports what does not fit."""
+
+    def __init__(self, builder: Builder, real: Type, report: list[Diagnostic]) -> None:
+        self.builder = builder
+        self.real = real
+        self.report = report
+
+    # Values to nodes -----------------------------------------------------------------------------------------------
+
+    def real_node(self, value: int | Weak) -> int:
+        """The node of a value as a real number (of a bool: the node as it is)."""
+        builder = self.builder
+        if isinstance(value, Weak):
+            if value.node is None:
+                value.node = builder.constant(value.real, self.real)
+            return value.node
+        if builder.type(value) is INT:
+            return builder.apply("float", value, attrs=self._cast)
+        return value
+
+    @property
+    def _cast(self) -> dict[str, str] | None:
+        return {"dtype": "f32"} if self.real.dtype == "f32" else None
+
+    def any_node(self, value: int | Weak) -> int:
+        """The node of a value, a weak integer taken as real."""
+        return self.real_node(value) if isinstance(value, Weak) else value
+
+    def int_node(self, value: int | Weak) -> int:
+        """The node of a value as an integer where it can be one."""
+        return self.builder.constant(value.exact, INT) if isinstance(value, Weak) else value
+
+    def type(self, value: int | Weak) -> Type:
+        """The type of a value, a weak integer taken as real."""
+        return self.real if isinstance(value, Weak) else self.builder.type(value)
+
+    # Applying ------------------------------------------------------------------------------------------------------
+
+    def binary(self, source: Source, node: tree.Binary, left: Value, right: Value) -> Value:
+        """The value of ``left op right``."""
+        if isinstance(left, Poison) or isinstance(right, Poison):
+            return POISON
+        if node.op == "@":
+            self.report.append(
+                located(
+                    "E0303",
+                    "`@` multiplies matrices, and these are scalars",
+                    source,
+                    node.at,
+                    node.at + 1,
+                    "no product of arrays",
+                    ("write `*` to multiply numbers",),
+                )
+            )
+            return POISON
+        op = OPERATORS[node.op]
+        self.builder.span = source.span(node.start, node.end)
+        value = self.apply(source, op, node.op, (left, right), (node.left, node.right))
+        if isinstance(left, Weak) and isinstance(right, Weak) and isinstance(value, int):
+            compute = _WEAK.get(op)
+            exact = compute(left.exact, right.exact) if compute else None
+            if exact is not None and exact in _INT64:
+                return Weak(exact, float(exact), value)
+        return value
+
+    def unary(self, source: Source, node: tree.Unary, operand: Value) -> Value:
+        """The value of ``-x``, ``+x`` or ``not x``."""
+        if isinstance(operand, Poison):
+            return POISON
+        self.builder.span = source.span(node.start, node.end)
+        if node.op == "not":
+            return self.apply(source, "not", "not", (operand,), (node.operand,))
+        if node.op == "-" and isinstance(node.operand, tree.Number):
+            # A negative literal is a constant, so that x^-2 has a constant exponent.
+            if isinstance(operand, Weak):
+                return Weak(-operand.exact, -operand.real)
+            return self.builder.constant(-node.operand.value, self.real)
+        if node.op == "+":
+            if self.type(operand) is BOOL:
+                return self.apply(source, "neg", "+", (operand,), (node.operand,))
+            return operand
+        value = self.apply(source, "neg", "-", (operand,), (node.operand,))
+        if isinstance(operand, Weak) and isinstance(value, int):
+            return Weak(-operand.exact, -operand.real, value)
+        return value
+
+    def apply(
+        self,
+        source: Source,
+        op: str,
+        shown: str,
+        values: Sequence[int | Weak],
+        places: Sequence[tree.Node],
+    ) -> Value:
+        """``op`` on the values, ints and weak ints converted as the op wants them; reports what cannot be."""
+        row = self.builder.ops[op]
+        types = [self.type(value) for value in values]
+        # Integers among themselves stay integers where the op can; a comparison of integers is exact.
+        whole = row.integer is not None or op in COMPARISONS.values() or op == "select"
+        first = 1 if op == "select" else 0
+        operands = list(values[first:])
+        if (
+            whole
+            and INT in types[first:]
+            and all(isinstance(v, Weak) or t is INT for v, t in zip(operands, types[first:], strict=True))
+        ) or op == "float":
+            nodes = [self.int_node(value) for value in operands]
+        else:
+            nodes = [self.real_node(value) for value in operands]
+        nodes = [self.any_node(value) for value in values[:first]] + nodes
+        retried: set[int] = set()
+        while True:
+            try:
+                return self.builder.apply(op, *nodes, attrs=self._cast if op == "float" else None)
+            except TypeMismatch as mismatch:
+                at = mismatch.position
+                value = values[at]
+                if (
+                    at not in retried
+                    and mismatch.expected == "an integer"
+                    and (isinstance(value, Weak) or types[at] is INT)
+                ):
+                    retried.add(at)
+                    nodes[at] = self.int_node(value)
+                    continue
+                self._mismatch(source, shown, mismatch, types[at], places[at])
+                return POISON
+
+    def _mismatch(self, source: Source, shown: str, mismatch: TypeMismatch, found: Type, place: tree.Node) -> None:
+        hints: tuple[str, ...] = ()
+        if found is BOOL:
+            hints = ("a truth value becomes a number by `where(c, 1, 0)` or `float(c)`",)
+        elif "truth value" in mismatch.expected:
+            hints = ("compare it to make a truth value, as in `x != 0`",)
+        elif mismatch.expected == "an integer":
+            hints = ("write a whole number, or declare the name as an integer: `input n: int`",)
+        self.report.append(
+            located(
+                "E0303",
+                f"`{shown}` takes {mismatch.expected} here",
+                source,
+                place.start,
+                place.end,
+                f"this is {describe(found)}",
+                hints,
+            )
+        )
+
+
+def real_type(dtype: str) -> Type:
+    """The type of a program's numbers by its name, ``f64`` or ``f32``."""
+    return SCALARS[dtype]

@@ -1,0 +1,113 @@
+"""Expressions as linear code: what a stack machine runs in order, so that no depth of nesting needs recursion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gradc.syntax import tree
+from gradc.syntax.tree import Node
+
+DIFFERENTIATORS = frozenset({"grad", "jacobian", "hessian", "jvp", "vjp"})
+"""The calls whose second argument is a name with respect to which one differentiates."""
+
+
+@dataclass(slots=True, eq=False)
+class Bind(Node):
+    """Bind the value on the stack to the names of a statement."""
+
+    targets: list[tree.Name]
+
+
+@dataclass(slots=True, eq=False)
+class BindParameter(Node):
+    """Bind the default on the stack to a parameter that the call left out."""
+
+    parameter: tree.Parameter
+
+
+@dataclass(slots=True, eq=False)
+class Define(Node):
+    """Define a function in the current scope."""
+
+    definition: tree.FunctionDef
+
+
+@dataclass(slots=True, eq=False)
+class Return(Node):
+    """Gather the results of a function and leave it."""
+
+    count: int
+
+
+def children(node: Node) -> list[tree.Expr]:
+    """The operands of an expression, in the order in which they are evaluated."""
+    kind = type(node)
+    if kind is tree.Binary:
+        return [node.left, node.right]  # type: ignore[attr-defined]
+    if kind is tree.Unary:
+        return [node.operand]  # type: ignore[attr-defined]
+    if isinstance(node, tree.Call):
+        return [argument.value for argument in node.arguments]
+    if isinstance(node, tree.Conditional):
+        return [node.test, node.then, node.other]
+    return []
+
+
+def postorder(expression: tree.Expr) -> list[Node]:
+    """The nodes of an expression, operands before what uses them, left before right."""
+    stack: list[Node] = [expression]
+    out: list[Node] = []
+    while stack:
+        node = stack.pop()
+        out.append(node)
+        kind = type(node)
+        if kind is tree.Binary:
+            stack.append(node.left)  # type: ignore[attr-defined]
+            stack.append(node.right)  # type: ignore[attr-defined]
+        elif kind is not tree.Name and kind is not tree.Number:
+            stack.extend(children(node))
+    out.reverse()
+    return out
+
+
+def body_code(definition: tree.FunctionDef) -> list[Node]:
+    """The code of a function's body, without that of its parameters."""
+    code: list[Node] = []
+    for statement in definition.body:
+        if isinstance(statement, tree.Assign):
+            code += postorder(statement.value)
+            code.append(Bind(statement.start, statement.end, statement.targets))
+        elif isinstance(statement, tree.FunctionDef):
+            code.append(Define(statement.start, statement.end, statement))
+    for result in definition.results:
+        code += postorder(result)
+    code.append(Return(definition.start, definition.end, len(definition.results)))
+    return code
+
+
+def statements_in(definition: tree.FunctionDef) -> list[tree.Expr]:
+    """Every expression that stands in a function, those of nested functions included."""
+    found: list[tree.Expr] = []
+    stack = [definition]
+    while stack:
+        current = stack.pop()
+        found += [parameter.default for parameter in current.parameters if parameter.default is not None]
+        for statement in current.body:
+            if isinstance(statement, tree.Assign):
+                found.append(statement.value)
+            elif isinstance(statement, tree.FunctionDef):
+                stack.append(statement)
+        found += current.results
+    return found
+
+
+def targets_of(definition: tree.FunctionDef) -> frozenset[str]:
+    """The names with respect to which a function, or one inside it, differentiates."""
+    found = set()
+    for expression in statements_in(definition):
+        for node in postorder(expression):
+            if isinstance(node, tree.Call) and node.function.id in DIFFERENTIATORS:
+                for argument in node.arguments[1:3]:
+                    if isinstance(argument.value, tree.Name):
+                        found.add(argument.value.id)
+    return frozenset(found)

@@ -1,0 +1,642 @@
+"""Lowers syntax trees to a graph: resolves names, inlines functions, applies operators.
+
+A stack machine runs each expression as linear code; a call of a function pushes a frame, so neither deep expressions nor
+deep chains of calls recurse. After an error the value is poison, which makes no further errors, so one run reports all
+that can be told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from gradc.errors import Diagnostic, located, suggestion
+from gradc.ir.graph import Builder, NodeLimit, ancestors
+from gradc.ir.op import OpTable
+from gradc.ir.region import Function
+from gradc.ir.types import BOOL, F64, Type
+from gradc.limits import Clock
+from gradc.source import Source
+from gradc.syntax import code, tree
+from gradc.syntax.apply import Applier
+from gradc.syntax.requests import Requests
+from gradc.syntax.scope import CONSTANTS, POISON, Binding, Closure, Poison, Scope, Value, Weak
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """A piece of code that is being run."""
+
+    code: Sequence[tree.Node]
+    scope: Scope
+    # The function that is being inlined; None for a statement of the program.
+    closure: Closure | None = None
+    at: int = 0
+
+
+class Outlook:
+    """What a file defines further down, and which of it needs what is being defined now."""
+
+    values: Mapping[str, tree.Name] = MappingProxyType({})
+    functions: Mapping[str, tree.Name] = MappingProxyType({})
+
+    def cycle(self, name: str) -> list[str]:
+        """The names from what is being defined by way of ``name`` back to it; empty if there is no way."""
+        return []
+
+
+NOTHING = Outlook()
+
+
+@dataclass
+class Program:
+    """What is shared by everything that is lowered for one program: findings and functions with derivatives."""
+
+    ops: OpTable
+    real: Type = F64
+    clock: Clock = field(default_factory=Clock)
+    errors: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
+    functions: dict[str, Function] = field(default_factory=dict)
+
+
+class Lowering:
+    """Lowers into one builder. A function with a derivative has a lowering, and a closed graph, of its own."""
+
+    def __init__(self, program: Program, builder: Builder, closed: Closure | None = None) -> None:
+        self.program = program
+        self.builder = builder
+        # The function whose closed body this is, if any: it may read only constants from outside.
+        self.closed = closed
+        self.applier = Applier(builder, program.real, program.errors)
+        self.requests = Requests(self)
+        self.stack: list[Value | tuple[Value, ...]] = []
+        self.frames: list[Frame] = []
+        self._steps = 0
+        self._imported: dict[int, int] = {}
+        # What the rest of the file defines, for better messages.
+        self.outlook: Outlook = NOTHING
+        # The input whose default is being evaluated, if that is what this lowering is for.
+        self.default_of: str | None = None
+
+    # Running code --------------------------------------------------------------------------------------------------
+
+    def evaluate(self, expression: tree.Expr, scope: Scope) -> Value | tuple[Value, ...]:
+        """The value of an expression, or the values that a function with several results gives."""
+        return self.run(code.postorder(expression), scope)
+
+    def run(self, instructions: Sequence[tree.Node], scope: Scope) -> Value | tuple[Value, ...]:
+        """Run code that leaves one value on the stack and return it."""
+        return self._run(Frame(instructions, scope))
+
+    def _run(self, first: Frame) -> Value | tuple[Value, ...]:
+        frames, stack = self.frames, self.stack
+        floor = len(frames)
+        frames.append(first)
+        handlers = self._handlers
+        while len(frames) > floor:
+            frame = frames[-1]
+            if frame.at == len(frame.code):
+                frames.pop()
+                if frame.closure is not None:
+                    frame.closure.active = False
+                continue
+            item = frame.code[frame.at]
+            frame.at += 1
+            handlers[type(item)](self, item, frame)
+            self._steps += 1
+            if not self._steps & 0xFFFF:
+                self.program.clock.check()
+        return stack.pop()
+
+    def run_function(
+        self, instructions: Sequence[tree.Node], scope: Scope, closure: Closure
+    ) -> Value | tuple[Value, ...]:
+        """Run the code of a function's body, whose parameters ``scope`` binds."""
+        return self._run(Frame(instructions, scope, closure))
+
+    def call_blindly(self, closure: Closure) -> None:
+        """Inline a function on made-up numbers, for the errors that this finds."""
+        scope = Scope(closure.source, closure.scope, closure.limit)
+        for parameter in closure.definition.parameters:
+            if parameter.default is not None:
+                self.evaluate(parameter.default, scope)
+            node = self.builder.input(f"{parameter.name.shown}.{parameter.start}", self.program.real)
+            scope.bind(parameter.name, node, self.builder).used = True
+        closure.active = True
+        try:
+            self.run_function(code.body_code(closure.definition), scope, closure)
+        except NodeLimit:
+            return
+        finally:
+            closure.active = False
+
+    def single(self, source: Source, place: tree.Node, value: Value | tuple[Value, ...]) -> Value:
+        """The value if it is one; a diagnostic for the several results of a function."""
+        if isinstance(value, tuple):
+            self.error(
+                "E0305",
+                f"this function gives {len(value)} values where one is needed",
+                source,
+                place,
+                f"{len(value)} values",
+                ("take them apart first: " + ", ".join("abcdefgh"[: len(value)]) + " = …",),
+            )
+            return POISON
+        return value
+
+    def error(
+        self,
+        name: str,
+        message: str,
+        source: Source,
+        place: tree.Node,
+        label: str = "",
+        hints: Sequence[str] = (),
+        notes: Sequence[tuple[Source, int, int, str]] = (),
+    ) -> None:
+        """Report an error at the text of ``place``."""
+        self.program.errors.append(located(name, message, source, place.start, place.end, label, hints, notes))
+
+    def warn(
+        self, name: str, message: str, source: Source, start: int, end: int, label: str = "", hints: Sequence[str] = ()
+    ) -> None:
+        """Report a warning at a stretch of text."""
+        self.program.warnings.append(located(name, message, source, start, end, label, hints))
+
+    # Expressions ---------------------------------------------------------------------------------------------------
+
+    def _number(self, node: tree.Number, frame: Frame) -> None:
+        if node.integer is not None and node.integer < 2**63:
+            self.stack.append(Weak(node.integer, node.value))
+        else:
+            self.builder.span = frame.scope.source.span(node.start, node.end)
+            self.stack.append(self.builder.constant(node.value, self.program.real))
+
+    def _name(self, node: tree.Name, frame: Frame) -> None:
+        binding = frame.scope.value(node.id)
+        if binding is not None:
+            binding.used = True
+            if binding.home is not self.builder:
+                self.stack.append(self._import(node, binding, frame))
+            else:
+                self.stack.append(binding.value)
+            return
+        constant = CONSTANTS.get(node.id)
+        if constant is not None:
+            self.builder.span = frame.scope.source.span(node.start, node.end)
+            self.stack.append(self.builder.constant(constant, self.program.real))
+            return
+        self.unknown_name(node, frame.scope)
+        self.stack.append(POISON)
+
+    def unknown_name(self, node: tree.Name, scope: Scope) -> None:
+        """Report that no value of that name is visible."""
+        source = scope.source
+        values, functions = scope.visible()
+        if self.default_of is not None:
+            self._not_constant(node, source)
+        elif node.id in self.outlook.values:
+            place = self.outlook.values[node.id]
+            cycle = self.outlook.cycle(node.id)
+            if cycle and not any(frame.closure for frame in self.frames):
+                self.error(
+                    "E0205",
+                    f"`{cycle[0]}` is defined in terms of itself: {' → '.join(cycle)}",
+                    source,
+                    node,
+                    "closes the cycle",
+                    ("a value can only be computed from values that do not need it",),
+                )
+                return
+            self.error(
+                "E0204",
+                f"`{node.shown}` is used before it is defined",
+                source,
+                node,
+                "not yet defined here",
+                ("statements run from top to bottom: move the definition up",),
+                [(source, place.start, place.end, "defined here")],
+            )
+        elif scope.function(node.id) or node.id in self.program.ops.functions or node.id in code.DIFFERENTIATORS:
+            self.error(
+                "E0201",
+                f"`{node.shown}` is a function, not a value",
+                source,
+                node,
+                "a function's name without a call",
+                (f"call it: `{node.shown}(…)`",),
+            )
+        else:
+            hints = suggestion(node.id, [*values, *CONSTANTS])
+            if not hints and node.id in ("true", "false", "True", "False"):
+                hints = ("a comparison gives a truth value, as `1 == 1`",)
+            if not hints and node.id in ("π", "𝜋"):
+                hints = ("the constant is written `pi`",)
+            self.error("E0201", f"unknown name `{node.shown}`", source, node, "no value of this name is defined", hints)
+
+    def _not_constant(self, node: tree.Name, source: Source) -> None:
+        self.error(
+            "E0307",
+            f"the default of `{self.default_of}` must be a constant",
+            source,
+            node,
+            "known only when the program runs",
+            ("use numbers, `pi`, `e` and built-in functions",),
+        )
+
+    def _import(self, node: tree.Name, binding: Binding, frame: Frame) -> Value:
+        """A constant from outside the closed function that is being built."""
+        value = binding.value
+        if isinstance(value, Weak):
+            return Weak(value.exact, value.real)
+        if isinstance(value, Poison):
+            return POISON
+        outer = binding.home
+        cone = sorted(ancestors(outer.data, [value]))
+        if self.closed is None:
+            # A trial run, for errors alone: any number of the same type serves.
+            if value not in self._imported:
+                self._imported[value] = self.builder.input(f"{binding.shown}@{value}", outer.type(value))
+            return self._imported[value]
+        if any(outer.op(n) in ("input", "grad", "jvp", "vjp") for n in cone):
+            name = self.closed.definition.name.shown
+            self.error(
+                "E0404",
+                f"`{name}` has a derivative of its own, so it may read only its parameters and constants",
+                frame.scope.source,
+                node,
+                "this is not a constant",
+                (f"make `{node.shown}` a parameter of `{name}`",),
+            )
+            return POISON
+        for old in cone:
+            if old not in self._imported:
+                data = outer.data[old]
+                if data["op"] == "const":
+                    new = self.builder.constant(data["attrs"]["value"], data["type"])
+                elif data["op"] == "name":
+                    new = self._imported[data["operands"][0]]
+                else:
+                    operands = [self._imported[operand] for operand in data["operands"]]
+                    new = self.builder.apply(data["op"], *operands, attrs=data.get("attrs"))
+                self._imported[old] = new
+        return self._imported[value]
+
+    def _unary(self, node: tree.Unary, frame: Frame) -> None:
+        source = frame.scope.source
+        operand = self.single(source, node.operand, self.stack.pop())
+        self.stack.append(self.applier.unary(source, node, operand))
+
+    def _binary(self, node: tree.Binary, frame: Frame) -> None:
+        stack, source = self.stack, frame.scope.source
+        right, left = stack.pop(), stack.pop()
+        if isinstance(left, tuple):
+            left = self.single(source, node.left, left)
+        if isinstance(right, tuple):
+            right = self.single(source, node.right, right)
+        stack.append(self.applier.binary(source, node, left, right))
+
+    def _conditional(self, node: tree.Conditional, frame: Frame) -> None:
+        self._select(node, (node.test, node.then, node.other), frame)
+
+    def _select(self, node: tree.Node, places: Sequence[tree.Expr], frame: Frame) -> None:
+        source = frame.scope.source
+        values = [self.single(source, p, v) for p, v in zip(places, self.take(3), strict=True)]
+        self.builder.span = source.span(node.start, node.end)
+        self.stack.append(self.apply("select", "if", values, places, source))
+
+    def take(self, count: int) -> list[Value | tuple[Value, ...]]:
+        """The topmost ``count`` values, in the order in which they were pushed."""
+        values = self.stack[len(self.stack) - count :]
+        del self.stack[len(self.stack) - count :]
+        return values
+
+    def apply(self, op: str, shown: str, values: Sequence[Value], places: Sequence[tree.Node], source: Source) -> Value:
+        """``op`` on values, or poison where one of them is."""
+        sound = [value for value in values if not isinstance(value, Poison)]
+        if len(sound) < len(values):
+            return POISON
+        return self.applier.apply(source, op, shown, sound, places)
+
+    # Calls ---------------------------------------------------------------------------------------------------------
+
+    def _call(self, node: tree.Call, frame: Frame) -> None:
+        name, source = node.function.id, frame.scope.source
+        values = [
+            self.single(source, argument.value, value)
+            for argument, value in zip(node.arguments, self.take(len(node.arguments)), strict=True)
+        ]
+        self.builder.span = source.span(node.start, node.end)
+        closure = frame.scope.function(name)
+        if closure is not None:
+            self._call_function(node, closure, values, frame)
+            return
+        if name in code.DIFFERENTIATORS:
+            self.stack.append(self.requests.lower(node, values, frame.scope))
+            return
+        op = "select" if name == "where" else self.program.ops.functions.get(name)
+        if op is None:
+            self.stack.append(POISON)
+            self._unknown_function(node, frame.scope)
+            return
+        places = [argument.value for argument in node.arguments]
+        for argument in node.arguments:
+            if argument.keyword is not None:
+                self.error(
+                    "E0302",
+                    f"`{node.function.shown}` takes no keyword arguments",
+                    source,
+                    argument.keyword,
+                    "an unknown keyword",
+                    ("give its arguments in order, without names",),
+                )
+                self.stack.append(POISON)
+                return
+        row = self.program.ops[op]
+        if not row.accepts(len(values)):
+            self.stack.append(POISON)
+            self.argument_count(node, source, *row.arity)
+            return
+        if op == "float" and isinstance(values[0], int) and self.builder.type(values[0]).real:
+            self.stack.append(values[0])
+            return
+        self.stack.append(self.apply(op, node.function.shown, values, places, source))
+
+    def argument_count(self, node: tree.Call, source: Source, low: int, high: int | None) -> None:
+        """Report a wrong number of arguments."""
+        if high is None:
+            due = f"at least {low} arguments"
+        elif low == high:
+            due = f"{low} argument" + ("s" if low != 1 else "")
+        else:
+            due = f"{low} to {high} arguments"
+        found = len(node.arguments)
+        self.error(
+            "E0301",
+            f"`{node.function.shown}` takes {due}, not {found}",
+            source,
+            node,
+            f"{found} given" if found else "none given",
+        )
+
+    def _unknown_function(self, node: tree.Call, scope: Scope) -> None:
+        source = scope.source
+        name = node.function
+        if scope.value(name.id) is not None or name.id in CONSTANTS:
+            self.error(
+                "E0203",
+                f"`{name.shown}` is a value, not a function",
+                source,
+                name,
+                "called like a function",
+                (f"a product needs a sign: `{name.shown} * (…)`",),
+            )
+            return
+        if self.default_of is not None:
+            self._not_constant(name, source)
+            return
+        if name.id in self.outlook.functions:
+            place = self.outlook.functions[name.id]
+            self.error(
+                "E0204",
+                f"the function `{name.shown}` is used before it is defined",
+                source,
+                name,
+                "not yet defined here",
+                ("move the definition up",),
+                [(source, place.start, place.end, "defined here")],
+            )
+            return
+        known = [*scope.visible()[1], *self.program.ops.functions, *code.DIFFERENTIATORS, "where"]
+        self.error(
+            "E0203",
+            f"unknown function `{name.shown}`",
+            source,
+            name,
+            "not a function in scope",
+            suggestion(name.id, known),
+        )
+
+    def _call_function(self, node: tree.Call, closure: Closure, values: list[Value], frame: Frame) -> None:
+        source, definition = frame.scope.source, closure.definition
+        if closure.active or (closure is self.closed and closure.registered is None):
+            self._recursion(node, closure, frame)
+            return
+        bound = self._match(node, closure, values, source)
+        if bound is None:
+            self.stack.append(POISON)
+            return
+        if closure.registered is not None:
+            missing = [p for p, v in zip(definition.parameters, bound, strict=True) if v is None]
+            if not missing:
+                self.stack.append(self._call_registered(node, closure, [v for v in bound if v is not None], source))
+                return
+        if len(self.frames) >= self.program.clock.limits.inline_depth:
+            self.error("E0703", "calls of functions nest too deeply", source, node, "one call too many")
+            self.stack.append(POISON)
+            return
+        scope = Scope(closure.source, closure.scope, closure.limit)
+        defaults: list[tree.Node] = []
+        for parameter, value in zip(definition.parameters, bound, strict=True):
+            if value is None:
+                assert parameter.default is not None
+                defaults += code.postorder(parameter.default)
+                defaults.append(code.BindParameter(parameter.start, parameter.end, parameter))
+            else:
+                self._bind_parameter(parameter, value, closure, scope)
+        if closure.code is None:
+            closure.code = code.body_code(definition)
+        instructions = [*defaults, *closure.code] if defaults else closure.code
+        closure.active = True
+        self.frames.append(Frame(instructions, scope, closure))
+
+    def _bind_parameter(self, parameter: tree.Parameter, value: Value, closure: Closure, scope: Scope) -> None:
+        """Bind an argument; it gets an identity of its own where the function differentiates with respect to it."""
+        if parameter.name.id in closure.targets and not isinstance(value, Poison):
+            value = self._identify(f"{closure.definition.name.shown}.{parameter.name.shown}", value)
+        scope.bind(parameter.name, value, self.builder).used = True
+
+    def _identify(self, name: str, value: int | Weak) -> Value:
+        """A fresh name node over a value; a weak integer keeps its exactness beside it."""
+        if isinstance(value, Weak):
+            return Weak(value.exact, value.real, self.builder.name(name, self.applier.real_node(value)))
+        return self.builder.name(name, value)
+
+    def _bind_default(self, item: code.BindParameter, frame: Frame) -> None:
+        assert frame.closure is not None
+        value = self.single(frame.scope.source, item.parameter, self.stack.pop())
+        self._bind_parameter(item.parameter, value, frame.closure, frame.scope)
+
+    def _recursion(self, node: tree.Call, closure: Closure, frame: Frame) -> None:
+        names = [f.closure.definition.name.shown for f in self.frames if f.closure is not None]
+        name = closure.definition.name
+        first = names.index(name.shown) if name.shown in names else 0
+        cycle = " → ".join([*names[first:][:8], name.shown])
+        self.error(
+            "E0304",
+            f"the function `{name.shown}` calls itself: {cycle}",
+            frame.scope.source,
+            node,
+            "recursion that does not end at compile time",
+            (),
+            [(closure.source, name.start, name.end, "the function")],
+        )
+        self.stack.append(POISON)
+
+    def _match(
+        self, node: tree.Call, closure: Closure, values: list[Value], source: Source
+    ) -> list[Value | None] | None:
+        """The arguments in the order of the parameters, None for a default; None after a report."""
+        parameters = closure.definition.parameters
+        index = {parameter.name.id: i for i, parameter in enumerate(parameters)}
+        bound: list[Value | None] = [None] * len(parameters)
+        note = [(closure.source, closure.definition.name.start, closure.definition.name.end, "the function")]
+        shown = node.function.shown
+        for position, (argument, value) in enumerate(zip(node.arguments, values, strict=True)):
+            if argument.keyword is None:
+                if position >= len(parameters):
+                    required = sum(1 for p in parameters if p.default is None)
+                    self.argument_count(node, source, required, len(parameters))
+                    return None
+                bound[position] = value
+                continue
+            at = index.get(argument.keyword.id)
+            if at is None or bound[at] is not None:
+                what = "unknown keyword" if at is None else "second value for the parameter"
+                hints = suggestion(argument.keyword.id, index) if at is None else ()
+                self.error(
+                    "E0302",
+                    f"{what} `{argument.keyword.shown}` in a call of `{shown}`",
+                    source,
+                    argument.keyword,
+                    "not a parameter" if at is None else "already given",
+                    hints,
+                    note,
+                )
+                return None
+            bound[at] = value
+        missing = [p.name.shown for p, v in zip(parameters, bound, strict=True) if v is None and p.default is None]
+        if missing:
+            names = ", ".join(f"`{name}`" for name in missing)
+            self.error(
+                "E0301",
+                f"the call of `{shown}` gives no value for {names}",
+                source,
+                node,
+                f"{len(node.arguments)} given" if node.arguments else "none given",
+                (),
+                note,
+            )
+            return None
+        return bound
+
+    def _call_registered(self, node: tree.Call, closure: Closure, values: list[Value], source: Source) -> Value:
+        """A call node of a function that has a derivative of its own."""
+        nodes = []
+        for value, argument in zip(values, node.arguments, strict=False):
+            if isinstance(value, Poison):
+                return POISON
+            if self.applier.type(value) is BOOL:
+                self.error(
+                    "E0303",
+                    f"`{node.function.shown}` has a derivative, so it takes numbers",
+                    source,
+                    argument.value,
+                    "this is a truth value",
+                )
+                return POISON
+            nodes.append(self.applier.real_node(value))
+        return self.builder.apply("call", *nodes, attrs={"function": closure.registered})
+
+    def _return(self, item: code.Return, frame: Frame) -> None:
+        values = self.take(item.count)
+        assert frame.closure is not None
+        results = frame.closure.definition.results
+        single = [self.single(frame.scope.source, r, v) for r, v in zip(results, values, strict=True)]
+        self.stack.append(single[0] if item.count == 1 else tuple(single))
+
+    # Statements ----------------------------------------------------------------------------------------------------
+
+    def _bind(self, item: code.Bind, frame: Frame) -> None:
+        """Bind names inside a function; the names of a program are bound by its module."""
+        assert frame.closure is not None
+        keep = frame.closure.targets
+        self.bind_results(item, item.targets, self.stack.pop(), frame.scope, lambda n: n.id in keep, frame.closure)
+
+    def bind_results(
+        self,
+        place: tree.Node,
+        targets: Sequence[tree.Name],
+        value: Value | tuple[Value, ...],
+        scope: Scope,
+        identify: Callable[[tree.Name], bool],
+        closure: Closure | None = None,
+    ) -> None:
+        """Bind the value of a statement to its names; a name for which ``identify`` holds becomes a node."""
+        source = scope.source
+        values: Sequence[Value]
+        if len(targets) == 1:
+            values = [self.single(source, place, value)]
+        elif isinstance(value, tuple) and len(value) == len(targets):
+            values = value
+        else:
+            if not isinstance(value, Poison):
+                found = len(value) if isinstance(value, tuple) else 1
+                self.error(
+                    "E0305",
+                    f"{len(targets)} names take apart {found} value" + ("s" if found != 1 else ""),
+                    source,
+                    place,
+                    f"{len(targets)} names on the left",
+                )
+            values = [POISON] * len(targets)
+        for target, result in zip(targets, values, strict=True):
+            known = scope.values.get(target.id)
+            if known is not None:
+                self.redefined(target, known, source)
+                continue
+            if not isinstance(result, Poison) and identify(target):
+                self.builder.span = source.span(target.start, target.end)
+                prefix = f"{closure.definition.name.shown}." if closure else ""
+                result = self._identify(prefix + target.shown, result)
+            binding = scope.bind(target, result, self.builder)
+            binding.used = closure is not None
+
+    def redefined(self, name: tree.Name, known: Binding, source: Source) -> None:
+        """Report a second definition of a name."""
+        self.error(
+            "E0202",
+            f"`{name.shown}` is defined twice",
+            source,
+            name,
+            "defined again here",
+            ("each name is assigned once: give the new value a name of its own",),
+            [(known.source, known.start, known.end, "first defined here")],
+        )
+
+    def _define(self, item: code.Define, frame: Frame) -> None:
+        self.define(item.definition, frame.scope)
+
+    def define(self, definition: tree.FunctionDef, scope: Scope) -> Closure:
+        """Define a function in a scope."""
+        closure = Closure(definition, scope.source, scope, 0, code.targets_of(definition))
+        scope.define(definition.name.id, closure)
+        return closure
+
+    _handlers: dict[type, Callable[[Lowering, object, Frame], None]] = {}  # noqa: RUF012
+
+
+Lowering._handlers = {
+    tree.Number: Lowering._number,  # type: ignore[dict-item]
+    tree.Name: Lowering._name,  # type: ignore[dict-item]
+    tree.Unary: Lowering._unary,  # type: ignore[dict-item]
+    tree.Binary: Lowering._binary,  # type: ignore[dict-item]
+    tree.Conditional: Lowering._conditional,  # type: ignore[dict-item]
+    tree.Call: Lowering._call,  # type: ignore[dict-item]
+    code.Bind: Lowering._bind,  # type: ignore[dict-item]
+    code.BindParameter: Lowering._bind_default,  # type: ignore[dict-item]
+    code.Define: Lowering._define,  # type: ignore[dict-item]
+    code.Return: Lowering._return,  # type: ignore[dict-item]
+}

@@ -1,0 +1,454 @@
+"""From the text of a program, and the files it uses, to one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gradc.errors import CompileError, Diagnostic, located, suggestion
+from gradc.ir.graph import Builder, Graph, NodeLimit
+from gradc.ir.op import OpTable
+from gradc.ir.types import BOOL, INT, SCALARS, Type
+from gradc.limits import DEFAULT, Clock, Limits, too_many_nodes
+from gradc.ops.evaluate import evaluate_constants
+from gradc.source import Source
+from gradc.syntax import tree
+from gradc.syntax.code import postorder
+from gradc.syntax.derivative import register
+from gradc.syntax.independence import independent_requests
+from gradc.syntax.lower import Lowering, Outlook, Program
+from gradc.syntax.parse import parse_program
+from gradc.syntax.scope import CONSTANTS, Binding, Closure, Poison, Scope, Weak
+
+Opener = Callable[[Source, tree.Use], Source]
+"""Reads the file that a ``use`` statement of a source names; raises ``CompileError`` at the statement."""
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A lowered program: its graph as written, what is likely a mistake in it, and the texts it was read from."""
+
+    graph: Graph
+    warnings: tuple[Diagnostic, ...]
+    sources: tuple[Source, ...]
+
+
+@dataclass(eq=False)
+class Module:
+    """A file and what it defines."""
+
+    source: Source
+    program: tree.Program
+    scope: Scope = field(init=False)
+    uses: list[tuple[tree.Use, Source]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.scope = Scope(self.source)
+
+
+def lower(
+    source: Source,
+    ops: OpTable,
+    opener: Opener,
+    *,
+    dtype: str = "f64",
+    limits: Limits = DEFAULT,
+) -> Lowered:
+    """Lower a program and everything it uses; raises ``CompileError`` with all errors that can be told apart."""
+    clock = Clock(limits)
+    modules = _load(source, opener, limits)
+    program = Program(ops, SCALARS[dtype], clock)
+    builder = Builder(ops, max_nodes=limits.nodes)
+    builder.functions = program.functions
+    try:
+        outputs = []
+        for module in modules.values():
+            outputs = ModuleLowering(program, builder, module, modules, source).lower()
+    except NodeLimit:
+        raise too_many_nodes(limits.nodes) from None
+    if program.errors:
+        raise CompileError(_ordered(program.errors))
+    builder.span = None
+    graph = builder.finish(outputs)
+    warnings = [*program.warnings, *independent_requests(graph, [m.source for m in modules.values()])]
+    return Lowered(graph, tuple(_ordered(warnings)), tuple(module.source for module in modules.values()))
+
+
+def _ordered(found: list[Diagnostic]) -> list[Diagnostic]:
+    """Findings in the order of the text, each once: an inlined function repeats its own."""
+    unique = {(d.code, d.span): d for d in reversed(found)}
+    return sorted(unique.values(), key=lambda d: (d.span is None, d.span or ()))
+
+
+def _load(source: Source, opener: Opener, limits: Limits) -> dict[str, Module]:
+    """Every file that is used, each before what uses it; the program itself comes last."""
+    modules: dict[str, Module] = {}
+    order: dict[str, Module] = {}
+    # Each entry: a module that is being loaded, how many of its uses have been followed, and the statement that led here.
+    stack: list[tuple[Module, int]] = []
+
+    def enter(opened: Source) -> None:
+        module = Module(opened, parse_program(opened))
+        modules[opened.name] = module
+        stack.append((module, 0))
+        if len(modules) > limits.files:
+            raise CompileError(Diagnostic("E0705", f"the program uses more than {limits.files:,} files"))
+
+    enter(source)
+    while stack:
+        module, followed = stack.pop()
+        statements = [s for s in module.program.statements if isinstance(s, tree.Use)]
+        if followed == len(statements):
+            order[module.source.name] = module
+            continue
+        stack.append((module, followed + 1))
+        use = statements[followed]
+        opened = opener(module.source, use)
+        module.uses.append((use, opened))
+        if opened.name in order:
+            continue
+        if opened.name in modules:
+            names = [m.source.name for m, _ in stack]
+            cycle = " → ".join([*names[names.index(opened.name) :], opened.name])
+            raise CompileError(
+                located(
+                    "E0502",
+                    f"files use each other in a cycle: {cycle}",
+                    module.source,
+                    use.start,
+                    use.end,
+                    "closes the cycle",
+                )
+            )
+        enter(opened)
+    return order
+
+
+def _defined_by(statement: tree.Statement) -> list[tree.Name]:
+    if isinstance(statement, tree.Assign):
+        return statement.targets
+    if isinstance(statement, tree.Declaration):
+        return [item.name for item in statement.items]
+    return []
+
+
+class FileOutlook(Outlook):
+    """What the statements that are not yet lowered define."""
+
+    def __init__(self, program: tree.Program) -> None:
+        self._statements = program.statements
+        self._current: list[tree.Name] = []
+        self.values: dict[str, tree.Name] = {}
+        self.functions: dict[str, tree.Name] = {}
+        for statement in program.statements:
+            for name in _defined_by(statement):
+                self.values.setdefault(name.id, name)
+            if isinstance(statement, tree.FunctionDef):
+                self.functions.setdefault(statement.name.id, statement.name)
+
+    def begin(self, statement: tree.Statement) -> None:
+        """``statement`` is about to be lowered: a function sees itself, a value does not."""
+        self._current = _defined_by(statement)
+        if isinstance(statement, tree.FunctionDef):
+            self.functions.pop(statement.name.id, None)
+
+    def end(self, statement: tree.Statement) -> None:
+        """``statement`` has been lowered: what it defines is no longer to come."""
+        for name in self._current:
+            self.values.pop(name.id, None)
+
+    def cycle(self, name: str) -> list[str]:
+        """The names from what is being defined by way of ``name`` back to it; empty if there is no way."""
+        written = {
+            target.id: statement.value
+            for statement in reversed(self._statements)
+            if isinstance(statement, tree.Assign)
+            for target in statement.targets
+        }
+        goals = {target.id for target in self._current}
+        came_from: dict[str, str | None] = {name: None}
+        stack = [name]
+        while stack:
+            current = stack.pop()
+            if current in goals:
+                way: list[str] = []
+                step: str | None = current
+                while step is not None:
+                    way.append(step)
+                    step = came_from[step]
+                return [current, *reversed(way)]
+            if current in written:
+                for node in postorder(written[current]):
+                    if isinstance(node, tree.Name) and node.id not in came_from:
+                        came_from[node.id] = current
+                        stack.append(node.id)
+        return []
+
+
+class ModuleLowering:
+    """Lowers the statements of one file."""
+
+    def __init__(
+        self, program: Program, builder: Builder, module: Module, modules: dict[str, Module], main: Source
+    ) -> None:
+        self.program = program
+        self.builder = builder
+        self.module = module
+        self.modules = modules
+        self.source = module.source
+        self.scope = module.scope
+        self.main = module.source is main
+        self.lowering = Lowering(program, builder)
+        self.outputs: list[tree.Name] = []
+        self.closures: list[Closure] = []
+
+    def lower(self) -> list[tuple[str, int]]:
+        """Lower every statement and return the outputs by name."""
+        self.lowering.outlook = outlook = FileOutlook(self.module.program)
+        uses = iter(self.module.uses)
+        steps: dict[type, Callable[..., None]] = {
+            tree.Declaration: self._declaration,
+            tree.Assign: self._assign,
+            tree.FunctionDef: self._function,
+            tree.DerivativeDef: self._derivative,
+            tree.Output: self._output,
+        }
+        for statement in self.module.program.statements:
+            outlook.begin(statement)
+            if isinstance(statement, tree.Use):
+                self._use(statement, self.modules[next(uses)[1].name])
+            else:
+                steps[type(statement)](statement)
+            outlook.end(statement)
+        self._check_uncalled()
+        return self._results() if self.main else []
+
+    # Statements ----------------------------------------------------------------------------------------------------
+
+    def _forbidden(self, statement: tree.Node, what: str) -> bool:
+        if self.main:
+            return False
+        self.lowering.error(
+            "E0505",
+            f"a file that is used cannot have {what}",
+            self.source,
+            statement,
+            "not here",
+            ("a used file gives functions and constants; move this into the program",),
+        )
+        return True
+
+    def _declaration(self, statement: tree.Declaration) -> None:
+        if self._forbidden(statement, "inputs and params"):
+            return
+        for item in statement.items:
+            known = self.scope.values.get(item.name.id)
+            if known is not None:
+                self.lowering.redefined(item.name, known, self.source)
+                continue
+            type = self._declared_type(item)
+            default = None if item.default is None or type is None else self._default(item, type)
+            if type is None:
+                type = self.program.real
+            self._shadowing(item.name)
+            self.builder.span = self.source.span(item.name.start, item.name.end)
+            node = self.builder.input(item.name.shown, type, kind=statement.kind, default=default)
+            self.scope.bind(item.name, node, self.builder)
+
+    def _declared_type(self, item: tree.Declared) -> Type | None:
+        if item.dtype is None:
+            return self.program.real
+        types = {"int": INT, "bool": BOOL, "real": self.program.real, self.program.real.dtype: self.program.real}
+        found = types.get(item.dtype.id)
+        if found is None:
+            self.lowering.error(
+                "E0306",
+                f"unknown type `{item.dtype.shown}`",
+                self.source,
+                item.dtype,
+                "not a type",
+                ("the types are `real` (what a name is without one), `int` and `bool`",),
+            )
+        return found
+
+    def _default(self, item: tree.Declared, type: Type) -> float | int | bool | None:
+        """The number that a default stands for: an expression of literals and constants."""
+        assert item.default is not None
+        place = item.default
+        scratch = Builder(self.program.ops, max_nodes=10_000)
+        lowering = Lowering(self.program, scratch)
+        lowering.default_of = item.name.shown
+        before = len(self.program.errors)
+        value = lowering.single(self.source, place, lowering.evaluate(place, Scope(self.source)))
+        if isinstance(value, Poison) or len(self.program.errors) > before:
+            return None
+        if isinstance(value, Weak) and type is INT:
+            return value.exact
+        node = lowering.applier.any_node(value)
+        if scratch.type(node) is not type and not (scratch.type(node) is INT and type.real):
+            wanted = {"int": "an integer", "bool": "a truth value"}.get(type.dtype, "a number")
+            self.lowering.error("E0303", f"the default of `{item.name.shown}` must be {wanted}", self.source, place)
+            return None
+        found = evaluate_constants(scratch.data, self.program.ops, node)
+        return float(found) if type.real and found is not None else found
+
+    def _assign(self, statement: tree.Assign) -> None:
+        value = self.lowering.evaluate(statement.value, self.scope)
+        for target in statement.targets:
+            if target.id not in self.scope.values:
+                self._shadowing(target)
+        place = statement.value if len(statement.targets) == 1 else statement
+        self.lowering.bind_results(place, statement.targets, value, self.scope, lambda _: True)
+
+    def _shadowing(self, name: tree.Name) -> None:
+        if name.id in CONSTANTS and self.main:
+            self.lowering.warn(
+                "W0103",
+                f"`{name.shown}` hides the constant of that name",
+                self.source,
+                name.start,
+                name.end,
+                f"the constant is {CONSTANTS[name.id]:.6g}",
+            )
+
+    def _function(self, statement: tree.FunctionDef) -> None:
+        name = statement.name
+        known = self.scope.functions.get(name.id)
+        if known is not None:
+            first = known[0].definition.name
+            self.lowering.error(
+                "E0202",
+                f"the function `{name.shown}` is defined twice",
+                self.source,
+                name,
+                "defined again here",
+                (),
+                [(known[0].source, first.start, first.end, "first defined here")],
+            )
+            return
+        if name.id in self.program.ops.functions:
+            self.lowering.warn(
+                "W0103", f"`{name.shown}` hides the built-in function of that name", self.source, name.start, name.end
+            )
+        self.closures.append(self.lowering.define(statement, self.scope))
+
+    def _derivative(self, statement: tree.DerivativeDef) -> None:
+        register(self.lowering, statement, self.scope)
+
+    def _output(self, statement: tree.Output) -> None:
+        if not self._forbidden(statement, "outputs"):
+            self.outputs += statement.names
+
+    def _use(self, statement: tree.Use, used: Module) -> None:
+        """Bring a file's functions and constants into scope; what it uses itself stays its own."""
+        place = tree.Name(statement.start, statement.end, "", "")
+        for name, (closure, _) in used.scope.functions.items():
+            if closure.scope is not used.scope:
+                continue
+            if name in self.scope.functions:
+                place.shown = name
+                first = self.scope.functions[name][0]
+                where = first.definition.name
+                self.lowering.error(
+                    "E0202",
+                    f"`{statement.path}` defines the function `{name}`, which exists already",
+                    self.source,
+                    statement,
+                    "defined again here",
+                    (),
+                    [(first.source, where.start, where.end, "first defined here")],
+                )
+                continue
+            self.scope.order += 1
+            self.scope.functions[name] = (closure, self.scope.order)
+        for name, binding in used.scope.values.items():
+            known = self.scope.values.get(name)
+            if binding.source is not used.source:
+                continue
+            if known is not None:
+                self.lowering.redefined(
+                    tree.Name(statement.start, statement.end, name, binding.shown), known, self.source
+                )
+                continue
+            self.scope.order += 1
+            self.scope.values[name] = Binding(
+                binding.value,
+                binding.source,
+                binding.start,
+                binding.end,
+                self.scope.order,
+                binding.shown,
+                binding.home,
+                True,
+            )
+
+    # The end of a file ---------------------------------------------------------------------------------------------
+
+    def _check_uncalled(self) -> None:
+        """Find the errors in functions that nothing calls, as far as they do not hang on the arguments' types."""
+        for closure in self.closures:
+            if closure.code is not None or closure.registered is not None:
+                continue
+            trial = Program(self.program.ops, self.program.real, self.program.clock)
+            scratch = Lowering(trial, Builder(self.program.ops, max_nodes=100_000))
+            scratch.call_blindly(closure)
+            closure.code = None
+            self.program.errors += [d for d in trial.errors if d.code not in ("E0303", "E0401", "E0404")]
+
+    def _results(self) -> list[tuple[str, int]]:
+        """The outputs: those named, or else the values that nothing uses."""
+        lowering = self.lowering
+        found: dict[str, tuple[str, int]] = {}
+        for name in self.outputs:
+            binding = self.scope.values.get(name.id)
+            if binding is None:
+                lowering.error(
+                    "E0207",
+                    f"the output `{name.shown}` is not defined",
+                    self.source,
+                    name,
+                    "no value of this name",
+                    suggestion(name.id, self.scope.values),
+                )
+            elif name.id in found:
+                lowering.error(
+                    "E0207", f"the output `{name.shown}` is named twice", self.source, name, "named again here"
+                )
+            else:
+                binding.used = True
+                found[name.id] = (binding.shown, self._node(binding))
+        own = [(n, b) for n, b in self.scope.values.items() if b.source is self.source]
+        if not self.outputs:
+            for name, binding in own:
+                if not binding.used and self.builder.op(self._node(binding)) == "name":
+                    binding.used = True
+                    found[name] = (binding.shown, self._node(binding))
+        if not found and not self.program.errors:
+            self.program.errors.append(
+                Diagnostic(
+                    "E0208",
+                    f"`{self.source.name}` computes nothing",
+                    hints=("give a value a name, as in `L = (yhat - y)^2`",),
+                )
+            )
+        for name, binding in self.scope.values.items():
+            if not isinstance(binding.value, Poison):
+                self.builder.names[name] = self._node(binding)
+        for _, binding in own:
+            if not binding.used and not isinstance(binding.value, Poison):
+                lowering.warn(
+                    "W0101",
+                    f"`{binding.shown}` is never used",
+                    self.source,
+                    binding.start,
+                    binding.end,
+                    "nothing reads it, and it is not an output",
+                )
+        return list(found.values())
+
+    def _node(self, binding: Binding) -> int:
+        value = binding.value
+        if isinstance(value, Weak):
+            assert value.node is not None
+            return value.node
+        return value if isinstance(value, int) else 0

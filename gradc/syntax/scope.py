@@ -1,0 +1,132 @@
+"""What names mean where: bindings, scopes and functions with the scope they were written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from gradc.ir.graph import Builder
+from gradc.source import Source
+from gradc.syntax import tree
+
+CONSTANTS: Final[dict[str, float]] = {
+    "pi": 3.141592653589793,
+    "e": 2.718281828459045,
+    "inf": float("inf"),
+    "nan": float("nan"),
+}
+"""The constants of the language; a program may use their names for its own values."""
+
+
+class Poison:
+    """The value of an expression in which an error has been reported: it makes no further ones."""
+
+
+POISON: Final = Poison()
+
+
+@dataclass(slots=True)
+class Weak:
+    """An integer constant that has not yet decided to be int or real.
+
+    ``exact`` is its value as an int; ``node`` the node that holds it as a real once one has been asked for.
+    """
+
+    exact: int
+    real: float
+    node: int | None = None
+
+
+Value = int | Weak | Poison
+"""A node, a weak integer, or nothing because of an error."""
+
+
+@dataclass(slots=True, eq=False)
+class Closure:
+    """A function together with the scope that it was written in."""
+
+    definition: tree.FunctionDef
+    source: Source
+    scope: Scope
+    # What was bound before it; later names of that scope are invisible to it.
+    limit: int
+    # Names that the function differentiates with respect to; only these need an identity of their own when inlined.
+    targets: frozenset[str]
+    # The function's entry in the graph's table, if it has a derivative of its own.
+    registered: str | None = None
+    code: list[tree.Node] | None = None
+    # Whether a call of it is being inlined right now.
+    active: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Binding:
+    """A name with its value and the place where it was bound."""
+
+    value: Value
+    source: Source
+    start: int
+    end: int
+    order: int
+    shown: str
+    # The builder whose nodes ``value`` counts: a function with a derivative is built apart from the program.
+    home: Builder
+    used: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """Names visible at a place: its own, then the parent's that were bound before ``limit``."""
+
+    source: Source
+    parent: Scope | None = None
+    limit: int = 0
+    values: dict[str, Binding] = field(default_factory=dict)
+    functions: dict[str, tuple[Closure, int]] = field(default_factory=dict)
+    order: int = 0
+
+    def bind(self, name: tree.Name, value: Value, home: Builder) -> Binding:
+        """Bind ``name`` here, to a value of the builder ``home``."""
+        self.order += 1
+        binding = Binding(value, self.source, name.start, name.end, self.order, name.shown, home)
+        self.values[name.id] = binding
+        return binding
+
+    def define(self, name: str, closure: Closure) -> None:
+        """Define the function ``name`` here. It sees itself, so that recursion can be told from an unknown name."""
+        self.order += 1
+        closure.limit = self.order
+        self.functions[name] = (closure, self.order)
+
+    def value(self, name: str) -> Binding | None:
+        """The binding of ``name`` that is visible here."""
+        scope: Scope | None = self
+        limit: int | None = None
+        while scope is not None:
+            found = scope.values.get(name)
+            if found is not None and (limit is None or found.order <= limit):
+                return found
+            limit, scope = scope.limit, scope.parent
+        return None
+
+    def function(self, name: str) -> Closure | None:
+        """The function ``name`` that is visible here."""
+        scope: Scope | None = self
+        limit: int | None = None
+        while scope is not None:
+            found = scope.functions.get(name)
+            if found is not None and (limit is None or found[1] <= limit):
+                return found[0]
+            limit, scope = scope.limit, scope.parent
+        return None
+
+    def visible(self) -> tuple[list[str], list[str]]:
+        """The names of the values and of the functions that can be used here, for suggestions."""
+        values: list[str] = []
+        functions: list[str] = []
+        scope: Scope | None = self
+        while scope is not None:
+            values += scope.values
+            functions += scope.functions
+            scope = scope.parent
+        return values, functions

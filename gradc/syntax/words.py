@@ -1,0 +1,142 @@
+"""The text around a mistake: its words and its brackets."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from gradc.source import Source
+
+KEYWORDS = frozenset(
+    [
+        "input",
+        "param",
+        "output",
+        "fn",
+        "return",
+        "derivative",
+        "use",
+        "if",
+        "then",
+        "else",
+        "and",
+        "or",
+        "not",
+        "for",
+        "while",
+        "in",
+    ]
+)
+
+OPENING = {"(": ")", "{": "}", "[": "]"}
+CLOSING = {")": "(", "}": "{", "]": "["}
+
+
+class Word(NamedTuple):
+    """A stretch of text that reads as one thing, also where the language has no such thing (``&&``)."""
+
+    kind: str  # "name", "keyword", "number", "string", "operator" or "end"
+    text: str
+    start: int
+    end: int
+
+
+_WORD = re.compile(
+    r"""(?P<space>[ \t]+|\#[^\n]*)
+    |(?P<end>[\n;])
+    |(?P<number>(?:[0-9]+(?:_[0-9]+)*(?:\.(?!\.)(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*)(?:[eE][+-]?[0-9]+(?:_[0-9]+)*)?)
+    |(?P<name>[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*)
+    |(?P<string>"[^"\n]*"?)
+    |(?P<operator>===|\*\*=?|//|[<>=!:+\-*/^%]=|=>|->|<-|<>|&&|\|\||\+\+|--|/\*|\.\.\.?|.)""",
+    re.VERBOSE,
+)
+
+
+def word_at(text: str, at: int) -> Word:
+    """The first word that ends behind ``at``; spaces and comments are skipped. An empty ``end`` behind the text."""
+    while match := _WORD.match(text, at):
+        kind = match.lastgroup or ""
+        at = match.end()
+        if kind != "space":
+            found = match.group()
+            return Word("keyword" if found in KEYWORDS else kind, found, match.start(), at)
+    return Word("end", "", len(text), len(text))
+
+
+class Place:
+    """Where in its statement an offset lies: the brackets open there and the words before it."""
+
+    def __init__(self, text: str, start: int, at: int) -> None:
+        self.text = text
+        self.open: list[tuple[Word, Word | None]] = []  # an opening bracket, and the word before it
+        self.words: list[Word] = []  # of the innermost statement, before the offset
+        self.begin = start  # where that statement begins
+        self._outer: list[tuple[list[Word], int]] = []
+        at = min(at, len(text))
+        here = word_at(text, start)
+        while here.end <= at and here.text:
+            self.pass_by(here)
+            here = word_at(text, here.end)
+        self.here = here
+
+    def pass_by(self, word: Word) -> None:
+        """Go on behind ``word``."""
+        top = self.open[-1][0].text if self.open else ""
+        if word.kind == "end":
+            if top in ("", "{"):
+                self.words, self.begin = [], word.end
+            return
+        if word.text in OPENING:
+            self.open.append((word, self.words[-1] if self.words else None))
+            if word.text == "{":
+                self._outer.append((self.words, self.begin))
+                self.words, self.begin = [], word.end
+                return
+        elif word.text in CLOSING and top == CLOSING[word.text]:
+            self.open.pop()
+            if word.text == "}":
+                self.words, self.begin = self._outer.pop()
+        self.words.append(word)
+
+    @property
+    def before(self) -> Word | None:
+        """The word before the offset in its statement."""
+        return self.words[-1] if self.words else None
+
+    @property
+    def called(self) -> bool:
+        """Whether the offset lies in the parentheses of a call."""
+        return bool(self.open) and self.open[-1][0].text == "(" and _names(self.open[-1][1])
+
+    def following(self, count: int = 200) -> list[Word]:
+        """Up to ``count`` words from the offset to the end of the line."""
+        found: list[Word] = []
+        word = self.here
+        while word.kind != "end" and len(found) < count:
+            found.append(word)
+            word = word_at(self.text, word.end)
+        return found
+
+    def new_line(self, source: Source) -> int | None:
+        """The start of the line of ``here``, where it reads like a new statement and not like the rest of this one."""
+        first = self.text.rfind("\n", 0, self.here.start) + 1
+        return first if first > self.begin and self.starts_statement(first) else None
+
+    def starts_statement(self, line: int) -> bool:
+        """Whether the line that begins at offset ``line`` begins like a statement, as far left as this one."""
+        match = _STATEMENT.match(self.text, line)
+        if match is None:
+            return False
+        first = self.words[0].start if self.words else self.begin
+        return len(match.group(1)) <= first - (self.text.rfind("\n", 0, first) + 1)
+
+
+_NAME = r"[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*"
+_STATEMENT = re.compile(
+    r"([ \t]*)(?:(?:input|param|output|fn|use|derivative|return)\b"
+    rf"|{_NAME}(?:[ \t]*,[ \t]*{_NAME}){{0,9}}[ \t]*=(?!=))"
+)
+
+
+def _names(word: Word | None) -> bool:
+    return word is not None and word.kind == "name"

@@ -1,0 +1,200 @@
+"""Values that go into and come out of a compiled program: what a caller may pass, and what comes back."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy
+
+from gradc.errors import CallError, Diagnostic, suggestion
+from gradc.ir.graph import Graph
+from gradc.source import Source, canonical
+
+
+class Values(dict[str, Any]):
+    """Results by name, as written; a name is found in any of its spellings (``w₁`` is ``w1``)."""
+
+    def __missing__(self, name: str) -> Any:
+        wanted = canonical(name)
+        for key in self:
+            if canonical(key) == wanted:
+                return self[key]
+        raise KeyError(name)
+
+
+def _fail(code: str, message: str, *hints: str) -> CallError:
+    return CallError(Diagnostic(code, message, hints=hints))
+
+
+_INT64 = range(-(2**63), 2**63)
+
+
+def convert(name: str, value: Any, dtype: str) -> float | int | bool:
+    """A caller's value as the number that an input of that type takes; raises ``CallError``."""
+    if isinstance(value, numpy.ndarray) and value.ndim == 0:
+        value = value[()]
+    truth = isinstance(value, (bool, numpy.bool_))
+    if dtype == "bool":
+        if truth:
+            return bool(value)
+        raise _fail("E0603", f"`{name}` takes a truth value, not {_found(value)}", "pass True or False")
+    if truth:
+        raise _fail("E0603", f"`{name}` takes a number, not a truth value", f"pass {int(value)} instead")
+    if isinstance(value, numbers.Real) or (hasattr(value, "__float__") and not hasattr(value, "__len__")):
+        if isinstance(value, (numpy.complexfloating,)):
+            raise _fail("E0603", f"`{name}` takes a real number, not {value!r}")
+        try:
+            number = value if isinstance(value, float) and type(value) is float else float(value)
+        except (TypeError, ValueError, OverflowError):
+            raise _fail("E0603", f"`{name}` takes a number that fits 64 bits, not {_found(value)}") from None
+        if dtype != "int":
+            return number
+        if isinstance(value, numbers.Integral):
+            whole = int(value)
+        elif number.is_integer():
+            whole = int(number)
+        else:
+            raise _fail("E0603", f"`{name}` takes an integer, not {value!r}")
+        if whole not in _INT64:
+            raise _fail("E0603", f"`{name}` takes an integer of 64 bits, and {whole} is larger")
+        return whole
+    if isinstance(value, numpy.ndarray) or (isinstance(value, Iterable) and not isinstance(value, (str, bytes))):
+        raise _fail(
+            "E0606",
+            f"`{name}` takes one number, not an array",
+            "to run the program over rows, write `model.map(…)` in place of `model(…)`",
+        )
+    raise _fail("E0603", f"`{name}` takes a number, not {_found(value)}")
+
+
+def _found(value: Any) -> str:
+    if value is None:
+        return "None"
+    shown = repr(value)
+    if len(shown) > 40:
+        shown = shown[:37] + "…"
+    return f"{shown} ({type(value).__name__})"
+
+
+class Inputs:
+    """The inputs of a graph, and how a caller's values become the list that a plan takes."""
+
+    def __init__(self, graph: Graph, sources: Sequence[Source] = ()) -> None:
+        self.shown: list[str] = []
+        self.dtypes: list[str] = []
+        self.defaults: list[Any] = []
+        self.index: dict[str, int] = {}
+        for node in graph.inputs:
+            name = graph.name(node) or ""
+            self.index[canonical(name)] = len(self.shown)
+            self.shown.append(name)
+            self.dtypes.append(graph.type(node).dtype)
+            self.defaults.append(graph.attrs(node).get("default"))
+        self.spans = [graph.span(node) for node in graph.inputs]
+        self.texts = {source.name: source for source in sources}
+        self.known = list(graph.names)
+
+    def given(self, mapping: Mapping[str, Any] | None, values: Mapping[str, Any]) -> list[Any]:
+        """The caller's values in the order of the inputs, None where there is none; unknown names are an error."""
+        found: list[Any] = [None] * len(self.shown)
+        seen: set[int] = set()
+        if mapping is not None and not isinstance(mapping, Mapping):
+            raise _fail("E0603", f"values are passed by name, not as {_found(mapping)}", "write `model(x=3)`")
+        for name, value in [*(mapping or {}).items(), *values.items()]:
+            at = self.index.get(canonical(name)) if isinstance(name, str) else None
+            if at is None:
+                raise self._unknown(name)
+            if at in seen:
+                raise _fail("E0602", f"`{self.shown[at]}` is given twice")
+            seen.add(at)
+            found[at] = convert(self.shown[at], value, self.dtypes[at]) if value is None else value
+        return found
+
+    def _unknown(self, name: object) -> CallError:
+        if isinstance(name, str) and canonical(name) in self.known:
+            return _fail("E0602", f"`{name}` is computed by the program, so it cannot be set")
+        hints = suggestion(str(name), self.shown)
+        if not hints:
+            listed = ", ".join(f"`{shown}`" for shown in self.shown[:12]) + (", …" if len(self.shown) > 12 else "")
+            hints = (f"the inputs are {listed}",) if self.shown else ("the program has no inputs",)
+        return _fail("E0602", f"there is no input `{name}`", *hints)
+
+    def missing(self, absent: Sequence[int]) -> CallError:
+        """The diagnostic for inputs that have neither a value nor a default, one for each."""
+        found = []
+        for at in absent:
+            span = self.spans[at]
+            name = self.shown[at]
+            text = self.texts[span.file].line(span.line) if span and span.file in self.texts else ""
+            hints = (f"pass it, as in `{name}=1` (on the command line `--set {name}=1`), or give it a default",)
+            found.append(
+                Diagnostic("E0601", f"`{name}` has no value", span, "declared here, with no default", hints, text=text)
+            )
+        return CallError(found)
+
+    def numbers(self, mapping: Mapping[str, Any] | None, values: Mapping[str, Any]) -> list[float | int | bool]:
+        """One number an input, defaults filled in."""
+        found = self.given(mapping, values)
+        absent = []
+        for at, value in enumerate(found):
+            if value is None:
+                found[at] = self.defaults[at]
+                if found[at] is None:
+                    absent.append(at)
+            elif type(value) is not float or self.dtypes[at] not in ("f64", "f32"):
+                found[at] = convert(self.shown[at], value, self.dtypes[at])
+        if absent:
+            raise self.missing(absent)
+        return found
+
+    def rows(self, mapping: Mapping[str, Any] | None, values: Mapping[str, Any]) -> tuple[list[Any], int]:
+        """One number or one array of rows an input, and the number of rows."""
+        found = self.given(mapping, values)
+        count: int | None = None
+        first = ""
+        absent = []
+        for at, value in enumerate(found):
+            name, dtype = self.shown[at], self.dtypes[at]
+            if value is None:
+                found[at] = self.defaults[at]
+                if found[at] is None:
+                    absent.append(at)
+                continue
+            column = _column(name, value, dtype)
+            if column is None:
+                found[at] = convert(name, value, dtype)
+                continue
+            if count is not None and len(column) != count:
+                raise _fail("E0607", f"`{name}` has {len(column)} rows, and `{first}` has {count}")
+            count, first, found[at] = len(column), first or name, column
+        if absent:
+            raise self.missing(absent)
+        if count is None:
+            raise _fail(
+                "E0607", "`map` needs an array of rows for at least one input", "for single numbers call the model"
+            )
+        return found, count
+
+
+_KINDS = {"f64": "fiu", "f32": "fiu", "int": "iu", "bool": "b"}
+_DTYPES: dict[str, Any] = {"f64": numpy.float64, "f32": numpy.float32, "int": numpy.int64, "bool": numpy.bool_}
+
+
+def _column(name: str, value: Any, dtype: str) -> numpy.ndarray[Any, Any] | None:
+    """The rows that a caller passed as an array of the input's type; None for a single number."""
+    if isinstance(value, (str, bytes, numbers.Number)):
+        return None
+    try:
+        array = numpy.asarray(value)
+    except (ValueError, TypeError):
+        raise _fail("E0603", f"`{name}` takes rows of numbers, and these do not make an array") from None
+    if array.ndim == 0:
+        return None
+    if array.ndim > 1:
+        raise _fail("E0606", f"`{name}` takes one number a row, and the array has shape {array.shape}")
+    if array.size and array.dtype.kind not in _KINDS[dtype]:
+        wanted = {"int": "integers", "bool": "truth values"}.get(dtype, "numbers")
+        raise _fail("E0603", f"`{name}` takes rows of {wanted}, not of {array.dtype}")
+    return array.astype(_DTYPES[dtype])
