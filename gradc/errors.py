@@ -11,7 +11,11 @@ from gradc.source import Source, Span, width
 
 # Every code with the title that its help page and the documentation's index show. The hundreds are the stage that
 # finds the error; a W is a warning.
-CODES: dict[str, str] = {}
+CODES: dict[str, str] = {
+    "E0901": "malformed textual IR",
+    "E0902": "unknown version of textual IR",
+    "E0903": "textual IR breaks an invariant",
+}
 
 # Codes that blame the call, not the program or its data: the command line exits with 2 for these.
 CALL_CODES: set[str] = set()

@@ -100,7 +100,7 @@ def _roots(a: Graph, b: Graph) -> Iterator[tuple[int, int]]:
     """Nodes that have to correspond: outputs, inputs and names of both graphs by their name."""
     for one, other in (
         (dict(a.outputs), dict(b.outputs)),
-        ({a.name(node): node for node in a.inputs}, {b.name(node): node for node in b.inputs}),
+        ({str(a.name(node)): node for node in a.inputs}, {str(b.name(node)): node for node in b.inputs}),
         (a.names, b.names),
     ):
         for name, node in one.items():
@@ -186,7 +186,7 @@ def _pair(a: Graph, b: Graph, kinds: Two, below: Two) -> dict[int, int]:
     pairs: dict[int, int] = {}
     taken: set[int] = set()
     alike: dict[int, list[int]] = {}
-    for node in reversed(a.data):  # type: ignore[call-overload]
+    for node in reversed(range(len(a))):
         alike.setdefault(below[0][node], []).append(node)
     for node in b:
         candidates = alike.get(below[1][node])
