@@ -59,7 +59,7 @@ def read(path: str | os.PathLike[str], options: Options) -> Lowered:
     """The graph as written of a file: source text, or textual IR where the name ends in ``.gir`` or the text says so."""
     source = read_source(path, options.limits)
     name = os.fspath(path)
-    if name.endswith(".gir") or source.text.startswith(text.MAGIC):
+    if name.endswith(".gir") or source.text.startswith("gradc-ir"):
         return Lowered(text.load(source, options.ops), (), (source,))
     return front(source, options, None if name == "-" else Path(name).parent)
 

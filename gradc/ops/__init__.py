@@ -83,6 +83,7 @@ TABLE: Final = OpTable(
     _with_gradients(
         [*arith.ROWS, *compare.ROWS, *control.ROWS, *elementary.ROWS, *functions.ROWS],
         package_file(GRADIENTS).read_text(encoding="utf-8"),
-    )
+    ),
+    home="gradc.ops:TABLE",
 )
 """The operators of the language. An immutable value: extend a copy and hand that to ``gradc.compile``."""

@@ -6,74 +6,14 @@ the place, from the most telling finding to the plain `expected …, found …`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 
 from gradc.errors import Diagnostic, located, nearest
 from gradc.source import Source
+from gradc.syntax.phrases import BINARY, EXPRESSION, FOREIGN, NAMED, STATEMENTS
 from gradc.syntax.spelling import bad_character, bad_number, no_letter
 from gradc.syntax.words import CLOSING, KEYWORDS, OPENING, Place, Word, word_at
-
-
-def chained(source: Source, at: int) -> Diagnostic:
-    """``a < b < c``; ``at`` is the second comparison."""
-    text = source.text
-    message = "comparisons do not chain"
-    hint = "write `a < b and b < c`"
-    line = text[text.rfind("\n", 0, at) + 1 : at]
-    simple = re.search(r"([\w.]+)[ \t]*([<>=!]=|<|>)[ \t]*([\w.]+)[ \t]*$", line)
-    after = re.match(r"([<>=!]=|<|>)[ \t]*([\w.]+)", text[at : at + 80])
-    if simple and after and len(simple.group()) < 60:
-        left, first, middle = simple.groups()
-        hint = f"write `{left} {first} {middle} and {middle} {after.group(1)} {after.group(2)}`"
-    end = word_at(text, at).end
-    return located("E0306", message, source, at, end, "a second comparison of the same value", [hint])
-
-
-def not_a_gradient(source: Source, at: int) -> Diagnostic:
-    """A line of a gradients file that begins with another name than ``d``."""
-    end = word_at(source.text, at).end
-    hint = "a line of this file reads `d f(x) = …`"
-    return located("E0101", f"expected `d`, found `{source.text[at:end]}`", source, at, end, "", [hint])
-
-
-# How an expression may begin, and what may stand between two values.
-_EXPRESSION = {"NUMBER", "NAME", "LPAR", "SIGN", "IF", "NOT"}
-_OPERATORS = {"SIGN", "TIMES", "POWER", "COMPARE", "AND", "OR"}
-
-# What other terminals are called, in the order in which they are named.
-_NAMED = {
-    "EQUALS": "`=`", "ARROW": "`=>`", "COLON": "`:`", "THEN": "`then`", "ELSE": "`else`", "RETURN": "`return`",
-    "STRING": "a file name in quotes", "COMMA": "`,`", "LPAR": "`(`", "RPAR": "`)`", "LBRACE": "`{`", "RBRACE": "`}`",
-    "LABEL": "a name in brackets", "_END": "the end of the statement", "$END": "the end of the text",
-}  # fmt: skip
-
-_BINARY = frozenset(["+", "-", "*", "/", "//", "%", "@", "^", "**", "<", ">", "<=", ">=", "==", "!=", "and", "or"])
-
-# Operators of other languages.
-_FOREIGN = {
-    "&&": "write `and`", "&": "write `and`", "||": "write `or`", "===": "write `==`", "<>": "write `!=`",
-    "~": "write `not`", "=<": "write `<=`", "->": "a function is written `fn f(x) = …`",
-    "/*": "a comment starts with `#`",
-    "\\": "inside parentheses a statement may go on in the next line", "?": "write `if c then a else b`",
-    "'": "text stands in double quotes; a derivative is written `grad(y, x)`", "|": "write `abs(x)`, or `or`",
-    "$": "the language has no such sign", "`": "the language has no such sign", "**=": "", "...": "write all of it",
-}  # fmt: skip
-
-# First words of statements of other languages.
-_USE = 'another file is brought in by `use "file.grad"`'
-_STATEMENTS = {
-    "def": "a function is written `fn f(x) = …`", "function": "a function is written `fn f(x) = …`",
-    "func": "a function is written `fn f(x) = …`", "fun": "a function is written `fn f(x) = …`",
-    "let": "a value is named without a keyword: `y = …`", "var": "a value is named without a keyword: `y = …`",
-    "const": "a value is named without a keyword: `y = …`", "val": "a value is named without a keyword: `y = …`",
-    "auto": "a value is named without a keyword: `y = …`", "double": "a value is named without its type: `y = …`",
-    "float": "a value is named without its type: `y = …`", "int": "a value is named without its type: `y = …`",
-    "import": _USE, "from": _USE, "include": _USE, "print": "results are shown by `output name`",
-    "class": "the language has functions and values only", "elif": "write `if c then a else if d then b else c`",
-    "parameter": "write `param`", "lambda": "a function is written `fn f(x) = …`",
-}  # fmt: skip
 
 
 class Situation:
@@ -88,9 +28,24 @@ class Situation:
         self.first = place.words[0].text if place.words else ""
         self.accepted = accepted
         self.value = "NUMBER" in accepted  # an expression may begin here
-        self.operator = "TIMES" in accepted or "COMPARE" in accepted or "AND" in accepted  # one may go on here
         self.ended = self.here.kind == "end"
-        self.resume: int | None = None
+        self.operator = not self.value and self._value_ended()
+        self.resume: int | None = None  # the line where a new statement begins, if that is known
+        self.whole = False  # whether the rest of the outermost statement cannot be read
+
+    def _value_ended(self) -> bool:
+        """Whether the word before ends a value, so that an operator might follow.
+
+        The terminals do not tell: before the parser finds out that a word is wrong it may have closed the expression.
+        """
+        before = self.before
+        if before is None or (before.kind not in ("name", "number") and before.text not in (")", "]")):
+            return False
+        if self.accepted & {"TIMES", "POWER", "COMPARE", "AND", "OR", "THEN", "ELSE"}:
+            return True
+        if self.first in ("output", "use") or "INPUT" in self.accepted or "COLON" in self.accepted:
+            return False
+        return "NAME" not in self.accepted and any(word.text in ("=", "=>", "return", "if") for word in self.words)
 
     def explain(self) -> Diagnostic:
         """The most telling diagnostic."""
@@ -127,18 +82,19 @@ class Situation:
         parts: list[str] = []
         if self.value:
             parts.append("an expression")
-            accepted -= _EXPRESSION
+            accepted -= EXPRESSION
         elif "INPUT" in accepted:
             return "expected a statement"
         elif "NAME" in accepted:
             parts.append("a name")
         if self.operator:
             parts.append("an operator")
-        parts += [words for terminal, words in _NAMED.items() if terminal in accepted]
+            accepted -= {"LPAR", "ARROW"} if "_END" in accepted else {"LPAR"}
+            if self.place.open and self.place.open[-1][0].text == "(":
+                accepted = (accepted - {"_END", "$END", "THEN", "ELSE"}) | {"RPAR"}
+        parts += [words for terminal, words in NAMED.items() if terminal in accepted]
         if "_END" in accepted and "$END" in accepted:
-            parts.remove(_NAMED["$END"])
-        if len(parts) > 4 and self.operator:
-            parts = [p for p in parts if p not in ("an operator",)][:4]
+            parts.remove(NAMED["$END"])
         if not parts:
             return "unexpected text"
         return "expected " + (" or ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0])
@@ -187,7 +143,7 @@ class Situation:
                 return self._say(
                     "text in quotes is not closed", 'no `"` before the end of the line', 'close it with `"`'
                 )
-            if "STRING" not in self.accepted:
+            if "STRING" not in self.accepted and self.first not in STATEMENTS:
                 return self._say(self._expected(), "found text in quotes", 'text stands only in `use "file.grad"`')
         if here.kind == "operator" and len(here.text) == 1 and not here.text.isprintable():
             return bad_character(self.source, here.start)
@@ -208,9 +164,9 @@ class Situation:
             return self._say("unknown notation `/*`", "", "a comment starts with `#`", at=before, to=here)
         if before is not None and before.text == "/*":
             return self._say("unknown notation `/*`", "", "a comment starts with `#`", at=before)
-        if _FOREIGN.get(here.text):
+        if FOREIGN.get(here.text):
             what = "operator" if here.text in ("&&", "&", "||", "===", "<>", "~", "=<", "|") else "notation"
-            return self._say(f"unknown {what} `{here.text}`", "", _FOREIGN[here.text])
+            return self._say(f"unknown {what} `{here.text}`", "", FOREIGN[here.text])
         return None
 
     def _reserved(self, message: str, label: str, to: Word | None = None) -> Diagnostic:
@@ -238,6 +194,11 @@ class Situation:
             if not here.text or line is not None:
                 self.resume = line
                 return self._unclosed(top)
+        if here.text == "}" and top is not None and top.text == "{" and self.first != "return" and not self.value:
+            self.whole = True
+            return self._say(
+                "the block returns nothing", "expected `return` before this", "a block ends with `return …`"
+            )
         if here.text in CLOSING:
             if top is None:
                 return self._say(f"`{here.text}` closes nothing", "no bracket is open here", code="E0102")
@@ -292,7 +253,7 @@ class Situation:
     def _statement(self) -> Diagnostic | None:
         if not self.words:
             return self._begins()
-        if len(self.words) == 1 and self.words[0].kind == "name" and {"EQUALS", "COMMA"} <= self.accepted:
+        if len(self.words) == 1 and self.words[0].kind == "name" and {"_EQUALS", "COMMA"} <= self.accepted:
             return self._after_name(self.words[0])
         if self.first in ("input", "param"):
             return self._in_declaration()
@@ -317,19 +278,18 @@ class Situation:
         """A statement cannot begin with this."""
         here, top = self.here, self.place.open[-1][0] if self.place.open else None
         if top is not None and top.text == "{":
-            if here.text == "}" and "RETURN" in self.accepted:
-                hint = "a block ends with `return expression`"
-                return self._say("the block returns nothing", "expected `return` before this", hint)
-            if self.accepted <= {"RBRACE", "_END"} or "RBRACE" in self.accepted:
+            if "RBRACE" in self.accepted:
+                self.whole = True
+                if self.place.outdented():
+                    self.resume = self.source.text.rfind("\n", 0, here.start) + 1
+                    return self._unclosed(top)
                 note = (self.source, top.start, top.end, "the block that it ends begins here")
-                return self._say(
-                    "expected `}` behind `return`",
-                    self._found(),
-                    "`return` is the last statement of a block",
-                    notes=[note],
-                )
+                hint = "`return` is the last statement of a block"
+                return self._say("expected `}` behind `return`", self._found(), hint, notes=[note])
             if here.kind == "keyword" and here.text in ("input", "param", "output", "use", "derivative"):
                 return self._say(f"`{here.text}` cannot stand in a block", "", "move it out of the function")
+        if here.text == "//":
+            return self._say("expected a statement", self._found(), "a comment starts with `#`")
         if here.text == "return":
             return self._say("`return` outside of a block", "", "results of a program are named by `output`")
         if here.text == "if":
@@ -356,8 +316,8 @@ class Situation:
         """Something other than `=` behind the first name of a statement."""
         here = self.here
         word_after = word_at(self.source.text, here.end)
-        if (name.text in _STATEMENTS and here.kind in ("name", "string", "keyword", "number")) or name.text == "print":
-            return self._say(f"unknown statement `{name.text}`", "", _STATEMENTS[name.text], at=name)
+        if (name.text in STATEMENTS and here.kind in ("name", "string", "keyword", "number")) or name.text == "print":
+            return self._say(f"unknown statement `{name.text}`", "", STATEMENTS[name.text], at=name)
         if here.text in ("==", ":=", "<-") or (here.text == "<" and word_after.text == "-"):
             return self._say(f"expected `=`, found `{here.text}`", "", f"a value is named with `=`: `{name.text} = …`")
         if here.text in ("++", "--") or (
@@ -377,7 +337,7 @@ class Situation:
             return self._say(self._expected(), self._found(), hint)
         if here.text == "{":
             return self._say(self._expected(), self._found(), f"a function is written `fn {name.text}(x) {{ … }}`")
-        if self.ended or here.text in _BINARY or here.text in CLOSING or here.kind in ("number", "name", "keyword"):
+        if self.ended or here.text in BINARY or here.text in CLOSING or here.kind in ("number", "name", "keyword"):
             if here.kind in ("name", "number"):
                 close = nearest(name.text, KEYWORDS)
                 if close:
@@ -412,7 +372,7 @@ class Situation:
 
     def _in_function(self) -> Diagnostic | None:
         here, before = self.here, self.before
-        if self.ended and self.accepted & {"LBRACE", "EQUALS"} and not self.value and before and before.text == ")":
+        if self.ended and self.accepted & {"LBRACE", "_EQUALS"} and not self.value and before and before.text == ")":
             hint = "the body begins in the same line: `= expression`"
             hint += " or `{ …; return expression }`" if self.first == "fn" else ""
             return self._say(f"this `{self.first}` has no body", self._found(), hint)
@@ -420,7 +380,7 @@ class Situation:
             return self._say("a `derivative` has no block", "", "write `derivative f(x) = expression`")
         if here.text == "{" and before is not None and before.text == "=":
             return self._say("expected an expression, found `{`", "", "a block stands without `=`: `fn f(x) { … }`")
-        if here.text in ("->", "return", ":") and "EQUALS" in self.accepted and before and before.text == ")":
+        if here.text in ("->", "return", ":") and "_EQUALS" in self.accepted and before and before.text == ")":
             return self._say(self._expected(), self._found(), f"write `{self.first} f(x) = expression`")
         if self.accepted == {"LPAR"} and before is not None:
             hint = f"a function has parentheses, also without parameters: `{self.first} {before.text}() = …`"
@@ -453,10 +413,10 @@ class Situation:
             return self._say(
                 f"unknown operator `{before.text}`", "values do not change", f"write `… {before.text[0]} 1`", at=before
             )
-        if self.ended and not self.place.open and (before.text in _BINARY or before.text == ","):
+        if self.ended and not self.place.open and (before.text in BINARY or before.text == ","):
             hint = "a statement ends with its line; inside parentheses it may go on in the next one"
             return self._say(f"expected an expression behind `{before.text}`", found, hint)
-        if before.text in _BINARY | KEYWORDS or before.text in (",", "="):
+        if before.text in BINARY | KEYWORDS or before.text in (",", "="):
             return self._say(f"expected an expression behind `{before.text}`", found)
         return self._say("expected an expression", found)
 
@@ -515,6 +475,8 @@ class Situation:
         here, before = self.here, self.before
         assert before is not None
         second = word_at(self.source.text, here.end)
+        if before.text == "lambda":
+            return self._say("unknown notation `lambda`", "", STATEMENTS["lambda"], at=before)
         for left, right in pairwise(self.words):
             if left.kind in ("name", "number") and right.text == "//" and before.kind == "name":
                 return self._say(self._expected(), self._found(), "a comment starts with `#`; `//` divides")

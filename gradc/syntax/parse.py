@@ -18,7 +18,7 @@ from lark.lark import PostLex
 from gradc import cache
 from gradc.errors import CompileError, Diagnostic, located
 from gradc.source import Source, canonical
-from gradc.syntax import mistakes, spelling, tree
+from gradc.syntax import phrases, spelling, tree
 from gradc.syntax.recovery import Recovery, Refused
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ class Builder:
     @staticmethod
     def NUMBER(token: Token) -> tree.Number:  # noqa: N802
         """A literal; one that is too large for a float is refused."""
-        assert token.start_pos is not None and token.end_pos is not None
+        assert token.start_pos is not None
+        assert token.end_pos is not None
         text = token.replace("_", "")
         value = float(text)
         if value == float("inf"):
@@ -124,7 +125,8 @@ class Builder:
     @staticmethod
     def NAME(token: Token) -> tree.Name:  # noqa: N802
         """A name, in its canonical form and as written."""
-        assert token.start_pos is not None and token.end_pos is not None
+        assert token.start_pos is not None
+        assert token.end_pos is not None
         text = str(token)
         if text.isascii():
             return tree.Name(token.start_pos, token.end_pos, text, text)
@@ -232,7 +234,7 @@ class Builder:
     @staticmethod
     def chained(parts: list[Any]) -> tree.Binary:
         """``a < b < c``, which is refused."""
-        raise Refused(parts[3].start_pos, mistakes.chained)
+        raise Refused(parts[3].start_pos, phrases.chained)
 
     @staticmethod
     def call(parts: list[Any]) -> tree.Call:
@@ -266,7 +268,7 @@ class Builder:
         """``d pattern = partials``."""
         letter, pattern, partials = parts
         if letter.id != "d":
-            raise Refused(letter.start, mistakes.not_a_gradient)
+            raise Refused(letter.start, phrases.not_a_gradient)
         return tree.GradientRule(letter.start, partials[-1].end, pattern, partials)
 
     @staticmethod

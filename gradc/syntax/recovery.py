@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from lark import UnexpectedInput
+from lark import UnexpectedInput, UnexpectedToken
 
 from gradc.errors import Diagnostic
 from gradc.source import Source
@@ -35,57 +35,56 @@ class Recovery:
 
     def explain(self, error: UnexpectedInput | Refused) -> Diagnostic:
         """The diagnostic of a failure to parse ``rest``, which becomes what is left to parse."""
-        if isinstance(error, Refused):
-            at = self._base + error.at
-        else:
-            token = getattr(error, "token", None)
-            at = self._base + (error.pos_in_stream or 0)
-            if token is not None and token.type == "$END":
-                at = len(self._text)
+        at = self._base + (error.at if isinstance(error, Refused) else error.pos_in_stream or 0)
+        if isinstance(error, UnexpectedToken) and error.token.type == "$END":
+            at = len(self._text)
         place = Place(self._text, self._base, at)
         if isinstance(error, Refused):
             found = error.explain(self.source, at)
-            unclosed = None
+            self._leave_out(place, None, False)
         else:
-            parser = getattr(error, "interactive_parser", None)
-            situation = Situation(self.source, place, frozenset(parser.accepts()) if parser else frozenset())
+            accepted = error.interactive_parser.accepts() if error.interactive_parser else ()
+            situation = Situation(self.source, place, frozenset(accepted))
             found = situation.explain()
-            unclosed = situation.resume
-        self._resume(place, unclosed)
+            self._leave_out(place, situation.resume, situation.whole)
         return found
 
-    def _resume(self, place: Place, line: int | None) -> None:
-        """Leave out the statement of ``place``: up to ``line``, or else to where it ends."""
-        here = place.here
-        inner = any(bracket.text == "{" for bracket, _ in place.open)
-        first = place.words[0].text if place.words else here.text
-        # Inside a block only the statement is made blank, so that the lines behind it are still read as the block's.
-        # Each time the function is parsed again from its beginning, so this is for functions of a sensible size.
-        again = inner and self._last < here.start - self._base < 100_000 and first != "return" and here.text
-        self._last = here.start - self._base
+    def _leave_out(self, place: Place, line: int | None, whole: bool) -> None:
+        """Go on behind the statement of ``place``: at ``line``, or else where it ends.
+
+        In a block only the statement is made blank, so that the lines behind it are still read as the block's. The
+        parser starts again at the function's beginning each time, so this is for functions of a sensible size, and not
+        if it leads nowhere.
+        """
+        distance = place.here.start - self._base
+        inner = place.braces > 0 and bool(place.words) and place.words[0].text != "return"
+        inner = inner and not whole and self._last < distance < 20_000
+        self._last = distance if inner else -1
         begin = place.begin
-        word = here
-        if line is None:
-            depth = len(place.open)
-            while word.text:
-                top = place.open[-1][0].text if place.open else ""
-                if word.kind == "end" and (not place.open or (again and top == "{" and len(place.open) <= depth)):
-                    break
-                if word.text == "}" and again and top == "{":
-                    break
-                if word.text == "\n" and place.starts_statement(word.end):
-                    if not again:
-                        place.open.clear()
-                    break
-                if word.kind == "end" and top == "{":
-                    depth = min(depth, len(place.open))
-                place.pass_by(word)
-                word = word_at(self._text, word.end)
-            line = word.start
-        if again and first != "}":
-            blank = re.sub(r"[^\n]", " ", self._text[begin:line])
-            self._text = self._text[:begin] + blank + self._text[line:]
+        end = line if line is not None else self._end(place, place.braces if inner else 0)
+        if inner:
+            blank = re.sub(r"[^\n]", " ", self._text[begin:end])
+            self._text = self._text[:begin] + blank + self._text[end:]
         else:
-            self._base = line
-            self._last = -1
+            self._base = end
         self.rest = self._text[self._base :]
+
+    def _end(self, place: Place, depth: int) -> int:
+        """Where the statement of ``place`` ends that stands in ``depth`` braces."""
+        word = place.here
+        announced = False
+        while word.text:
+            top = place.open[-1][0].text if place.open else ""
+            if word.text == "}" and 0 < depth == place.braces and top == "{":
+                break
+            if word.text == "\n" and top == "(" and place.starts_statement(word.end):
+                break
+            if word.kind == "end" and place.braces <= depth and top in ("", "{"):
+                # A line that is indented more, or that a backslash announces, belongs to the mistake.
+                if word.text == ";" or not (announced or place.continues(word.end)):
+                    break
+            else:
+                announced = word.text == "\\"
+                place.pass_by(word)
+            word = word_at(self._text, word.end)
+        return word.start

@@ -106,22 +106,22 @@ def bad_number(source: Source, start: int, at: int) -> Diagnostic:
     match = _RUN.match(text, start)
     end = max(match.end() if match else at, word_at(text, at).end)
     run = text[start:end]
-    shown = run if len(run) <= 40 else run[:37] + "…"
     hints: list[str] = []
+    shown = run if len(run) <= 40 else run[:37] + "…"
     label = ""
-    if re.fullmatch(r"0[xXbBoO][0-9A-Fa-f_]*", run):
+    if len(run) > 1000:
+        pass
+    elif re.fullmatch(r"0[xXbBoO][0-9A-Fa-f_]*", run):
         label = "numbers are decimal"
         with suppress(ValueError):
             hints = [f"write `{int(run, 0)}`"] if len(run) < 20 else []
-    elif re.fullmatch(r"[0-9_.]+[eE]", run):
+    elif not run.strip("0123456789._eE") and run[-1] in "eE" and run.lower().count("e") == 1:
         label = "the exponent has no digits"
         hints = [f"write `{run}0`, or `{run[:-1]}*{run[-1]}` for a product with the name `{run[-1]}`"]
-    elif re.fullmatch(r"[0-9._]*(?:__|_\.|\._|_$)[0-9._]*", run):
+    elif not run.strip("0123456789._") and ("__" in run or "_." in run or "._" in run or run[-1] == "_"):
         label = "an underscore stands between two digits"
-    elif re.fullmatch(r"[0-9._]+(?:[eE][0-9._]+)?", run):
-        label = "a number has one point" if run.count(".") > 1 else "an exponent is a whole number"
-        if "e" in run.lower() and run.count(".") > 1 and "." in run.lower().split("e")[1]:
-            label = "an exponent is a whole number"
+    elif not run.strip("0123456789._eE") and run[at - start] == "." and run.lower().count("e") < 2:
+        label = "an exponent is a whole number" if "e" in run[: at - start].lower() else "a number has one point"
     else:
         number = text[start:at]
         label = "a name cannot begin with a digit"

@@ -47,7 +47,7 @@ _WORD = re.compile(
     |(?P<number>(?:[0-9]+(?:_[0-9]+)*(?:\.(?!\.)(?:[0-9]+(?:_[0-9]+)*)?)?|\.[0-9]+(?:_[0-9]+)*)(?:[eE][+-]?[0-9]+(?:_[0-9]+)*)?)
     |(?P<name>[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*)
     |(?P<string>"[^"\n]*"?)
-    |(?P<operator>===|\*\*=?|//|[<>=!:+\-*/^%]=|=>|->|<-|<>|&&|\|\||\+\+|--|/\*|\.\.\.?|.)""",
+    |(?P<operator>===|=<|\*\*=?|//|[<>=!:+\-*/^%]=|=>|->|<-|<>|&&|\|\||\+\+|--|/\*|\.\.\.?|.)""",
     re.VERBOSE,
 )
 
@@ -71,6 +71,7 @@ class Place:
         self.open: list[tuple[Word, Word | None]] = []  # an opening bracket, and the word before it
         self.words: list[Word] = []  # of the innermost statement, before the offset
         self.begin = start  # where that statement begins
+        self.braces = 0  # how many of the open brackets are braces
         self._outer: list[tuple[list[Word], int]] = []
         at = min(at, len(text))
         here = word_at(text, start)
@@ -89,12 +90,14 @@ class Place:
         if word.text in OPENING:
             self.open.append((word, self.words[-1] if self.words else None))
             if word.text == "{":
+                self.braces += 1
                 self._outer.append((self.words, self.begin))
                 self.words, self.begin = [], word.end
                 return
         elif word.text in CLOSING and top == CLOSING[word.text]:
             self.open.pop()
             if word.text == "}":
+                self.braces -= 1
                 self.words, self.begin = self._outer.pop()
         self.words.append(word)
 
@@ -122,13 +125,27 @@ class Place:
         first = self.text.rfind("\n", 0, self.here.start) + 1
         return first if first > self.begin and self.starts_statement(first) else None
 
+    def outdented(self) -> bool:
+        """Whether ``here`` stands as far left as the statement whose block it is in."""
+        outer, begin = self._outer[-1] if self._outer else ([], 0)
+        first = outer[0].start if outer else begin
+        return self._column(self.here.start) <= self._column(first) and "\n" in self.text[first : self.here.start]
+
+    def continues(self, line: int) -> bool:
+        """Whether the line that begins at offset ``line`` is indented more than this statement."""
+        word = word_at(self.text, line)
+        return word.kind != "end" and self._column(word.start) > self._column(self._first())
+
+    def _column(self, at: int) -> int:
+        return at - (self.text.rfind("\n", 0, at) + 1)
+
+    def _first(self) -> int:
+        return self.words[0].start if self.words else self.here.start
+
     def starts_statement(self, line: int) -> bool:
         """Whether the line that begins at offset ``line`` begins like a statement, as far left as this one."""
         match = _STATEMENT.match(self.text, line)
-        if match is None:
-            return False
-        first = self.words[0].start if self.words else self.begin
-        return len(match.group(1)) <= first - (self.text.rfind("\n", 0, first) + 1)
+        return match is not None and len(match.group(1)) <= self._column(self._first())
 
 
 _NAME = r"[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*"
