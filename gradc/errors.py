@@ -12,6 +12,15 @@ from gradc.source import Source, Span, width
 # Every code with the title that its help page and the documentation's index show. The hundreds are the stage that
 # finds the error; a W is a warning.
 CODES: dict[str, str] = {
+    # Text and syntax
+    "E0101": "unexpected text",
+    "E0102": "unbalanced bracket",
+    "E0103": "malformed number",
+    "E0104": "unexpected character",
+    "E0105": "not a text in UTF-8",
+    "E0106": "reserved notation",
+    "E0206": "keyword used as a name",
+    "E0306": "chained comparison",
     "E0901": "malformed textual IR",
     "E0902": "unknown version of textual IR",
     "E0903": "textual IR breaks an invariant",

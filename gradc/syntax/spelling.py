@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from gradc.errors import Diagnostic, located
 from gradc.source import Source
-from gradc.syntax.words import word_at
+from gradc.syntax.words import KEYWORDS, word_at
 
 # Characters ----------------------------------------------------------------------------------------------------------
 
@@ -125,5 +125,6 @@ def bad_number(source: Source, start: int, at: int) -> Diagnostic:
     else:
         number = text[start:at]
         label = "a name cannot begin with a digit"
-        hints = [f"write `{number}*{run[at - start :]}` for a product"] if len(run) <= 40 else []
+        if len(run) <= 40 and run[at - start :] not in KEYWORDS:
+            hints = [f"write `{number}*{run[at - start :]}` for a product"]
     return located("E0103", f"malformed number `{shown}`", source, start, end, label, hints)
