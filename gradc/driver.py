@@ -28,9 +28,9 @@ GraphPass = Callable[[Graph], Graph]
 class Options:
     """What a caller may choose about a compilation.
 
-    ``level`` is -O0 to -O3; ``pipeline`` names passes in text and replaces what the level stands for; ``passes`` are the
-    caller's own and run last. ``dtype`` is the type of the program's numbers. ``allow`` are folders outside the program's
-    own that ``use`` may read.
+    ``level`` is -O0 to -O3; ``pipeline`` names passes in text and replaces what the level stands for; ``passes`` are
+    the caller's own and run last. ``dtype`` is the type of the program's numbers. ``allow`` are folders outside the
+    program's own that ``use`` may read.
     """
 
     ops: OpTable = TABLE
@@ -56,7 +56,9 @@ def front(source: Source, options: Options, root: Path | None = None) -> Lowered
 
 
 def read(path: str | os.PathLike[str], options: Options) -> Lowered:
-    """The graph as written of a file: source text, or textual IR where the name ends in ``.gir`` or the text says so."""
+    """The graph as written of a file: source text, or textual IR where the name ends in ``.gir`` or the text says
+    so.
+    """
     source = read_source(path, options.limits)
     name = os.fspath(path)
     if name.endswith(".gir") or source.text.startswith("gradc-ir"):
@@ -103,7 +105,9 @@ def _open(folder: Folder, user: Source, use: tree.Use, limits: Limits) -> Source
 
 
 def optimise(graph: Graph, options: Options) -> Graph:
-    """The graph that is run: requests expanded, then what the level or the pipeline asks for, then the caller's passes."""
+    """The graph that is run: requests expanded, then what the level or the pipeline asks for, then the caller's
+    passes.
+    """
     result = expand(graph, None, options.limits)[0]
     if has_requests(result):
         result = expand(result, None, options.limits)[0]
@@ -113,7 +117,9 @@ def optimise(graph: Graph, options: Options) -> Graph:
 def with_requests(
     graph: Graph, pairs: Sequence[tuple[str, int, int]], keep: Sequence[tuple[str, int]] = (), limits: Limits = DEFAULT
 ) -> Graph:
-    """The graph as written with requests for derivatives added: each (name, y, v) becomes an output, behind ``keep``."""
+    """The graph as written with requests for derivatives added: each (name, y, v) becomes an output, behind
+    ``keep``.
+    """
     builder = Builder(graph.ops, max_nodes=limits.expanded_nodes)
     number: dict[int, int] = {}
     outputs: list[tuple[str, int]] = []

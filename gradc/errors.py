@@ -24,10 +24,12 @@ CODES: dict[str, str] = {
     "E0901": "malformed textual IR",
     "E0902": "unknown version of textual IR",
     "E0903": "textual IR breaks an invariant",
+    "E0905": "malformed pipeline of passes",
+    "E0906": "a pass returned something that is not a valid graph",
 }
 
 # Codes that blame the call, not the program or its data: the command line exits with 2 for these.
-CALL_CODES: set[str] = set()
+CALL_CODES: set[str] = {"E0905", "E0906"}
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,8 @@ def read_source(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> Sourc
 class Folder:
     """Where ``use`` may read: the tree below the program's own folder, and trees that the caller allows besides.
 
-    ``root`` is None for a program that came from no file (standard input, a text): it cannot use files unless the caller
-    allows a folder, which then serves as the place that its paths are relative to.
+    ``root`` is None for a program that came from no file (standard input, a text): it cannot use files unless the
+    caller allows a folder, which then serves as the place that its paths are relative to.
     """
 
     root: Path | None

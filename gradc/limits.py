@@ -13,8 +13,8 @@ class Limits:
     """The bounds of one compilation; each one that is met is a diagnostic.
 
     ``source_bytes`` and ``files`` bound what is read, ``nodes`` the graph that a program is lowered to (functions are
-    inlined, so a short text can ask for 2^100 of them), ``expanded_nodes`` the one with its derivatives, ``inline_depth``
-    how deep calls of functions nest, ``seconds`` the whole way from text to graph.
+    inlined, so a short text can ask for 2^100 of them), ``expanded_nodes`` the one with its derivatives,
+    ``inline_depth`` how deep calls of functions nest, ``seconds`` the whole way from text to graph.
     """
 
     source_bytes: int = 64 * 2**20

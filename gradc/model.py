@@ -1,4 +1,6 @@
-"""A compiled program: called for values, differentiated, explained, drawn. Immutable, shared between threads, pickled."""
+"""A compiled program: called for values, differentiated, explained, drawn. Immutable, shared between threads,
+pickled.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +104,9 @@ class Model:
         return tuple(self.graph.name(node) or "" for node in order)
 
     def optimized(self, level: int | None = None) -> Graph:
-        """The graph with derivatives expanded, at an optimisation level (0 to 3); without one, the graph that is run."""
+        """The graph with derivatives expanded, at an optimisation level (0 to 3); without one, the graph that is
+        run.
+        """
         key = ("graph", level)
         graph = self._cache.get(key)
         if graph is None:
@@ -137,9 +141,9 @@ class Model:
     def grad(self, of: Names = None, wrt: Names = None) -> Model:
         """A model whose outputs are the derivatives of ``of`` with respect to ``wrt``, named like ``grad(L, w1)``.
 
-        ``of`` is one name or several, by default the real outputs; ``wrt`` any names of the program, by default the params,
-        or the inputs if there are none. A derivative with respect to a name makes that name an input: what flows through it
-        counts, and nothing else.
+        ``of`` is one name or several, by default the real outputs; ``wrt`` any names of the program, by default the
+        params, or the inputs if there are none. A derivative with respect to a name makes that name an input: what
+        flows through it counts, and nothing else.
         """
         return self._requests(self.targets(of), self.variables(wrt), ())
 
@@ -269,7 +273,9 @@ def compile(source: str, *, name: str = "<text>", werror: bool = False, **option
 
 
 def load(path: str | os.PathLike[str], *, werror: bool = False, **options: Any) -> Model:
-    """Compile a ``.grad`` file, or read the ``.gir`` file that an earlier compilation wrote; raises ``CompileError``."""
+    """Compile a ``.grad`` file, or read the ``.gir`` file that an earlier compilation wrote; raises
+    ``CompileError``.
+    """
     chosen = _options(options)
     return _model(driver.read(path, chosen), chosen, werror)
 

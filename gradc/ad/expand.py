@@ -1,8 +1,8 @@
 """Expands derivative requests and calls: the graph as written becomes one that can be run.
 
-Requests are expanded in order of creation, so inner ones come first and an outer one differentiates what the inner one has
-become. Those that ask for derivatives of one value share a sweep. A request means «make v an input and differentiate what
-lies between», so names stay nodes of their own until all requests are expanded.
+Requests are expanded in order of creation, so inner ones come first and an outer one differentiates what the inner one
+has become. Those that ask for derivatives of one value share a sweep. A request means «make v an input and
+differentiate what lies between», so names stay nodes of their own until all requests are expanded.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class Expander:
 class Templates:
     """The functions of a program that have derivatives of their own, ready to be spliced.
 
-    A function is registered when both its graphs are built, so each calls only functions that come before it in the table,
-    and its partials besides that only the function itself.
+    A function is registered when both its graphs are built, so each calls only functions that come before it in the
+    table, and its partials besides that only the function itself.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -141,8 +141,8 @@ def expand(
 ) -> tuple[Graph, dict[int, int]]:
     """The graph with all derivative requests and calls expanded, and the map from its nodes to the new ones.
 
-    With a ``simplifier`` the nodes are folded and rewritten as they are made. The graph itself where there is nothing to
-    expand.
+    With a ``simplifier`` the nodes are folded and rewritten as they are made. The graph itself where there is nothing
+    to expand.
     """
     if not has_requests(graph) and not has_calls(graph):
         return graph, {node: node for node in graph}

@@ -1,12 +1,12 @@
 """Reverse mode: appends the adjoint subgraph of a value to the builder that holds it.
 
-The DAG is walked backwards from y. Each operand edge multiplies the incoming adjoint by the edge's local gradient; where
-paths converge, the contributions are added. Zeros are symbolic: a node that no derivative reaches has no adjoint, and no
-product with a zero is made. (Griewank and Walther, Evaluating Derivatives, 2nd ed., section 3.2.)
+The DAG is walked backwards from y. Each operand edge multiplies the incoming adjoint by the edge's local gradient;
+where paths converge, the contributions are added. Zeros are symbolic: a node that no derivative reaches has no adjoint,
+and no product with a zero is made. (Griewank and Walther, Evaluating Derivatives, 2nd ed., section 3.2.)
 
-A branch that is not taken must not poison the derivative: inside a branch adjoints are computed as if it were taken, and
-where a contribution leaves it, for a node that is shared with the outside, it is selected by the condition. Selecting only
-where the adjoint enters the branch would multiply 0 by what may be infinite in there.
+A branch that is not taken must not poison the derivative: inside a branch adjoints are computed as if it were taken,
+and where a contribution leaves it, for a node that is shared with the outside, it is selected by the condition.
+Selecting only where the adjoint enters the branch would multiply 0 by what may be infinite in there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from gradc.rules.gradients import LocalGradients
 
 
 def balanced_sum(builder: Builder, terms: Sequence[int]) -> int:
-    """The sum of the terms as a balanced tree in their order: its depth, and its rounding error, grow with the logarithm."""
+    """The sum of the terms as a balanced tree in their order: its depth, and its rounding error, grow with the
+    logarithm.
+    """
     level = list(terms)
     while len(level) > 1:
         level = [
@@ -108,8 +110,8 @@ class Sweep:
     def _merge(self, contributions: list[tuple[int, Guard]], goal: Guard) -> int:
         """Add what arose under the same guard, leave the innermost branch, and so on outwards.
 
-        Each branch is left once for all that comes out of it, so a long chain of ``else if`` stays linear; the two branches
-        of one ``if`` leave as one selection.
+        Each branch is left once for all that comes out of it, so a long chain of ``else if`` stays linear; the two
+        branches of one ``if`` leave as one selection.
         """
         known = set(conditions(goal))
         groups: dict[tuple[tuple[int, bool], ...], list[int]] = {}

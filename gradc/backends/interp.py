@@ -1,8 +1,8 @@
 """The interpreter: the reference that every other backend is tested against.
 
-A graph is planned once: what outputs need becomes a list of steps, each a function and the places of its operands. A call
-runs the steps and nothing else. Python numbers are computed with ``math`` and IEEE results; arrays of rows, and numbers of
-an f32 program, with NumPy.
+A graph is planned once: what outputs need becomes a list of steps, each a function and the places of its operands. A
+call runs the steps and nothing else. Python numbers are computed with ``math`` and IEEE results; arrays of rows, and
+numbers of an f32 program, with NumPy.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ def _single(compute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def evaluator(row: Op, dtype: str, operand_dtypes: tuple[str, ...]) -> Callable[..., Any] | None:
-    """The function that computes a node with a result of ``dtype`` on Python numbers; None for ops that compute nothing.
+    """The function that computes a node with a result of ``dtype`` on Python numbers; None for ops that compute
+    nothing.
 
     A number of an f32 program is a ``numpy.float32``. Integer evaluation raises ``OverflowError`` beyond 64 bits and
     ``ZeroDivisionError``; nothing else raises.

@@ -1,7 +1,7 @@
 """Local gradients: reads the lines of ``gradients.grad`` and puts them into graphs.
 
-A line is lowered once, to a small graph, and then spliced wherever its operator is differentiated. So a local gradient is
-a piece of graph like any other: it is shown, simplified and differentiated again.
+A line is lowered once, to a small graph, and then spliced wherever its operator is differentiated. So a local gradient
+is a piece of graph like any other: it is shown, simplified and differentiated again.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gradc.errors import Diagnostic, located
 from gradc.ir.graph import Builder
@@ -17,7 +17,7 @@ BOOLEANS = {"and": "and", "or": "or", "not": "not"}
 OPERATORS = ARITHMETIC | COMPARISONS | BOOLEANS
 
 # Integers stay integers under these; `/` and `^` make them real.
-_WEAK = {
+_WEAK: dict[str, Callable[[int, int], int | None]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,

@@ -52,7 +52,7 @@ def register(lowering: Lowering, statement: tree.DerivativeDef, scope: Scope) ->
         )
     elif len(statement.parameters) != len(definition.parameters):
         refuse(
-            f"`{name.shown}` has {len(definition.parameters)} parameters, and {len(statement.parameters)} are named here",
+            f"`{name.shown}` has {len(definition.parameters)} parameters, and here are {len(statement.parameters)}",
             name,
         )
     elif len(statement.partials) != len(definition.parameters):

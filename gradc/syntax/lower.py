@@ -1,8 +1,8 @@
 """Lowers syntax trees to a graph: resolves names, inlines functions, applies operators.
 
-A stack machine runs each expression as linear code; a call of a function pushes a frame, so neither deep expressions nor
-deep chains of calls recurse. After an error the value is poison, which makes no further errors, so one run reports all
-that can be told apart.
+A stack machine runs each expression as linear code; a call of a function pushes a frame, so neither deep expressions
+nor deep chains of calls recurse. After an error the value is poison, which makes no further errors, so one run reports
+all that can be told apart.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ class Lowering:
     def unknown_name(self, node: tree.Name, scope: Scope) -> None:
         """Report that no value of that name is visible."""
         source = scope.source
-        values, functions = scope.visible()
+        values, _ = scope.visible()
         if self.default_of is not None:
             self._not_constant(node, source)
         elif node.id in self.outlook.values:

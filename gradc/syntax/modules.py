@@ -84,7 +84,8 @@ def _load(source: Source, opener: Opener, limits: Limits) -> dict[str, Module]:
     """Every file that is used, each before what uses it; the program itself comes last."""
     modules: dict[str, Module] = {}
     order: dict[str, Module] = {}
-    # Each entry: a module that is being loaded, how many of its uses have been followed, and the statement that led here.
+    # Each entry: a module that is being loaded, how many of its uses have been followed, and the statement that led
+    # here.
     stack: list[tuple[Module, int]] = []
 
     def enter(opened: Source) -> None:
@@ -419,10 +420,10 @@ class ModuleLowering:
                 found[name.id] = (binding.shown, self._node(binding))
         own = [(n, b) for n, b in self.scope.values.items() if b.source is self.source]
         if not self.outputs:
-            for name, binding in own:
+            for key, binding in own:
                 if not binding.used and self.builder.op(self._node(binding)) == "name":
                     binding.used = True
-                    found[name] = (binding.shown, self._node(binding))
+                    found[key] = (binding.shown, self._node(binding))
         if not found and not self.program.errors:
             self.program.errors.append(
                 Diagnostic(
@@ -431,9 +432,9 @@ class ModuleLowering:
                     hints=("give a value a name, as in `L = (yhat - y)^2`",),
                 )
             )
-        for name, binding in self.scope.values.items():
+        for key, binding in self.scope.values.items():
             if not isinstance(binding.value, Poison):
-                self.builder.names[name] = self._node(binding)
+                self.builder.names[key] = self._node(binding)
         for _, binding in own:
             if not binding.used and not isinstance(binding.value, Poison):
                 lowering.warn(

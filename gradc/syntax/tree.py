@@ -1,7 +1,7 @@
 """The syntax tree: what the parser makes of a text and ``lower`` turns into a graph.
 
-Every node knows the offsets ``start`` and ``end`` of the text that it was read from. Trees may be deep (a sum of 10^5 terms
-leans 10^5 to the left), so nothing that reads them recurses.
+Every node knows the offsets ``start`` and ``end`` of the text that it was read from. Trees may be deep (a sum of 10^5
+terms leans 10^5 to the left), so nothing that reads them recurses.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Unary(Node):
 
 @dataclass(slots=True, eq=False)
 class Binary(Node):
-    """``op`` is an arithmetic, comparison or boolean operator; ``**`` is read as ``^``. ``at`` is the operator's offset."""
+    """``op`` is an arithmetic, comparison or boolean operator; ``**`` is read as ``^``. ``at`` is the operator's
+    offset.
+    """
 
     op: str
     left: Expr
