@@ -47,11 +47,15 @@ def simplify(
     waiting = pending(graph)
     kept = targets(graph) if waiting else frozenset()
     hook = None
+    shared: set[int] = set()
     if rules is not None or fold or commute:
-        hook = simplifier(rules, graph.ops, fold=fold, commute=commute and not waiting, fired=fired)
+        hook = simplifier(rules, graph.ops, fold=fold, commute=commute and not waiting, shared=shared, fired=fired)
     builder = Builder(graph.ops, hook)
     number: dict[int, int] = {}
     made = builder.data
+    users = graph.nx._succ
+    results = {node for _, node in graph.outputs}
+    images: set[int] = set()
     same = True
     for node, data in graph.data.items():
         op = data["op"]
@@ -62,6 +66,9 @@ def simplify(
         else:
             new = replay(graph, node, builder, number)
         number[node] = new
+        if len(users[node]) > 1 or new in images or node in results:
+            shared.add(new)
+        images.add(new)
         if same:
             other = made[new]
             same = new == node and other["op"] == op and other["operands"] == data["operands"]

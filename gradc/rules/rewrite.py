@@ -8,7 +8,7 @@ one look-up, which keeps the cost of a node that no rule fits to about a microse
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from gradc.ir.op import Op, OpTable
 from gradc.ir.types import F64, Type, TypeMismatch
 from gradc.ops.evaluate import evaluator
 from gradc.rules import load
-from gradc.rules.terms import Rule, Term, evaluate, ground, is_constant, size, variables
+from gradc.rules.terms import Rule, Term, evaluate, ground, is_constant, operators, size
 from gradc.source import Span
 
 CLASSES = ("exact", "stable", "real", "finite")
@@ -49,6 +49,9 @@ class Variant(NamedTuple):
     registers: Mapping[str, int]
     # A register that must hold a real scalar, or -1 for rules about truth values and choices.
     typed: int
+    # The registers of inner nodes, and how many nodes the replacement may make: see `_pays`.
+    inner: tuple[int, ...]
+    makes: int
 
 
 # Operators whose operands need not be numbers: a rule that has only these holds for every type.
@@ -111,7 +114,8 @@ def _compile(rule: Rule, pattern: Term) -> Variant:
             queue += [(operand, term[0]) for operand in term[1:]]
         if register < len(pattern) - 1:
             heads.append(head)
-    return Variant(rule, tuple(heads), tuple(steps), registers, typed)
+    inner = tuple(register for code, register, _ in steps if code == _EXPAND)
+    return Variant(rule, tuple(heads), tuple(steps), registers, typed, inner, operators(rule.replacement))
 
 
 def _growing(queue: list[tuple[Term, str]]) -> Iterator[tuple[Term, str]]:
@@ -238,12 +242,19 @@ def _fold(builder: Builder, op: str, operands: tuple[int, ...], attrs: Mapping[s
 
 
 def simplifier(
-    rules: Rules | None, table: OpTable, *, fold: bool, commute: bool, fired: list[Firing] | None = None
+    rules: Rules | None,
+    table: OpTable,
+    *,
+    fold: bool,
+    commute: bool,
+    shared: Container[int] = (),
+    fired: list[Firing] | None = None,
 ) -> Simplifier:
     """What an optimising builder does with a node before it makes it: fold, order the operands, rewrite.
 
     ``commute`` brings the operands of commutative operators into one order: a constant factor first, any other constant
-    last (``2*x + 1``), the rest by number. What fires is appended to ``fired``.
+    last (``2*x + 1``), the rest by number. ``shared`` are nodes that have other users than the one about to be made; rules
+    that only save work spare them. What fires is appended to ``fired``.
     """
     folds = frozenset(row.name for row in table.values() if row.kind == "elementwise" and row.scalar is not None)
     if not fold:
@@ -299,7 +310,7 @@ def simplifier(
                 try:
                     for variant in candidates:
                         registers = match(variant, data, operands)
-                        if registers is None:
+                        if registers is None or not _pays(variant, registers, shared):
                             continue
                         found = _replace(variant, registers, builder)
                         if found is not None:
@@ -312,6 +323,16 @@ def simplifier(
         return None if operands is asked else builder.make(op, operands, attrs)
 
     return simplify
+
+
+def _pays(variant: Variant, registers: list[int], shared: Container[int]) -> bool:
+    """Whether a rule that is not about accuracy makes no more nodes than it sets free.
+
+    ``x*y + x*z`` becomes ``x*(y + z)`` to save a product; if both products are needed elsewhere it saves nothing.
+    """
+    if variant.rule.kind in ("exact", "stable"):
+        return True
+    return variant.makes <= 1 + sum(registers[register] not in shared for register in variant.inner)
 
 
 def _replace(variant: Variant, registers: list[int], builder: Builder) -> int | None:
@@ -372,4 +393,4 @@ def _evaluator(table: OpTable, type: Type) -> Callable[[str, tuple[Any, ...]], A
 
 _TRUTHS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
 
-__all__ = ["CLASSES", "Firing", "Rules", "compile_rule", "match", "rules_of", "simplifier", "variables"]
+__all__ = ["CLASSES", "Firing", "Rules", "compile_rule", "match", "rules_of", "simplifier"]

@@ -57,6 +57,11 @@ def size(term: Term) -> int:
     return 1 if term[0] in ("var", "const") else 1 + sum(size(operand) for operand in term[1:])
 
 
+def operators(term: Term) -> int:
+    """The number of operators that are left when constants are folded."""
+    return 0 if term[0] == "var" or ground(term) else 1 + sum(operators(operand) for operand in term[1:])
+
+
 def ground(term: Term) -> bool:
     """Whether the term is made of constants alone, so that its value is known where the rule fires."""
     return all(is_constant(name) for name in variables(term))
