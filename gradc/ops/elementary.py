@@ -162,7 +162,7 @@ ROWS = (
     function(
         "asin",
         "arcsin",
-        doc="The angle in [-pi/2, pi/2] whose sine is x, in radians. ±0 at ±0, NaN beyond ±1, where its derivative is inf.",
+        doc="The angle in [-pi/2, pi/2] whose sine is x, in radians. ±0 at ±0, NaN beyond ±1; derivative inf at both.",
         scalar=ieee.asin,
         array=np.arcsin,
         complex=cmath.asin,
@@ -174,7 +174,7 @@ ROWS = (
     function(
         "acos",
         "arccos",
-        doc="The angle in [0, pi] whose cosine is x, in radians. NaN beyond ±1, where its derivative is -inf.",
+        doc="The angle in [0, pi] whose cosine is x, in radians. NaN beyond ±1; derivative -inf at both.",
         scalar=ieee.acos,
         array=np.arccos,
         complex=cmath.acos,
