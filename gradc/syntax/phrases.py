@@ -50,7 +50,7 @@ def chained(source: Source, at: int) -> Diagnostic:
     text = source.text
     message = "comparisons do not chain"
     hint = "write `a < b and b < c`"
-    line = text[text.rfind("\n", 0, at) + 1 : at]
+    line = text[max(0, at - 80, text.rfind("\n", 0, at) + 1) : at]
     simple = re.search(r"([\w.]+)[ \t]*([<>=!]=|<|>)[ \t]*([\w.]+)[ \t]*$", line)
     after = re.match(r"([<>=!]=|<|>)[ \t]*([\w.]+)", text[at : at + 80])
     if simple and after and len(simple.group()) < 60:
