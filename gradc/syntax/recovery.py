@@ -13,7 +13,7 @@ from gradc.syntax.mistakes import Situation
 from gradc.syntax.words import Place, word_at
 
 
-class Refused(Exception):  # noqa: N818 - it is caught where the errors are made
+class Refused(Exception):
     """The builder's refusal of what the grammar lets pass; ``explain`` makes the diagnostic."""
 
     def __init__(self, at: int, explain: Callable[[Source, int], Diagnostic]) -> None:
