@@ -33,7 +33,7 @@ def spelled(row, operands):
     return f"{operands[0]} {row.symbol} {operands[1]}" if len(operands) == 2 else f"{row.symbol}{operands[0]}"
 
 
-def derivatives(expression, operands, deepest=3, mode="grad"):
+def derivatives(expression, operands, deepest=3, mode="grad", **options):
     """A model with f and an output for each sequence of operands to differentiate by, named like `d_x_y`.
 
     Every derivative is taken of a name: the next one has the graph of the last one to go through.
@@ -49,7 +49,7 @@ def derivatives(expression, operands, deepest=3, mode="grad"):
                 right = f"jvp({names[path[:-1]]}, {path[-1]}, 1)"
             lines.append(f"{names[path]} = {right}")
     lines.append(f"output {', '.join(names.values())}")
-    return gradc.compile("\n".join(lines)), names
+    return gradc.compile("\n".join(lines), **options), names
 
 
 def close(found, exact, scale, rel=1e-12):
@@ -217,7 +217,7 @@ FAR = [
     ("xlogy(x, x)", 0.0, (0, -inf, None, None)),
     ("xlogy(x, 2)", 0.0, (0, math.log(2), 0, 0)),
     ("xlogy(0, x)", 0.0, (0, 0, 0, 0)),
-    # Conventions at kinks (SEMANTICS of max and min: shared evenly).
+    # Conventions at kinks; max and min share evenly.
     ("abs(x)", 0.0, (0, 0, 0, 0)),
     ("abs(x)", -2.0, (2, -1, 0, 0)),
     ("relu(x)", 0.0, (0, 0, 0, 0)),
@@ -244,10 +244,12 @@ FAR = [
 ]
 
 
-@pytest.mark.parametrize("mode", ["grad", "jvp"])
+@pytest.mark.parametrize(
+    ("mode", "level"), [("grad", 0), ("grad", 1), ("grad", 2), ("grad", 3), ("jvp", 0), ("jvp", 2)]
+)
 @pytest.mark.parametrize(("expression", "x", "expected"), FAR, ids=[f"{e} at {x:g}" for e, x, _ in FAR])
-def test_kinks_and_far_away(expression, x, expected, mode):
-    model, names = derivatives(expression, ["x"], mode=mode)
+def test_kinks_and_far_away(expression, x, expected, mode, level):
+    model, names = derivatives(expression, ["x"], mode=mode, level=level)
     found = model(x=x)
     for name, due in zip(names.values(), expected, strict=True):
         if due is not None:
