@@ -14,6 +14,7 @@ from gradc.ir import text
 from gradc.ir.graph import Builder, Graph, NodeLimit, replay, transfer
 from gradc.ir.op import OpTable
 from gradc.limits import DEFAULT, Limits, too_many_nodes
+from gradc.memory import collector_paused
 from gradc.ops import TABLE
 from gradc.source import Source
 from gradc.syntax import tree
@@ -52,7 +53,8 @@ def front(source: Source, options: Options, root: Path | None = None) -> Lowered
     def opener(user: Source, use: tree.Use) -> Source:
         return _open(folder, user, use, options.limits)
 
-    return lower(source, options.ops, opener, dtype=options.dtype, limits=options.limits)
+    with collector_paused():
+        return lower(source, options.ops, opener, dtype=options.dtype, limits=options.limits)
 
 
 def read(path: str | os.PathLike[str], options: Options) -> Lowered:
@@ -108,7 +110,8 @@ def optimise(graph: Graph, options: Options) -> Graph:
     """The graph that is run: requests expanded, then what the level or the pipeline asks for, then the caller's
     passes.
     """
-    result = expand(graph, None, options.limits)[0]
+    with collector_paused():
+        result = expand(graph, None, options.limits)[0]
     if has_requests(result):
         result = expand(result, None, options.limits)[0]
     return result
@@ -120,6 +123,13 @@ def with_requests(
     """The graph as written with requests for derivatives added: each (name, y, v) becomes an output, behind
     ``keep``.
     """
+    with collector_paused():
+        return _with_requests(graph, pairs, keep, limits)
+
+
+def _with_requests(
+    graph: Graph, pairs: Sequence[tuple[str, int, int]], keep: Sequence[tuple[str, int]], limits: Limits
+) -> Graph:
     builder = Builder(graph.ops, max_nodes=limits.expanded_nodes)
     number: dict[int, int] = {}
     outputs: list[tuple[str, int]] = []

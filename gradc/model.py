@@ -17,6 +17,7 @@ from gradc.driver import Options
 from gradc.errors import CallError, CompileError, Diagnostic, suggestion
 from gradc.ir import text
 from gradc.ir.graph import Graph
+from gradc.memory import collector_paused
 from gradc.source import Source, canonical
 from gradc.syntax.parse import decode
 from gradc.values import Inputs, Values
@@ -77,7 +78,9 @@ class Model:
         key = ("plan", arrays)
         plan = self._cache.get(key)
         if plan is None:
-            plan = self._cache[key] = Plan(self.optimized(), arrays=arrays, sources=self.sources)
+            graph = self.optimized()
+            with collector_paused():
+                plan = self._cache[key] = Plan(graph, arrays=arrays, sources=self.sources)
         return plan
 
     # Looking -------------------------------------------------------------------------------------------------------

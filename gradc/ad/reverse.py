@@ -12,8 +12,10 @@ Selecting only where the adjoint enters the branch would multiply 0 by what may 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from gradc.ad.flow import ALWAYS, Guard, Guards, active, conditions, differentiable, edge_guard, guards_of
+from gradc.ad.flow import active, differentiable
+from gradc.ad.guards import ALWAYS, Guard, Guards, conditions
 from gradc.ir.graph import Builder
 from gradc.rules.gradients import LocalGradients
 
@@ -43,6 +45,38 @@ def times(builder: Builder, adjoint: int, partial: int) -> int:
     return builder.apply("mul", adjoint, partial)
 
 
+@dataclass(slots=True, eq=False)
+class _Branch:
+    """What has come out of the inside of a branch, on its way outwards."""
+
+    outer: _Branch | None
+    condition: int
+    taken: bool
+    depth: int
+    terms: list[int] = field(default_factory=list)
+    branches: dict[tuple[int, bool], _Branch] = field(default_factory=dict)
+
+
+def _branch(places: dict[Guard, _Branch], known: set[tuple[int, bool]], guard: Guard) -> _Branch:
+    """The branch that a guard stands for, where the conditions that are ``known`` need no selection."""
+    way = []
+    step: Guard | None = guard
+    while step is not None and step not in places:
+        way.append(step)
+        step = step.outer
+    assert step is not None
+    branch = places[step]
+    for inner in reversed(way):
+        key = (inner.condition, inner.taken)
+        if key not in known:
+            below = branch.branches.get(key)
+            if below is None:
+                below = branch.branches[key] = _Branch(branch, *key, branch.depth + 1)
+            branch = below
+        places[inner] = branch
+    return branch
+
+
 class Sweep:
     """One reverse sweep from y: the adjoints of every node on a way from ``wrt`` to it."""
 
@@ -51,8 +85,8 @@ class Sweep:
         self.local = local
         self.y = y
         self.order = active(builder.data, y, wrt)
-        self.guards = guards_of(builder.data, self.order, y)
-        self.made = Guards()
+        self.made = Guards(builder)
+        self.guards = self.made.of(self.order, y)
         # Contributions to a node, each with the guard under which it arose; the last user comes first.
         self.incoming: dict[int, list[tuple[int, Guard]]] = {}
         if self.order:
@@ -86,7 +120,7 @@ class Sweep:
         guard = self.guards.get(node, ALWAYS)
         if op in ("name", "select"):
             for position, operand in edges:
-                inner = edge_guard(self.made, builder.data, node, guard, position)
+                inner = self.made.edge(node, guard, position)
                 self.incoming.setdefault(operand, []).append((adjoint, inner))
             return
         partials = self.local.of(node, [position for position, _ in edges], members)
@@ -99,13 +133,9 @@ class Sweep:
         """The sum of the contributions, in the order of the users; those from inside a branch are selected first."""
         contributions.reverse()
         goal = self.guards.get(node, ALWAYS)
-        if all(self._same(guard, goal) for _, guard in contributions):
+        if all(guard is goal for _, guard in contributions):
             return balanced_sum(self.builder, [term for term, _ in contributions])
         return self._merge(contributions, goal)
-
-    @staticmethod
-    def _same(a: Guard, b: Guard) -> bool:
-        return a is b or (a.depth == b.depth and set(conditions(a)) == set(conditions(b)))
 
     def _merge(self, contributions: list[tuple[int, Guard]], goal: Guard) -> int:
         """Add what arose under the same guard, leave the innermost branch, and so on outwards.
@@ -113,22 +143,28 @@ class Sweep:
         Each branch is left once for all that comes out of it, so a long chain of ``else if`` stays linear; the two
         branches of one ``if`` leave as one selection.
         """
-        known = set(conditions(goal))
-        groups: dict[tuple[tuple[int, bool], ...], list[int]] = {}
-        for term, guard in contributions:
-            outside = tuple((c, t) for c, t in reversed(list(conditions(guard))) if (c, t) not in known)
-            groups.setdefault(outside, []).append(term)
         builder = self.builder
-        while True:
-            deepest = max(groups, key=len)
-            if not deepest:
-                return balanced_sum(builder, groups[deepest])
-            outer, (condition, taken) = deepest[:-1], deepest[-1]
-            inside = balanced_sum(builder, groups.pop(deepest))
-            other = groups.pop((*outer, (condition, not taken)), None)
-            opposite = self._zero() if other is None else balanced_sum(builder, other)
-            branches = (inside, opposite) if taken else (opposite, inside)
-            groups.setdefault(outer, []).append(builder.apply("select", condition, *branches))
+        root = _Branch(None, -1, True, 0)
+        places: dict[Guard, _Branch] = {ALWAYS: root}
+        known = set(conditions(goal))
+        for term, guard in contributions:
+            _branch(places, known, guard).terms.append(term)
+        levels: dict[int, list[_Branch]] = {}
+        for branch in {id(branch): branch for branch in places.values()}.values():
+            levels.setdefault(branch.depth, []).append(branch)
+        for depth in range(max(levels), 0, -1):
+            for branch in levels.get(depth, ()):
+                outer = branch.outer
+                if outer is None or not branch.terms:
+                    continue
+                opposite = outer.branches.get((branch.condition, not branch.taken))
+                inside = balanced_sum(builder, branch.terms)
+                other = balanced_sum(builder, opposite.terms) if opposite and opposite.terms else self._zero()
+                if opposite is not None:
+                    opposite.terms = []
+                choices = (inside, other) if branch.taken else (other, inside)
+                outer.terms.append(builder.apply("select", branch.condition, *choices))
+        return balanced_sum(builder, root.terms)
 
     def _zero(self) -> int:
         return self.builder.constant(0.0, self.builder.type(self.y))

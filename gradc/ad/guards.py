@@ -1,0 +1,127 @@
+"""Under which conditions a node has any influence at all: what keeps branches that are not taken from poisoning.
+
+A value that is used in a branch of an ``if`` and nowhere else matters only where that branch is taken; elsewhere its
+local gradients may be infinite or NaN, and not even a zero adjoint may be multiplied by them. A guard says when a node
+matters. Where it is used in several branches, it matters if one of them is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from gradc.ad.flow import differentiable
+from gradc.ir.graph import Builder
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guard:
+    """``condition`` is ``taken``, and so is what ``outer`` says; the guard that always holds has no outer one."""
+
+    condition: int
+    taken: bool
+    outer: Guard | None
+    depth: int
+
+
+ALWAYS = Guard(-1, True, None, 0)
+
+# How far up a guard is searched for a condition that it may name already; naming one twice costs a selection, no more.
+_SEARCHED = 64
+
+
+def conditions(guard: Guard) -> Iterable[tuple[int, bool]]:
+    """The conditions that a guard names, the innermost first."""
+    step = guard
+    while step.outer is not None:
+        yield step.condition, step.taken
+        step = step.outer
+
+
+class Guards:
+    """Makes the guards of one sweep, each once; conditions that it has to combine become nodes of the builder."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.builder = builder
+        self._made: dict[tuple[Guard, int, bool], Guard] = {}
+
+    def within(self, outer: Guard, condition: int, taken: bool) -> Guard:
+        """``outer`` and the condition; ``outer`` itself where it says so already."""
+        for named in islice(conditions(outer), _SEARCHED):
+            if named == (condition, taken):
+                return outer
+        key = (outer, condition, taken)
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = Guard(condition, taken, outer, outer.depth + 1)
+        return made
+
+    def edge(self, node: int, guard: Guard, position: int) -> Guard:
+        """The guard of what flows from a node with ``guard`` to its operand at ``position``."""
+        entry = self.builder.data[node]
+        if entry["op"] != "select":
+            return guard
+        return self.within(guard, entry["operands"][0], position == 1)
+
+    def of(self, order: Sequence[int], y: int) -> dict[int, Guard]:
+        """The guards of the active nodes; empty where no selection is among them, which is the common case.
+
+        A node that sends no derivative any further needs none of its own.
+        """
+        data = self.builder.data
+        if not any(data[node]["op"] == "select" for node in order):
+            return {}
+        members = set(order)
+        uses: dict[int, list[Guard]] = {y: [ALWAYS]}
+        found: dict[int, Guard] = {}
+        for node in reversed(order):
+            edges = [(p, operand) for p, operand in differentiable(data, node) if operand in members]
+            guard = found[node] = self.union(uses.pop(node)) if edges else ALWAYS
+            for position, operand in edges:
+                uses.setdefault(operand, []).append(self.edge(node, guard, position))
+        return found
+
+    def union(self, guards: Sequence[Guard]) -> Guard:
+        """The guard that holds where one of the given ones does.
+
+        What all of them have in common stays a chain of conditions, so that one branch is left at a time; below that
+        they become one condition. Both branches of an ``if`` together are no condition at all.
+        """
+        # By depth: what must hold besides a guard for one of the given ones to hold; None for nothing.
+        levels: dict[int, dict[Guard, int | None]] = {}
+        for guard in guards:
+            if guard is ALWAYS:
+                return ALWAYS
+            levels.setdefault(guard.depth, {})[guard] = None
+        depth = max(levels)
+        while True:
+            deepest = levels.pop(depth)
+            if not levels and len(deepest) == 1:
+                ((shared, need),) = deepest.items()
+                return shared if need is None else self.within(shared, need, True)
+            above = levels.setdefault(depth - 1, {})
+            for guard, need in deepest.items():
+                outer = guard.outer
+                assert outer is not None
+                above[outer] = self._either(above[outer], guard, need) if outer in above else self._both(guard, need)
+            depth -= 1
+
+    def _both(self, guard: Guard, need: int | None) -> int:
+        """The guard's own condition and what is needed besides."""
+        condition = guard.condition if guard.taken else self.builder.apply("not", guard.condition)
+        return condition if need is None else self.builder.apply("and", condition, need)
+
+    def _either(self, known: int | None, guard: Guard, need: int | None) -> int | None:
+        """What is known to suffice, or else the guard's own condition and what is needed besides."""
+        if known is None:
+            return None
+        if self._opposite(known, guard):
+            # c, or else (not c) and what is needed: that is c or what is needed.
+            return None if need is None else self.builder.apply("or", known, need)
+        return self.builder.apply("or", known, self._both(guard, need))
+
+    def _opposite(self, known: int, guard: Guard) -> bool:
+        if guard.taken:
+            return self.builder.op(known) == "not" and self.builder.operands(known) == (guard.condition,)
+        return known == guard.condition
