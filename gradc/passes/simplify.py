@@ -38,8 +38,8 @@ def simplify(
     """The simplified graph and the map from the old nodes to the new; the graph itself where nothing changes.
 
     ``fold`` computes what depends on constants alone, ``commute`` orders the operands of commutative operators,
-    ``dissolve`` puts values in the place of their names, but for the names in ``keep``. Equal nodes are merged in any case.
-    What fires is appended to ``fired``. Linear in the graph.
+    ``dissolve`` puts values in the place of their names, but for the names in ``keep``. Equal nodes are merged in any
+    case. What fires is appended to ``fired``. Linear in the graph.
 
     While derivative requests or calls are present, the names that requests differentiate with respect to stay, so does
     every ``stop_gradient``, and operands stay in their order, on which the derivative at ties depends.
@@ -59,12 +59,11 @@ def simplify(
     same = True
     for node, data in graph.data.items():
         op = data["op"]
-        if op == "name" and dissolve and node not in kept and data["name"] not in keep:
-            new = number[data["operands"][0]]
-        elif op == "stop_gradient" and dissolve and not waiting:
-            new = number[data["operands"][0]]
+        if dissolve and op == "name":
+            identity = node not in kept and data["name"] not in keep
         else:
-            new = replay(graph, node, builder, number)
+            identity = dissolve and op == "stop_gradient" and not waiting
+        new = number[data["operands"][0]] if identity else replay(graph, node, builder, number)
         number[node] = new
         if len(users[node]) > 1 or new in images or node in results:
             shared.add(new)

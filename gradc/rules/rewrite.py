@@ -252,9 +252,9 @@ def simplifier(
 ) -> Simplifier:
     """What an optimising builder does with a node before it makes it: fold, order the operands, rewrite.
 
-    ``commute`` brings the operands of commutative operators into one order: a constant factor first, any other constant
-    last (``2*x + 1``), the rest by number. ``shared`` are nodes that have other users than the one about to be made; rules
-    that only save work spare them. What fires is appended to ``fired``.
+    ``commute`` brings the operands of commutative operators into one order: a constant factor first, any other
+    constant last (``2*x + 1``), the rest by number. ``shared`` are nodes that have other users than the one about to be
+    made; rules that only save work spare them. What fires is appended to ``fired``.
     """
     folds = frozenset(row.name for row in table.values() if row.kind == "elementwise" and row.scalar is not None)
     if not fold:
@@ -264,12 +264,11 @@ def simplifier(
     known: dict[tuple[str, ...], tuple[Variant, ...]] = {} if rules is None else rules._candidates
     nesting = 0
 
-    def simplify(
-        builder: Builder, op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None
-    ) -> int | None:
+    def simplify(builder: Builder, op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None) -> int | None:
         nonlocal nesting
         data = builder.data
         key: tuple[str, ...]
+        asked = operands
         if len(operands) == 2:
             a, b = operands
             first, second = data[a]["op"], data[b]["op"]
@@ -278,7 +277,6 @@ def simplifier(
                 found = _fold(builder, op, operands, attrs)
                 if found is not None:
                     return found
-            asked = operands
             if op in swaps and a != b:
                 if first == "const":
                     flip = op != "mul" and second != "const"
@@ -290,7 +288,6 @@ def simplifier(
                     operands = (b, a)
                     key = (op, second, first)
         else:
-            asked = operands
             key = (op, *[data[operand]["op"] for operand in operands])
             if op in folds and key.count("const") == len(operands):
                 found = _fold(builder, op, operands, attrs)
@@ -349,7 +346,7 @@ def _replace(variant: Variant, registers: list[int], builder: Builder) -> int | 
         for name, register in variant.registers.items()
         if is_constant(name)
     }
-    apply = _evaluator(builder.ops, type)
+    apply = evaluate_with(builder.ops, type.dtype)
     if rule.guard is not None and evaluate(rule.guard, values, apply, type.dtype) is not True:
         return None
     return _build(rule.replacement, variant.registers, registers, builder, type, values, apply)
@@ -379,18 +376,18 @@ def _build(
     return builder.apply(term[0], *operands)
 
 
-def _evaluator(table: OpTable, type: Type) -> Callable[[str, tuple[Any, ...]], Any]:
-    """Evaluates an operator on constants of a type; None if it, or an operand, has no value."""
+def evaluate_with(table: OpTable, dtype: str) -> Callable[[str, tuple[Any, ...]], Any]:
+    """Evaluates operators on constants of a type; gives None where one, or an operand, has no value."""
 
     def apply(op: str, values: tuple[Any, ...]) -> Any:
         if any(value is None for value in values):
             return None
-        dtypes = tuple("bool" if isinstance(value, bool) else type.dtype for value in values)
-        return compute(table[op], "bool" if op in _TRUTHS else type.dtype, dtypes, values)
+        dtypes = tuple("bool" if isinstance(value, bool) else dtype for value in values)
+        return compute(table[op], "bool" if op in _TRUTHS else dtype, dtypes, values)
 
     return apply
 
 
 _TRUTHS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
 
-__all__ = ["CLASSES", "Firing", "Rules", "compile_rule", "match", "rules_of", "simplifier"]
+__all__ = ["CLASSES", "Firing", "Rules", "compile_rule", "compute", "evaluate_with", "match", "rules_of", "simplifier"]

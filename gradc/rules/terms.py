@@ -1,7 +1,7 @@
 """Rewrite rules as terms: nested tuples, cheap to keep in a cache and to walk.
 
-A term is ``("var", name)``, ``("const", value)`` or ``(op, term, …)`` with the name of an operator. The variables called
-``c``, ``c1``, ``c2``… stand for constants. Rules are small and our own, so these functions may recurse.
+A term is ``("var", name)``, ``("const", value)`` or ``(op, term, …)`` with the name of an operator. The variables
+called ``c``, ``c1``, ``c2``… stand for constants. Rules are small and our own, so these functions may recurse.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class Reader:
                 return operand
             return (self._symbol(self._unary, expr.op), operand)
         if isinstance(expr, tree.Binary):
-            op = self._symbol(self._binary, expr.op)
-            return (op, self.term(expr.left, guard=guard), self.term(expr.right, guard=guard))
+            symbol = self._symbol(self._binary, expr.op)
+            return (symbol, self.term(expr.left, guard=guard), self.term(expr.right, guard=guard))
         if isinstance(expr, tree.Conditional):
             parts = (expr.test, expr.then, expr.other)
             return ("select", *(self.term(part, guard=guard) for part in parts))
@@ -134,11 +134,11 @@ class Reader:
 
 # Cost ----------------------------------------------------------------------------------------------------------------
 
-# A linear interpretation: the cost of a node is a weight plus a factor times the cost of each operand. It grows strictly
-# with every operand, so a rule that lowers the cost of what it matches lowers that of the whole program, and rewriting
-# ends. Weights are preferences, not times: a product is to win over a sum of equals, a square over a product of equals.
-# Looking through a negation or a constant factor is free (factor 1), which lets rules move both outwards, where they meet
-# others. Sums have the larger factor because they cancel: a rule may spend operators to get rid of one.
+# A linear interpretation: the cost of a node is a weight plus a factor times the cost of each operand. It grows
+# strictly with every operand, so a rule that lowers the cost of what it matches lowers that of the whole program, and
+# rewriting ends. Weights are preferences, not times: a product is to win over a sum of equals, a square over a product
+# of equals. Looking through a negation or a constant factor is free (factor 1), which lets rules move both outwards,
+# where they meet others. Sums have the larger factor because they cancel: a rule may spend operators to get rid of one.
 _COSTS: dict[str, tuple[int, int]] = {
     "neg": (1, 5),
     "not": (1, 3),
@@ -206,7 +206,8 @@ def guard_function(name: str, value: float, dtype: str) -> bool:
         return abs(math.frexp(value)[0]) == 0.5
     if name == "integer":
         return value == math.floor(value)
-    return math.fmod(value, 2.0) in ((0.0,) if name == "even" else (1.0, -1.0))
+    # Beyond 2^53 every float is even, and so is the exponent c - 1 of the derivative: such powers are left alone.
+    return abs(value) < 2.0**53 and math.fmod(value, 2.0) in ((0.0,) if name == "even" else (1.0, -1.0))
 
 
 def evaluate(term: Term, values: Mapping[str, Any], apply: Callable[[str, tuple[Any, ...]], Any], dtype: str) -> Any:

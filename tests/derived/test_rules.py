@@ -3,211 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import math
-import random
-import struct
-from math import inf, nan
 
-import mpmath
 import pytest
+from rule_cases import APPLY, CONSTANTS, RULES, breach, cases, instances, truth_values
 
-from gradc.ir.types import F64
+from gradc.ir.graph import Builder, Graph
+from gradc.ir.types import BOOL, F64
 from gradc.ops import TABLE
-from gradc.rules import load
-from gradc.rules.rewrite import _evaluator
+from gradc.passes.simplify import simplify
+from gradc.rules.rewrite import CLASSES, Firing, Rules
 from gradc.rules.terms import Rule, Term, cheaper, cost, evaluate, ground, is_constant, variables
 
-RULES = load.rules(TABLE)
-APPLY = _evaluator(TABLE, F64)
-
-TINY, LEAST, HUGE = 2.2250738585072014e-308, 5e-324, 1.7976931348623157e308
-MAGNITUDES = [0.0, LEAST, 1e-310, TINY, 1e-200, 1e-20, 1e-8, 0.1, 0.5, 1.0, 1 + 2**-52, 1.5, 2.0, 3.0, 7.3, 40.0]
-MAGNITUDES += [709.5, 745.0, 1e4, 1e16, 1e154, 1e200, HUGE / 2, HUGE, inf]
-GRID = [sign * x for x in MAGNITUDES for sign in (1.0, -1.0)] + [nan]
-# For rules with three variables.
-COARSE = [s * x for x in (0.0, LEAST, 1e-200, 0.1, 1.0, 3.0, 1e16, 1e200, HUGE, inf) for s in (1.0, -1.0)] + [nan]
-CONSTANTS = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 4.0, 6.0, -6.0, 0.5, -0.5, 0.25, 0.1, -0.1, 1.5, 10.0, -7.0]
-CONSTANTS += [1e-20, 1e20, -1e20, 1e200, 1e-200, 2.0**1000, 2.0**-1000, -(2.0**-1060), TINY, LEAST, HUGE, inf, -inf]
-# Beyond every double: what an infinite operand stands for where the left side takes a detour over infinity.
-BEYOND = mpmath.mpf(10) ** 800
-ULP = 2.0**-52
-
-ids = [f"{rule.kind}-{rule.name}" for rule in RULES]
-every_rule = pytest.mark.parametrize("rule", RULES, ids=ids)
-
-
-def number(term: Term, values: dict[str, float], seen: list[float] | None = None) -> float:
-    """The value of a term by the operators' own scalar evaluation; ``seen`` collects the numbers on the way."""
-    if term[0] == "const":
-        result = term[1]
-    elif term[0] == "var":
-        result = values[term[1]]
-    elif ground(term):
-        # A replacement's constants are folded, so what happens inside them is not computed by the program.
-        result = evaluate(term, values, APPLY, "f64")
-    else:
-        result = TABLE[term[0]].scalar(*[number(operand, values, seen) for operand in term[1:]])
-    if seen is not None:
-        seen.append(result)
-    return result
-
-
-def exact(term: Term, values: dict[str, float], precision: int = 2600) -> object:
-    """The value of a term over the reals, to hundreds of digits; None where there is none."""
-
-    def leaf(value: float | bool) -> object:
-        if isinstance(value, bool):
-            return value
-        return math.copysign(1, value) * BEYOND if math.isinf(value) else mpmath.mpf(value)
-
-    def walk(term: Term) -> object:
-        if term[0] == "const":
-            return leaf(term[1])
-        if term[0] == "var":
-            return leaf(values[term[1]])
-        return TABLE[term[0]].precise(mpmath, *[walk(operand) for operand in term[1:]])
-
-    with mpmath.workprec(precision):
-        try:
-            result = walk(term)
-        except (ArithmeticError, ValueError, TypeError, mpmath.libmp.NoConvergence):
-            return None
-        if isinstance(result, bool):
-            return result
-        if not isinstance(result, mpmath.mpf) or mpmath.isnan(result):
-            return None
-        return result
-
-
-def kind(value: float | bool) -> str:
-    if isinstance(value, bool):
-        return str(value)
-    return "nan" if value != value else "finite" if math.isfinite(value) else "+inf" if value > 0 else "-inf"
-
-
-def kind_of_exact(value: object) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value)
-    # What rounds to an infinity.
-    limit = mpmath.mpf(HUGE) * (1 + mpmath.mpf(2) ** -54)
-    return "+inf" if value > limit else "-inf" if value < -limit else "finite"
-
-
-def same_bits(a: float | bool, b: float | bool) -> bool:
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    return (a != a and b != b) or struct.pack("<d", a) == struct.pack("<d", b)
-
-
-def instances(rule: Rule) -> list[dict[str, float]]:
-    """Constants that the rule's guard lets pass."""
-    names = sorted({name for name in variables(rule.pattern) if is_constant(name)})
-    found = []
-    for chosen in itertools.product(CONSTANTS, repeat=len(names)):
-        values = dict(zip(names, chosen, strict=True))
-        if rule.guard is None or evaluate(rule.guard, values, APPLY, "f64") is True:
-            found.append(values)
-    generator = random.Random(rule.name)
-    return found if len(found) <= 40 else generator.sample(found, 40)
-
-
-def truth_values(rule: Rule) -> set[str]:
-    """The variables that stand for truth values."""
-    found = set()
-
-    def walk(term: Term) -> None:
-        for position, operand in enumerate(term[1:] if term[0] not in ("var", "const") else ()):
-            if operand[0] == "var" and (term[0] in ("and", "or", "not") or (term[0] == "select" and position == 0)):
-                found.add(operand[1])
-            walk(operand)
-
-    walk(rule.pattern)
-    return found
-
-
-def points(rule: Rule) -> list[dict[str, float]]:
-    """Values for the rule's variables: the grid, crossed, and random floats of every size."""
-    names = sorted({name for name in variables(rule.pattern) if not is_constant(name)})
-    truths = truth_values(rule)
-    grid = COARSE if len(names) > 2 else GRID
-    axes = [[True, False] if name in truths else grid for name in names]
-    found = [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*axes)]
-    generator = random.Random(rule.name)
-    for _ in range(300):
-        wide = generator.random() < 0.5
-        drawn = [generator.choice((-1, 1)) * (10 ** generator.uniform(-320, 308) if wide else generator.uniform(0, 20))
-                 for _ in names]
-        found.append({n: d > 0 if n in truths else d for n, d in zip(names, drawn, strict=True)})
-    if len(instances(rule)) > 5:
-        found = found[: len(found) - 300] + generator.sample(found[-300:], 60) if len(names) < 2 else generator.sample(
-            found, min(len(found), 600))
-    return found
-
-
-def cases(rule: Rule) -> list[dict[str, float]]:
-    return [{**constants, **values} for constants in instances(rule) for values in points(rule)]
-
-
-def error(value: float, true: object, scale: float = 0.0) -> float:
-    """The error in units of the last place of the true value (or of ``scale``, if that is larger)."""
-    unit = max(mpmath.mpf(2) ** -1074, abs(true) * mpmath.mpf(ULP), mpmath.mpf(scale) * mpmath.mpf(ULP))
-    return float(abs(mpmath.mpf(value) - true) / unit)
-
-
-# What a chain of a few library functions may be off by.
-ROUNDING = 6.0
-
-
-def breach(rule: Rule, values: dict[str, float]) -> str | None:
-    """How the rule breaks the law of its class at a point; None if it keeps it."""
-    seen: list[float] = []
-    left, right = number(rule.pattern, values, seen), number(rule.replacement, values, seen)
-    told = f"{values}: {left!r} became {right!r}"
-    if same_bits(left, right):
-        return None
-    if rule.kind == "exact":
-        return told
-    if rule.kind == "finite":
-        if not all(math.isfinite(value) for value in seen):
-            return None
-    elif kind(left) != kind(right):
-        if rule.kind == "real" or any(value != value for value in values.values()):
-            return told
-        if kind(left) == "finite":
-            # At the edge of the range the true value may round to either side.
-            true = exact(rule.pattern, values)
-            edge = math.isinf(right) and true is not None and abs(true) > HUGE * (1 - mpmath.mpf(2) ** -48)
-            return None if edge else told
-        true = exact(rule.pattern, values)
-        if true is None and kind(right) == "nan":
-            # The left side ran into a pole on its way to a place where it has no value at all.
-            return None
-        if true is not None and mpmath.isinf(true):
-            # Hundreds of digits did not tell 1 - exp(-x) from 1; thousands do for moderate x.
-            if any(abs(value) > 20000 for value in values.values()):
-                return None
-            true = exact(rule.pattern, values, 40000)
-        if kind_of_exact(true) != kind(right):
-            edge = true is not None and abs(abs(true) / mpmath.mpf(HUGE) - 1) < 2.0**-48
-            return None if edge else f"{told}, not {mpmath.nstr(true, 17)}"
-        if kind(right) == "finite" and error(right, true) > ROUNDING:
-            return f"{told}, off by {error(right, true):.3g} ulp"
-        return None
-    if not isinstance(left, float) or not math.isfinite(left):
-        return None if left == right or (left != left and right != right) else told
-    if abs(left - right) <= 2 * ULP * abs(left) or abs(left - right) <= 2 * LEAST:
-        return None
-    true = exact(rule.pattern, values)
-    if true is None:
-        return f"{told}, which has no value over the reals"
-    if rule.kind == "stable":
-        after, before = error(right, true), error(left, true)
-        return None if after <= max(ROUNDING, before) else f"{told}, off by {after:.3g} ulp, not {before:.3g}"
-    scale = max(abs(value) for value in seen if isinstance(value, float))
-    off = error(right, true, scale)
-    return None if off <= max(ROUNDING, error(left, true, scale)) else f"{told}, off by {off:.3g} ulp"
+every_rule = pytest.mark.parametrize("rule", RULES, ids=[f"{rule.kind}-{rule.name}" for rule in RULES])
 
 
 @every_rule
@@ -218,3 +25,104 @@ def test_rule_keeps_the_law_of_its_class(rule: Rule) -> None:
         assert found is None, found
         checked += 1
     assert checked > 3
+
+
+# Firing --------------------------------------------------------------------------------------------------------------
+
+
+def _make(builder: Builder, term: Term, places: dict[str, int], wrap: bool = False) -> int:
+    """A term as nodes; with ``wrap`` the operands of its root are hidden under names."""
+    if term[0] == "const":
+        return builder.constant(term[1])
+    if term[0] == "var":
+        return places[term[1]]
+    operands = [_make(builder, operand, places) for operand in term[1:]]
+    if wrap:
+        operands = [builder.name(f"n{i}", operand) for i, operand in enumerate(operands)]
+    return builder.apply(term[0], *operands)
+
+
+def _graph(rule: Rule, term: Term, constants: dict[str, float], *, wrap: bool = False, distinct: bool = False) -> Graph:
+    builder = Builder(TABLE)
+    truths = truth_values(rule)
+    places: dict[str, int] = {}
+    count = itertools.count()
+
+    def fresh(name: str) -> int:
+        return builder.input(f"{name}{next(count)}", BOOL if name in truths else F64)
+
+    names = [name for name in dict.fromkeys(variables(rule.pattern)) if not is_constant(name)]
+    for name in names:
+        places[name] = fresh(name)
+    places.update((name, builder.constant(value)) for name, value in constants.items())
+
+    def separate(term: Term) -> Term:
+        if term[0] == "var" and not is_constant(term[1]):
+            other = f"{term[1]}'{next(count)}"
+            places[other] = fresh(term[1])
+            return ("var", other)
+        return term if term[0] in ("var", "const") else (term[0], *map(separate, term[1:]))
+
+    root = _make(builder, separate(term) if distinct else term, places, wrap)
+    return builder.finish([("y", root)])
+
+
+def fires(rule: Rule, graph: Graph) -> bool:
+    record: list[Firing] = []
+    simplify(graph, Rules(TABLE, [rule]), fired=record)
+    return bool(record)
+
+
+@every_rule
+def test_rule_fires_on_its_pattern_and_not_beside_it(rule: Rule) -> None:
+    constants = instances(rule)[0]
+    assert fires(rule, _graph(rule, rule.pattern, constants))
+    # A name stands between the root and its operands; a name is never looked through.
+    inner = any(operand[0] != "var" or is_constant(operand[1]) for operand in rule.pattern[1:])
+    if inner:
+        assert not fires(rule, _graph(rule, rule.pattern, constants, wrap=True))
+    names = [name for name in variables(rule.pattern) if not is_constant(name)]
+    if len(set(names)) < len(names):
+        # What must be one value is two.
+        assert not fires(rule, _graph(rule, rule.pattern, constants, distinct=True))
+    assert inner or len(set(names)) < len(names)
+
+
+@pytest.mark.parametrize("rule", [r for r in RULES if r.guard], ids=[f"{r.kind}-{r.name}" for r in RULES if r.guard])
+def test_guard_holds_the_rule_back(rule: Rule) -> None:
+    names = sorted({name for name in variables(rule.pattern) if is_constant(name)})
+    refused = [
+        values
+        for chosen in itertools.product(CONSTANTS, repeat=len(names))
+        if evaluate(rule.guard, values := dict(zip(names, chosen, strict=True)), APPLY, "f64") is not True
+    ]
+    assert refused
+    assert not any(fires(rule, _graph(rule, rule.pattern, values)) for values in refused[:5])
+
+
+@every_rule
+def test_rule_lowers_the_cost(rule: Rule) -> None:
+    for constants in instances(rule):
+        before, after = cost(_folded(rule.pattern, constants), {}), cost(_folded(rule.replacement, constants), {})
+        assert cheaper(after, before), f"{constants}: {before} became {after}"
+
+
+def _folded(term: Term, constants: dict[str, float]) -> Term:
+    """The term with constants for their variables; what is made of constants alone is one constant."""
+    if term[0] == "const" or (term[0] == "var" and not is_constant(term[1])):
+        return term
+    if ground(term):
+        return ("const", evaluate(term, constants, APPLY, "f64"))
+    return (term[0], *(_folded(operand, constants) for operand in term[1:]))
+
+
+@every_rule
+def test_rule_keeps_the_type(rule: Rule) -> None:
+    constants = instances(rule)[0]
+    left, right = (_graph(rule, term, constants) for term in (rule.pattern, rule.replacement))
+    assert left.type(left.output("y")) == right.type(right.output("y"))
+
+
+def test_names_of_rules_are_unique_and_classes_are_known() -> None:
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert {rule.kind for rule in RULES} == set(CLASSES)
