@@ -19,7 +19,9 @@ NASTY = [0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, 5e-324, -2.2e-308,
 
 floats = st.sampled_from(NASTY) | st.floats()
 int64 = st.integers(-(2**63), 2**63 - 1)
-names = st.text(min_size=1, max_size=6) | st.sampled_from(["x", "ŷ", "w₁", "grad(L, w1)", 'q"\\', "\u202e", "\ud800", "\n"])
+names = st.text(min_size=1, max_size=6) | st.sampled_from(
+    ["x", "ŷ", "w₁", "grad(L, w1)", 'q"\\', "\u202e", "\ud800", "\n"]
+)
 spans = st.builds(
     Span,
     st.sampled_from(["a.grad", "lib/b.grad", 'odd "name"\n.grad']),
@@ -28,7 +30,12 @@ spans = st.builds(
     st.integers(1, 200),
 )
 
-_CONSTANTS: list[tuple[Type, st.SearchStrategy[Any]]] = [(F64, floats), (F32, floats), (INT, int64), (BOOL, st.booleans())]
+_CONSTANTS: list[tuple[Type, st.SearchStrategy[Any]]] = [
+    (F64, floats),
+    (F32, floats),
+    (INT, int64),
+    (BOOL, st.booleans()),
+]
 
 
 @st.composite
@@ -55,7 +62,9 @@ def graphs(
         node = builder.input(name, type, kind=draw(st.sampled_from(["input", "param"])), default=default)
         if draw(st.booleans()):
             builder.names[name] = node
-    usable = [name for name in only or ops if ops[name].kind == "elementwise" and name not in ("name", "const", "input")]
+    usable = [
+        name for name in only or ops if ops[name].kind == "elementwise" and name not in ("name", "const", "input")
+    ]
     for _ in range(draw(st.integers(0, max_nodes))):
         if marks:
             builder.span = draw(st.none() | spans)

@@ -225,6 +225,8 @@ _OPTIONAL = {
 
 def _syntax_error(source: Source, error: UnexpectedInput) -> Diagnostic:
     text = source.text
+    if not text.strip():
+        return located("E0901", "an empty text is no textual IR", source, 0, 0, "", ("its first line is `gradc-ir 1`",))
     start: int
     if isinstance(error, UnexpectedToken):
         token: Token = error.token
@@ -240,10 +242,12 @@ def _syntax_error(source: Source, error: UnexpectedInput) -> Diagnostic:
     due = [shown for kind, shown in _DUE.items() if kind in expected]
     if "CONST" in expected:
         due = ["an operator"]
+    elif "DEFINITION" in expected or "TYPE" in expected:
+        # The parser's tables share states, so that a bracket may seem to be due that none was opened for.
+        due = [shown for shown in due if shown not in ("`]`", "`}`")]
     due = due or [shown for kind, shown in _OPTIONAL.items() if kind in expected]
     due = due or sorted(f"`{kind.lower()}`" for kind in expected if kind.isalpha()) or ["the end of the text"]
     label = "expected " + (f"{', '.join(due[:-1])} or {due[-1]}" if len(due) > 1 else due[0])
-    hints: tuple[str, ...] = ()
     if start >= len(text.rstrip("\n")):
         found = "end of the text"
         start = end = len(text.rstrip("\n"))
@@ -254,4 +258,4 @@ def _syntax_error(source: Source, error: UnexpectedInput) -> Diagnostic:
     else:
         shown = text[start : min(end, start + 40)]
         found = f"`{shown}`" if shown.isprintable() else f"character U+{ord(shown[0]):04X}"
-    return located("E0901", f"unexpected {found} in textual IR", source, start, end, label, hints)
+    return located("E0901", f"unexpected {found} in textual IR", source, start, end, label)
