@@ -114,7 +114,7 @@ class Model:
         graph = self._cache.get(key)
         if graph is None:
             options = self.options if level is None else _at_level(self.options, level)
-            graph = self._cache[key] = driver.optimise(self.graph, options)
+            graph = self._cache[key] = driver.optimise(self.graph, options).graph
         return graph
 
     @property
@@ -149,6 +149,11 @@ class Model:
         flows through it counts, and nothing else.
         """
         return self._requests(self.targets(of), self.variables(wrt), ())
+
+    def with_gradients(self, of: Names = None, wrt: Names = None, keep: Names = None) -> Model:
+        """A model whose outputs are the names in ``keep``, by default its outputs, and behind them those of ``grad``."""
+        kept = self.outputs if keep is None else [self._shown(name) for name in _names(keep)]
+        return self._requests(self.targets(of), self.variables(wrt), kept)
 
     def value_and_grad(self, of: str, wrt: Names = None) -> ValueAndGrad:
         """A function of the inputs that gives the value of ``of`` and its derivatives by name."""

@@ -1,0 +1,91 @@
+"""``gradc grad``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gradc.cli import program
+from gradc.cli.report import as_json
+
+if TYPE_CHECKING:
+    from gradc.model import Model
+
+
+@click.command(help=program.COMMANDS["grad"])
+@program.FILE
+@program.SET
+@program.OF
+@program.WRT
+@program.LR
+@program.JSON
+@program.COMPILING
+@click.pass_context
+def command(
+    context: click.Context,
+    file: str,
+    settings: dict[str, Any],
+    of: list[str] | None,
+    wrt: list[str] | None,
+    lr: float | None,
+    json: bool,
+    **options: Any,
+) -> None:
+    """Run the program and its reverse."""
+    import sys
+
+    from gradc.cli import show
+
+    model = program.load(context, file, **options)
+    result = gradients(model, of, wrt, lr, settings)
+    show.write(as_json(result, sys.stdout) if json else _table(result, model.options.dtype))
+
+
+def gradients(
+    model: Model, of: Sequence[str] | None, wrt: Sequence[str] | None, lr: float | None, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Values, gradients and the step, in the shape in which ``--json`` prints them."""
+    targets, variables = model.targets(of), model.variables(wrt)
+    shown = list(dict.fromkeys([*model.outputs, *targets]))
+    variables = list(dict.fromkeys(variables))
+    kept = list(dict.fromkeys([*shown, *(variables if lr is not None else ())]))
+    values = model.with_gradients(targets, variables, kept)(settings)
+    found: dict[str, Any] = {
+        "outputs": {name: values[name] for name in shown},
+        "gradients": {y: {v: values[f"grad({y}, {v})"] for v in variables} for y in dict.fromkeys(targets)},
+    }
+    if lr is not None:
+        before = {name: values[name] for name in variables}
+        found["step"] = {
+            y: {"lr": lr, "before": before, "after": {v: before[v] - lr * slopes[v] for v in variables}}
+            for y, slopes in found["gradients"].items()
+        }
+    return found
+
+
+def _table(result: dict[str, Any], dtype: str) -> str:
+    """Each differentiated output with its gradients beneath, the other outputs above."""
+    from gradc.cli import show
+
+    gradients, steps = result["gradients"], result.get("step", {})
+    rows: list[tuple[str, str, str] | None] = []
+    alone = [name for name in result["outputs"] if name not in gradients]
+    rows += [(name, show.number(result["outputs"][name], dtype), "") for name in alone]
+    for y, slopes in gradients.items():
+        if rows:
+            rows.append(None)
+        rows.append((y, show.number(result["outputs"][y], dtype), ""))
+        for v, slope in slopes.items():
+            after = ""
+            if steps:
+                before, then = steps[y]["before"][v], steps[y]["after"][v]
+                after = f"{v}: {show.number(before, dtype)} → {show.number(then, dtype)}"
+            rows.append((f"∂{y}/∂{v}", show.number(slope, dtype), after))
+    numbers = iter(show.aligned([row[1] for row in rows if row]))
+    lines = [row and ((row[0], next(numbers), row[2]) if steps else (row[0], next(numbers))) for row in rows]
+    head = None
+    if steps:
+        head = ("", "", f"one step, lr = {show.number(next(iter(steps.values()))['lr'])}")
+    return show.table(lines, head=head, styles=("bold", "", "cyan"))

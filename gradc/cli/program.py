@@ -1,0 +1,196 @@
+"""The command ``gradc``: its subcommands, loaded when they are called, and the options that they share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+import gradc
+
+if TYPE_CHECKING:
+    from gradc.model import Model
+
+COMMANDS = {
+    "run": "Print the values of the outputs.",
+    "grad": "Print the values of the outputs and their gradients.",
+    "explain": "Explain a derivative: local gradients, paths, their sum.",
+    "dot": "Draw the graph.",
+    "ir": "Print the optimised graph as textual IR.",
+    "compile": "Check a program, and write it as textual IR.",
+    "help": "Explain a code, a pass, a function or the language.",
+}
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _Program(click.Group):
+    """Loads a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"gradc.cli.{cmd_name}_command")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Program, context_settings=_SETTINGS, invoke_without_command=True)
+@click.version_option(gradc.__version__, prog_name="gradc", message="%(prog)s %(version)s")
+@click.pass_context
+def program(context: click.Context) -> None:
+    """A compiler whose source language is mathematics and whose product is derivatives.
+
+    FILE is a .grad program, a .gir file that `gradc compile` wrote, or - for standard input.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+
+def _all(decorators: Iterable[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+    chosen = list(decorators)
+
+    def decorate(function: Command) -> Command:
+        for decorator in reversed(chosen):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+# Values --------------------------------------------------------------------------------------------------------------
+
+_NUMBER = re.compile(r"[+-]?(?:(?:\d(?:_?\d)*)(?:\.(?:\d(?:_?\d)*)?)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?")
+_SPECIAL = re.compile(r"[+-]?(?:inf|nan)")
+_INTEGER = re.compile(r"[+-]?\d(?:_?\d)*")
+
+
+class _Setting(click.ParamType[tuple[str, Any]]):
+    """``name=value``."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        name, text = name.strip(), text.strip()
+        if not equals or not name:
+            self.fail(f"`{value}` is not of the form `name=value`", param, ctx)
+        if text in ("true", "false"):
+            return name, text == "true"
+        if len(text) <= 400 and _INTEGER.fullmatch(text):
+            return name, int(text)
+        if _NUMBER.fullmatch(text) or _SPECIAL.fullmatch(text):
+            return name, float(text)
+        shown = text if len(text) <= 40 else text[:39] + "…"
+        wanted = "a number such as 3, 0.5, 1e-3, inf or nan, or one of true and false"
+        self.fail(f"`{shown}` is not a value for `{name}`; expected {wanted}", param, ctx)
+
+
+def _values(context: click.Context, parameter: click.Parameter, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    from gradc.source import canonical
+
+    values: dict[str, Any] = {}
+    known: dict[str, str] = {}
+    for name, value in pairs:
+        if canonical(name) in known:
+            raise click.UsageError(f"`--set` gives `{name}` twice", context)
+        known[canonical(name)] = name
+        values[name] = value
+    return values
+
+
+def _names(context: click.Context, parameter: click.Parameter, text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    # `grad(L, w1)` is an output's name as well; its comma separates nothing.
+    names = [part.strip() for part in re.split(r",(?![^(]*\))", text)]
+    if not all(names):
+        raise click.BadParameter("it is names with commas between them", context, parameter)
+    return names
+
+
+FILE = click.argument("file", metavar="FILE")
+SET = click.option(
+    "settings", "--set", type=_Setting(), multiple=True, callback=_values, help="Value of an input; may be repeated."
+)
+OF = click.option("--of", metavar="NAMES", callback=_names, help="What to differentiate. [default: the outputs]")
+WRT = click.option("--wrt", metavar="NAMES", callback=_names, help="By what. [default: the params, or else the inputs]")
+JSON = click.option("--json", "json", is_flag=True, help="Print JSON, diagnostics included.")
+LR = click.option("--lr", type=float, metavar="NUMBER", help="Also show one step of gradient descent.")
+GRAD = click.option("--grad", is_flag=True, help="Add the derivatives of --of by --wrt.")
+
+
+# Compiling -----------------------------------------------------------------------------------------------------------
+
+COMPILING = _all(
+    [
+        click.option(
+            "-O", "level", type=click.IntRange(0, 3), metavar="LEVEL", help="-O0 to -O3: how much to optimise. [2]"
+        ),
+        click.option("--passes", metavar="PIPELINE", help="Run these passes instead, as in 'expand, fold, dce'."),
+        click.option("--assume-finite", is_flag=True, help="Let rules take every number to be finite."),
+        click.option("--no-rewrite", metavar="RULE", multiple=True, help="Leave out a rewrite rule; may be repeated."),
+        click.option("--dtype", type=click.Choice(["f64", "f32"]), default="f64", help="Type of the numbers. [f64]"),
+        click.option(
+            "--allow",
+            metavar="FOLDER",
+            multiple=True,
+            type=click.Path(exists=True, file_okay=False),
+            help="Let `use` read files below this folder too; may be repeated.",
+        ),
+        click.option("--werror", is_flag=True, help="Let warnings be errors."),
+        click.option("--verify", is_flag=True, help="Check the graph after every pass."),
+        click.option("--time-passes", is_flag=True, help="Print how long each pass took."),
+        click.option("--print-ir-after", metavar="PASS", help="Print the graph after a pass, or after `all`."),
+    ]
+)
+"""The options that say how a program is compiled."""
+
+
+def load(
+    context: click.Context,
+    file: str,
+    *,
+    level: int | None,
+    passes: str | None,
+    assume_finite: bool,
+    no_rewrite: tuple[str, ...],
+    dtype: str,
+    allow: tuple[str, ...],
+    werror: bool,
+    verify: bool,
+    time_passes: bool,
+    print_ir_after: str | None,
+) -> Model:
+    """The model of a file, its warnings printed."""
+    from gradc.model import load as load_model
+
+    model = load_model(
+        file,
+        werror=werror,
+        level=2 if level is None else level,
+        pipeline=passes,
+        dtype=dtype,
+        assume_finite=assume_finite,
+        disabled=no_rewrite,
+        allow=allow,
+        verify=verify,
+    )
+    context.obj.report(model.warnings)
+    return model
