@@ -1,7 +1,8 @@
 """From text to syntax tree: bytes to text, text to tokens, tokens to nodes.
 
 Lark reads `grammar/grad.lark` and makes the tables; ``Builder`` makes a node at every reduction, so that there is no
-tree in between. Nothing here recurses: the parser is a loop over a stack of its own.
+tree in between. Nothing here recurses: the parser is a loop over a stack of its own. What explains mistakes is
+imported when there is one.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from lark.lark import PostLex
 from gradc import cache
 from gradc.errors import CompileError, Diagnostic, located
 from gradc.source import Source, canonical
-from gradc.syntax import phrases, spelling, tree
-from gradc.syntax.recovery import Recovery, Refused
+from gradc.syntax import tree
+from gradc.syntax.refused import Refused
 
 if TYPE_CHECKING:
     from lark import Lark
@@ -67,9 +68,11 @@ def _refuse_forbidden(source: Source) -> None:
     text = source.text
     if text.isascii() and "\0" not in text:
         return
+    from gradc.syntax.spelling import forbidden
+
     found = []
     for match in _FORBIDDEN.finditer(text):
-        found.append(spelling.forbidden(source, match.start()))
+        found.append(forbidden(source, match.start()))
         if len(found) == MAX_ERRORS:
             break
     if found:
@@ -100,7 +103,9 @@ class _LineEnds(PostLex):
 @lru_cache(maxsize=4096)
 def _name(text: str) -> str:
     """The canonical form of a name that is not plain ASCII; a ValueError says where it holds what is no letter."""
-    place = spelling.no_letter(text)
+    from gradc.syntax.spelling import no_letter
+
+    place = no_letter(text)
     if place is not None:
         raise ValueError(place)
     return canonical(text)
@@ -117,7 +122,7 @@ class Builder:
         text = token.replace("_", "")
         value = float(text)
         if value == float("inf"):
-            raise Refused(token.start_pos, spelling.too_large)
+            raise Refused(token.start_pos, "too large")
         # int() refuses thousands of digits, but so many that are not leading zeros are too large anyway.
         integer = int(text.lstrip("0") or "0") if text.isdigit() else None
         return tree.Number(token.start_pos, token.end_pos, value, integer)
@@ -133,7 +138,7 @@ class Builder:
         try:
             return tree.Name(token.start_pos, token.end_pos, _name(text), text)
         except ValueError as error:
-            raise Refused(token.start_pos + error.args[0], spelling.bad_character) from None
+            raise Refused(token.start_pos + error.args[0], "character") from None
 
     @staticmethod
     def first(parts: list[Any]) -> list[Any]:
@@ -234,7 +239,7 @@ class Builder:
     @staticmethod
     def chained(parts: list[Any]) -> tree.Binary:
         """``a < b < c``, which is refused."""
-        raise Refused(parts[3].start_pos, phrases.chained)
+        raise Refused(parts[3].start_pos, "chained")
 
     @staticmethod
     def call(parts: list[Any]) -> tree.Call:
@@ -268,7 +273,7 @@ class Builder:
         """``d pattern = partials``."""
         letter, pattern, partials = parts
         if letter.id != "d":
-            raise Refused(letter.start, phrases.not_a_gradient)
+            raise Refused(letter.start, "gradient")
         return tree.GradientRule(letter.start, partials[-1].end, pattern, partials)
 
     @staticmethod
@@ -308,6 +313,8 @@ def _parse(source: Source, start: str) -> Any:
 
 def _errors(source: Source, start: str, error: UnexpectedInput | Refused) -> list[Diagnostic]:
     """All the mistakes that can be told apart: after each one the parser starts again behind its statement."""
+    from gradc.syntax.recovery import Recovery
+
     recovery = Recovery(source, start)
     found: list[Diagnostic] = []
     failure: UnexpectedInput | Refused | None = error

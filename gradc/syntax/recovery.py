@@ -10,16 +10,17 @@ from lark import UnexpectedInput, UnexpectedToken
 from gradc.errors import Diagnostic
 from gradc.source import Source
 from gradc.syntax.mistakes import Situation
+from gradc.syntax.phrases import chained, not_a_gradient
+from gradc.syntax.refused import Refused
+from gradc.syntax.spelling import bad_character, too_large
 from gradc.syntax.words import Place, word_at
 
-
-class Refused(Exception):
-    """The builder's refusal of what the grammar lets pass; ``explain`` makes the diagnostic."""
-
-    def __init__(self, at: int, explain: Callable[[Source, int], Diagnostic]) -> None:
-        super().__init__(at)
-        self.at = at
-        self.explain = explain
+_REFUSALS: dict[str, Callable[[Source, int], Diagnostic]] = {
+    "character": bad_character,
+    "chained": chained,
+    "gradient": not_a_gradient,
+    "too large": too_large,
+}
 
 
 class Recovery:
@@ -40,10 +41,11 @@ class Recovery:
             at = len(self._text)
         place = Place(self._text, self._base, at)
         if isinstance(error, Refused):
-            found = error.explain(self.source, at)
+            found = _REFUSALS[error.kind](self.source, at)
             self._leave_out(place, None, False)
         else:
-            accepted = error.interactive_parser.accepts() if error.interactive_parser else ()
+            parser = error.interactive_parser
+            accepted = parser.accepts() if parser else ()  # type: ignore[no-untyped-call]
             situation = Situation(self.source, place, frozenset(accepted))
             found = situation.explain()
             self._leave_out(place, situation.resume, situation.whole)
