@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gradc.ad.expand import expand, has_requests
+from gradc.ad.expand import expand
 from gradc.errors import CompileError, Diagnostic, located
 from gradc.files import Folder, read_source
 from gradc.ir import text
@@ -16,10 +16,14 @@ from gradc.ir.op import OpTable
 from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.memory import collector_paused
 from gradc.ops import TABLE
+from gradc.passes import manager
 from gradc.source import Source
 from gradc.syntax import tree
 from gradc.syntax.modules import Lowered, lower
 from gradc.syntax.modules import Opener as Opener
+
+Watch = Callable[[str, Graph], None]
+"""Called with the name of each pass that has run and the graph that it left."""
 
 GraphPass = Callable[[Graph], Graph]
 """A pass of the caller's own: it returns a new graph, or the one it was given."""
@@ -106,15 +110,28 @@ def _open(folder: Folder, user: Source, use: tree.Use, limits: Limits) -> Source
         raise refuse(code, first.message, "used here", *first.hints) from None
 
 
-def optimise(graph: Graph, options: Options) -> Graph:
-    """The graph that is run: requests expanded, then what the level or the pipeline asks for, then the caller's
-    passes.
+def passes(options: Options) -> manager.Passes:
+    """All passes that a pipeline can name: those that need nothing but a graph, and the one that differentiates."""
+
+    def run(graph: Graph, _: tuple[str, ...], __: manager.Context) -> manager.Outcome:
+        return expand(graph, None, options.limits)
+
+    summary = "replace derivative requests by adjoints or tangents, and calls by the bodies of functions"
+    return manager.PASSES.extend(manager.Pass("expand", summary, run))
+
+
+def optimise(graph: Graph, options: Options, watch: Watch | None = None) -> manager.Report:
+    """Run what the level or the pipeline asks for, then the caller's passes; ``watch`` sees the graph after each.
+
+    A pipeline that leaves derivative requests unexpanded gives a graph that can be looked at, not run.
     """
+    text = options.pipeline
+    if text is None:
+        text = manager.level(options.level, assume_finite=options.assume_finite)
+    steps = [*manager.parse_pipeline(text, passes(options)), *map(manager.custom, options.passes)]
+    context = manager.Context(options.disabled)
     with collector_paused():
-        result = expand(graph, None, options.limits)[0]
-    if has_requests(result):
-        result = expand(result, None, options.limits)[0]
-    return result
+        return manager.run(graph, steps, context=context, check=options.verify, dump=watch)
 
 
 def with_requests(

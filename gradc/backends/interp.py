@@ -8,6 +8,7 @@ numbers of an f32 program, with NumPy.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy
@@ -84,11 +85,12 @@ class Plan:
         dtype = graph.type(node).dtype
         compute: Callable[..., Any] | None
         if not self.arrays:
-            compute = evaluator(row, dtype, tuple(graph.type(o).dtype for o in graph.operands(node)))
+            dtypes = tuple(graph.type(operand).dtype for operand in graph.operands(node))
+            compute = evaluator(row, dtype, dtypes, graph.attrs(node))
         elif dtype == "int" and row.integer is not None:
             compute = _elementwise(row.integer)
         else:
-            compute = row.array
+            compute = partial(row.array, **attrs) if (attrs := graph.attrs(node)) and row.array else row.array
         if compute is None:
             raise TypeError(f"the op {row.name!r} cannot be evaluated")
         if len(operands) == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy
@@ -12,14 +13,16 @@ from gradc.ir.op import Op, OpTable
 
 
 def _single(compute: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*operands: Any) -> Any:
+    def run(*operands: Any, **attrs: Any) -> Any:
         with numpy.errstate(all="ignore"):
-            return compute(*[numpy.float32(x) if isinstance(x, float) else x for x in operands])
+            return compute(*[numpy.float32(x) if isinstance(x, float) else x for x in operands], **attrs)
 
     return run
 
 
-def evaluator(row: Op, dtype: str, operand_dtypes: tuple[str, ...]) -> Callable[..., Any] | None:
+def evaluator(
+    row: Op, dtype: str, operand_dtypes: tuple[str, ...], attrs: Mapping[str, Any] | None = None
+) -> Callable[..., Any] | None:
     """The function that computes a node with a result of ``dtype`` on Python numbers; None for ops that compute
     nothing.
 
@@ -28,9 +31,10 @@ def evaluator(row: Op, dtype: str, operand_dtypes: tuple[str, ...]) -> Callable[
     """
     if dtype == "int" and row.integer is not None:
         return row.integer
+    compute = row.scalar
     if "f32" in (dtype, *operand_dtypes) and row.array is not None:
-        return _single(row.array)
-    return row.scalar
+        compute = _single(row.array)
+    return partial(compute, **attrs) if attrs and compute is not None else compute
 
 
 def evaluate_constants(data: Mapping[int, dict[str, Any]], ops: OpTable, node: int) -> float | int | bool | None:
@@ -46,7 +50,8 @@ def evaluate_constants(data: Mapping[int, dict[str, Any]], ops: OpTable, node: i
             values[current] = values[operands[0]]
             continue
         dtypes = tuple(data[operand]["type"].dtype for operand in operands)
-        compute = evaluator(ops[entry["op"]], entry["type"].dtype, dtypes) if operands else None
+        row = ops[entry["op"]]
+        compute = evaluator(row, entry["type"].dtype, dtypes, entry.get("attrs")) if operands else None
         if compute is None:
             return None
         try:

@@ -106,7 +106,7 @@ class Template:
         row = self.ops[step.op]
         types = [kinds[at] for at in step.operands]
         type = row.type_rule(types, step.attrs or {})
-        compute = evaluator(row, type.dtype, tuple(t.dtype for t in types))
+        compute = evaluator(row, type.dtype, tuple(t.dtype for t in types), step.attrs)
         if compute is None:
             return False
         try:

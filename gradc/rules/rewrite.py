@@ -209,11 +209,11 @@ def compute(
     row: Op, dtype: str, dtypes: tuple[str, ...], values: Iterable[Any], attrs: Mapping[str, Any] | None = None
 ) -> Any:
     """The op's own value on constants, which is what the interpreter computes; None where there is none."""
-    function = evaluator(row, dtype, dtypes)
+    function = evaluator(row, dtype, dtypes, attrs)
     if function is None:
         return None
     try:
-        result = function(*values, **attrs) if attrs else function(*values)
+        result = function(*values)
     except Exception:
         # An integer beyond 64 bits, or whatever an operator of a caller's own raises: the program meets it as it runs.
         return None
@@ -261,6 +261,9 @@ def simplifier(
         folds = frozenset()
     folds -= {"const", "input", "name", "stop_gradient"}
     swaps = frozenset(row.name for row in table.values() if row.commutative) if commute else frozenset()
+    if rules is None or not any(rule.kind == "real" for rule in rules.rules):
+        # Of 0.0 and -0.0 these give the first.
+        swaps -= {"min", "max"}
     known: dict[tuple[str, ...], tuple[Variant, ...]] = {} if rules is None else rules._candidates
     nesting = 0
 
