@@ -13,6 +13,7 @@ from gradc.ir.records import MAX_DIGITS, Block, Line, Raw, parse
 from gradc.ir.region import Function
 from gradc.ir.types import DTYPES, SCALARS, Type
 from gradc.ir.verify import InvalidGraph, verify
+from gradc.memory import collector_paused
 from gradc.source import Source, Span
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ _INT64 = range(-(2**63), 2**63)
 
 def read(source: Source, ops: OpTable) -> Graph:
     """The graph that ``source`` stands for; see ``gradc.ir.text.load``."""
-    return _Reader(source, ops).program(*parse(source))
+    with collector_paused():
+        return _Reader(source, ops).program(*parse(source))
 
 
 class _Reader:
