@@ -553,7 +553,10 @@ class Lowering:
     def _return(self, item: code.Return, frame: Frame) -> None:
         values = self.take(item.count)
         assert frame.closure is not None
-        results = frame.closure.definition.results
+        results: Sequence[tree.Node] = frame.closure.definition.results
+        if len(results) != item.count:
+            # The partials of a function with a derivative of its own: one an argument, however many results it has.
+            results = [item] * item.count
         single = [self.single(frame.scope.source, r, v) for r, v in zip(results, values, strict=True)]
         self.stack.append(single[0] if item.count == 1 else tuple(single))
 
