@@ -19,17 +19,75 @@ CODES: dict[str, str] = {
     "E0104": "unexpected character",
     "E0105": "not a text in UTF-8",
     "E0106": "reserved notation",
+    # Names
+    "E0201": "unknown name",
+    "E0202": "defined twice",
+    "E0203": "unknown function",
+    "E0204": "used before its definition",
+    "E0205": "defined in terms of itself",
     "E0206": "keyword used as a name",
+    "E0207": "output that is not there",
+    "E0208": "a program that computes nothing",
+    # Calls and kinds of values
+    "E0301": "wrong number of arguments",
+    "E0302": "unknown or repeated argument",
+    "E0303": "value of the wrong kind",
+    "E0304": "recursion",
+    "E0305": "wrong number of values",
     "E0306": "chained comparison",
+    "E0307": "default that is not a constant",
+    "E0308": "unknown type",
+    # Derivatives
+    "E0401": "differentiating what is not a real number",
+    "E0402": "derivative by something that has no name",
+    "E0403": "malformed derivative of a function",
+    "E0404": "function with a derivative that reads other values",
+    "E0405": "operator without a derivative",
+    # Files that a program uses
+    "E0501": "file to use that cannot be read",
+    "E0502": "files that use each other in a cycle",
+    "E0503": "file outside the program's folder",
+    "E0504": "use without a file",
+    "E0505": "statement that a used file cannot have",
+    # Values and names given to a program
+    "E0601": "value missing",
+    "E0602": "no such input",
+    "E0603": "value of the wrong kind for an input",
+    "E0604": "integer that grows too large",
+    "E0605": "integer divided by zero",
+    "E0606": "array for a single number",
+    "E0607": "rows that do not fit",
+    "E0608": "no such name",
+    "E0609": "nothing to differentiate",
+    # Limits
+    "E0701": "file too large",
+    "E0702": "program too large",
+    "E0703": "nested too deeply",
+    "E0704": "compiling takes too long",
+    "E0705": "too many files",
+    # Files and arguments of a call
+    "E0801": "file that cannot be read",
+    "E0802": "mistaken call",
+    "E0803": "output that cannot be written",
+    "E0804": "unknown ending of an output file",
+    "E0805": "output that is the input",
+    "E0808": "no help on this topic",
+    # Textual IR, pickles, passes
     "E0901": "malformed textual IR",
     "E0902": "unknown version of textual IR",
     "E0903": "textual IR breaks an invariant",
+    "E0904": "model of another version",
     "E0905": "malformed pipeline of passes",
     "E0906": "a pass returned something that is not a valid graph",
+    # Warnings
+    "W0101": "unused name",
+    "W0102": "derivative that is always zero",
+    "W0103": "shadowed constant or function",
 }
 
-# Codes that blame the call, not the program or its data: the command line exits with 2 for these.
-CALL_CODES: set[str] = {"E0905", "E0906"}
+# Codes that blame the call, not the program or its data: the command line exits with 2 for these. What is wrong with a
+# call can be told without looking at the program; an unknown name in `--set` or `--of` cannot.
+CALL_CODES: set[str] = {"E0801", "E0802", "E0803", "E0804", "E0805", "E0806", "E0807", "E0808", "E0905", "E0906"}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 INTERRUPTED = 130
 
@@ -19,8 +20,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
-        try:
+        with suppress(OSError):
             print("interrupted", file=sys.stderr)
-        except OSError:
-            pass
         return INTERRUPTED

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     file: str,
     settings: dict[str, Any],
     of: list[str] | None,

@@ -127,9 +127,9 @@ def _internal(problem: Exception) -> None:
     if trace is not None:
         where = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})"
     text = " ".join(str(problem).split())[:300]
-    print(f"internal error: {type(problem).__name__}: {text}{where}", file=sys.stderr)
-    print(
-        f"This is a mistake in gradc {gradc.__version__}, not in the program. Please report it with these lines and the "
-        "program that shows it;\nwith GRADC_TRACEBACK=1 in the environment Python says more.",
-        file=sys.stderr,
+    rows = (
+        f"internal error: {type(problem).__name__}: {text}{where}",
+        f"This is a mistake in gradc {gradc.__version__}, not in the program. Please report it with these lines and",
+        "the program that shows it; with GRADC_TRACEBACK=1 in the environment Python says more.",
     )
+    print(*rows, sep="\n", file=sys.stderr)

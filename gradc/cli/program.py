@@ -12,6 +12,7 @@ import click
 import gradc
 
 if TYPE_CHECKING:
+    from gradc.ir.graph import Graph
     from gradc.model import Model
 
 COMMANDS = {
@@ -194,3 +195,36 @@ def load(
     )
     context.obj.report(model.warnings)
     return model
+
+
+def optimized(model: Model, *, time_passes: bool = False, print_ir_after: str | None = None, **options: Any) -> Graph:
+    """The graph that is run, with what the options ask to be printed on the way."""
+    if not time_passes and print_ir_after is None:
+        return model.optimized()
+    import sys
+
+    from gradc import driver
+    from gradc.cli import show
+    from gradc.errors import CallError, Diagnostic, suggestion
+    from gradc.ir import text
+
+    seen: list[str] = []
+
+    def watch(name: str, graph: Graph) -> None:
+        seen.append(name)
+        if print_ir_after is not None and print_ir_after in ("all", name, name.partition("(")[0]):
+            print(f"# after {name}", text.dump(graph), sep="\n", file=sys.stderr)
+
+    report = driver.optimise(model.graph, model.options, watch)
+    if print_ir_after is not None and print_ir_after != "all" and not any(
+        print_ir_after in (name, name.partition("(")[0]) for name in seen
+    ):
+        hints = suggestion(print_ir_after, [name.partition("(")[0] for name in seen])
+        ran = ", ".join(f"`{name}`" for name in seen)
+        message = f"`--print-ir-after`: the pass `{print_ir_after}` does not run"
+        raise CallError(Diagnostic("E0802", message, hints=(*hints, f"the passes that run are {ran}")))
+    if time_passes:
+        rows = [(name, f"{seconds * 1e3:.3f} ms") for name, seconds in report.seconds]
+        rows.append(("total", f"{sum(seconds for _, seconds in report.seconds) * 1e3:.3f} ms"))
+        print(show.table(rows, styles=("", "right")), file=sys.stderr)
+    return report.graph

@@ -16,7 +16,7 @@ from gradc.cli.report import as_json
 @program.JSON
 @program.COMPILING
 @click.pass_context
-def command(context: click.Context, file: str, settings: dict[str, Any], json: bool, **options: Any) -> None:
+def command(context: click.Context, /, file: str, settings: dict[str, Any], json: bool, **options: Any) -> None:
     """Run the program."""
     import sys
 

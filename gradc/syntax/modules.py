@@ -263,7 +263,7 @@ class ModuleLowering:
         found = types.get(item.dtype.id)
         if found is None:
             self.lowering.error(
-                "E0306",
+                "E0308",
                 f"unknown type `{item.dtype.shown}`",
                 self.source,
                 item.dtype,
