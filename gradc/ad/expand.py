@@ -151,7 +151,7 @@ def expand(
         builder = Builder(graph.ops, simplifier, limits.expanded_nodes)
         number = Expander(graph, builder, templates).run()
         expanded = transfer(graph, builder, number)
-        if has_calls(expanded):
+        if graph.functions:
             builder = Builder(graph.ops, simplifier, limits.expanded_nodes)
             further = inline_into(expanded, builder, templates)
             expanded = transfer(expanded, builder, further)

@@ -470,7 +470,8 @@ def replay(source: Graph, node: int, builder: Builder, number: Mapping[int, int]
 def transfer(source: Graph, builder: Builder, number: Mapping[int, int]) -> Graph:
     """Finish ``builder`` with the outputs and side tables of ``source``, their nodes as ``number`` maps them."""
     builder.span = builder.adjoint_of = None
-    builder.functions.update(source.functions)
+    if source.functions and any(data["op"] == "call" for data in builder.data.values()):
+        builder.functions.update(source.functions)
     builder.names.update((name, number[node]) for name, node in source.names.items() if node in number)
     for (y, v, order), node in source.adjoints.items():
         if y in number and v in number and node in number:

@@ -15,24 +15,13 @@ from gradc.errors import Diagnostic, located, suggestion
 from gradc.ir.graph import Builder, NodeLimit, ancestors
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
-from gradc.ir.types import BOOL, F64, Type
+from gradc.ir.types import F64, Type
 from gradc.limits import Clock
 from gradc.source import Source
 from gradc.syntax import code, tree
 from gradc.syntax.apply import Applier
-from gradc.syntax.requests import Requests
-from gradc.syntax.scope import CONSTANTS, POISON, Binding, Closure, Poison, Scope, Value, Weak
-
-
-@dataclass(slots=True, eq=False)
-class Frame:
-    """A piece of code that is being run."""
-
-    code: Sequence[tree.Node]
-    scope: Scope
-    # The function that is being inlined; None for a statement of the program.
-    closure: Closure | None = None
-    at: int = 0
+from gradc.syntax.calls import Calls
+from gradc.syntax.scope import CONSTANTS, POISON, Binding, Closure, Frame, Poison, Scope, Value, Weak
 
 
 class Outlook:
@@ -70,7 +59,7 @@ class Lowering:
         # The function whose closed body this is, if any: it may read only constants from outside.
         self.closed = closed
         self.applier = Applier(builder, program.real, program.errors)
-        self.requests = Requests(self)
+        self.calls = Calls(self)
         self.stack: list[Value | tuple[Value, ...]] = []
         self.frames: list[Frame] = []
         self._steps = 0
@@ -196,7 +185,7 @@ class Lowering:
         source = scope.source
         values, _ = scope.visible()
         if self.default_of is not None:
-            self._not_constant(node, source)
+            self.not_constant(node, source)
         elif node.id in self.outlook.values:
             place = self.outlook.values[node.id]
             cycle = self.outlook.cycle(node.id)
@@ -236,7 +225,8 @@ class Lowering:
                 hints = ("the constant is written `pi`",)
             self.error("E0201", f"unknown name `{node.shown}`", source, node, "no value of this name is defined", hints)
 
-    def _not_constant(self, node: tree.Name, source: Source) -> None:
+    def not_constant(self, node: tree.Name, source: Source) -> None:
+        """Report that the default of an input is not a constant."""
         self.error(
             "E0307",
             f"the default of `{self.default_of}` must be a constant",
@@ -320,235 +310,27 @@ class Lowering:
             return POISON
         return self.applier.apply(source, op, shown, sound, places)
 
-    # Calls ---------------------------------------------------------------------------------------------------------
-
     def _call(self, node: tree.Call, frame: Frame) -> None:
-        name, source = node.function.id, frame.scope.source
+        source = frame.scope.source
         values = [
             self.single(source, argument.value, value)
             for argument, value in zip(node.arguments, self.take(len(node.arguments)), strict=True)
         ]
         self.builder.span = source.span(node.start, node.end)
-        closure = frame.scope.function(name)
-        if closure is not None:
-            self._call_function(node, closure, values, frame)
-            return
-        if name in code.DIFFERENTIATORS:
-            self.stack.append(self.requests.lower(node, values, frame.scope))
-            return
-        op = "select" if name == "where" else self.program.ops.functions.get(name)
-        if op is None:
-            self.stack.append(POISON)
-            self._unknown_function(node, frame.scope)
-            return
-        places = [argument.value for argument in node.arguments]
-        for argument in node.arguments:
-            if argument.keyword is not None:
-                self.error(
-                    "E0302",
-                    f"`{node.function.shown}` takes no keyword arguments",
-                    source,
-                    argument.keyword,
-                    "an unknown keyword",
-                    ("give its arguments in order, without names",),
-                )
-                self.stack.append(POISON)
-                return
-        row = self.program.ops[op]
-        if not row.accepts(len(values)):
-            self.stack.append(POISON)
-            self.argument_count(node, source, *row.arity)
-            return
-        if op == "float" and isinstance(values[0], int) and self.builder.type(values[0]).real:
-            self.stack.append(values[0])
-            return
-        self.stack.append(self.apply(op, node.function.shown, values, places, source))
-
-    def argument_count(self, node: tree.Call, source: Source, low: int, high: int | None) -> None:
-        """Report a wrong number of arguments."""
-        if high is None:
-            due = f"at least {low} arguments"
-        elif low == high:
-            due = f"{low} argument" + ("s" if low != 1 else "")
-        else:
-            due = f"{low} to {high} arguments"
-        found = len(node.arguments)
-        self.error(
-            "E0301",
-            f"`{node.function.shown}` takes {due}, not {found}",
-            source,
-            node,
-            f"{found} given" if found else "none given",
-        )
-
-    def _unknown_function(self, node: tree.Call, scope: Scope) -> None:
-        source = scope.source
-        name = node.function
-        if scope.value(name.id) is not None or name.id in CONSTANTS:
-            self.error(
-                "E0203",
-                f"`{name.shown}` is a value, not a function",
-                source,
-                name,
-                "called like a function",
-                (f"a product needs a sign: `{name.shown} * (…)`",),
-            )
-            return
-        if self.default_of is not None:
-            self._not_constant(name, source)
-            return
-        if name.id in self.outlook.functions:
-            place = self.outlook.functions[name.id]
-            self.error(
-                "E0204",
-                f"the function `{name.shown}` is used before it is defined",
-                source,
-                name,
-                "not yet defined here",
-                ("move the definition up",),
-                [(source, place.start, place.end, "defined here")],
-            )
-            return
-        known = [*scope.visible()[1], *self.program.ops.functions, *code.DIFFERENTIATORS, "where"]
-        self.error(
-            "E0203",
-            f"unknown function `{name.shown}`",
-            source,
-            name,
-            "not a function in scope",
-            suggestion(name.id, known),
-        )
-
-    def _call_function(self, node: tree.Call, closure: Closure, values: list[Value], frame: Frame) -> None:
-        source, definition = frame.scope.source, closure.definition
-        if closure.active or (closure is self.closed and closure.registered is None):
-            self._recursion(node, closure, frame)
-            return
-        bound = self._match(node, closure, values, source)
-        if bound is None:
-            self.stack.append(POISON)
-            return
-        if closure.registered is not None:
-            missing = [p for p, v in zip(definition.parameters, bound, strict=True) if v is None]
-            if not missing:
-                self.stack.append(self._call_registered(node, closure, [v for v in bound if v is not None], source))
-                return
-        if len(self.frames) >= self.program.clock.limits.inline_depth:
-            self.error("E0703", "calls of functions nest too deeply", source, node, "one call too many")
-            self.stack.append(POISON)
-            return
-        scope = Scope(closure.source, closure.scope, closure.limit)
-        defaults: list[tree.Node] = []
-        for parameter, value in zip(definition.parameters, bound, strict=True):
-            if value is None:
-                assert parameter.default is not None
-                defaults += code.postorder(parameter.default)
-                defaults.append(code.BindParameter(parameter.start, parameter.end, parameter))
-            else:
-                self._bind_parameter(parameter, value, closure, scope)
-        if closure.code is None:
-            closure.code = code.body_code(definition)
-        instructions = [*defaults, *closure.code] if defaults else closure.code
-        closure.active = True
-        self.frames.append(Frame(instructions, scope, closure))
-
-    def _bind_parameter(self, parameter: tree.Parameter, value: Value, closure: Closure, scope: Scope) -> None:
-        """Bind an argument; it gets an identity of its own where the function differentiates with respect to it."""
-        if parameter.name.id in closure.targets and not isinstance(value, Poison):
-            value = self._identify(f"{closure.definition.name.shown}.{parameter.name.shown}", value)
-        scope.bind(parameter.name, value, self.builder).used = True
-
-    def _identify(self, name: str, value: int | Weak) -> Value:
-        """A fresh name node over a value; a weak integer keeps its exactness beside it."""
-        if isinstance(value, Weak):
-            return Weak(value.exact, value.real, self.builder.name(name, self.applier.real_node(value)))
-        return self.builder.name(name, value)
+        value = self.calls.call(node, values, frame)
+        if value is not None:
+            self.stack.append(value)
 
     def _bind_default(self, item: code.BindParameter, frame: Frame) -> None:
         assert frame.closure is not None
         value = self.single(frame.scope.source, item.parameter, self.stack.pop())
-        self._bind_parameter(item.parameter, value, frame.closure, frame.scope)
+        self.calls.bind(item.parameter, value, frame.closure, frame.scope)
 
-    def _recursion(self, node: tree.Call, closure: Closure, frame: Frame) -> None:
-        names = [f.closure.definition.name.shown for f in self.frames if f.closure is not None]
-        name = closure.definition.name
-        first = names.index(name.shown) if name.shown in names else 0
-        cycle = " → ".join([*names[first:][:8], name.shown])
-        self.error(
-            "E0304",
-            f"the function `{name.shown}` calls itself: {cycle}",
-            frame.scope.source,
-            node,
-            "recursion that does not end at compile time",
-            (),
-            [(closure.source, name.start, name.end, "the function")],
-        )
-        self.stack.append(POISON)
-
-    def _match(
-        self, node: tree.Call, closure: Closure, values: list[Value], source: Source
-    ) -> list[Value | None] | None:
-        """The arguments in the order of the parameters, None for a default; None after a report."""
-        parameters = closure.definition.parameters
-        index = {parameter.name.id: i for i, parameter in enumerate(parameters)}
-        bound: list[Value | None] = [None] * len(parameters)
-        note = [(closure.source, closure.definition.name.start, closure.definition.name.end, "the function")]
-        shown = node.function.shown
-        for position, (argument, value) in enumerate(zip(node.arguments, values, strict=True)):
-            if argument.keyword is None:
-                if position >= len(parameters):
-                    required = sum(1 for p in parameters if p.default is None)
-                    self.argument_count(node, source, required, len(parameters))
-                    return None
-                bound[position] = value
-                continue
-            at = index.get(argument.keyword.id)
-            if at is None or bound[at] is not None:
-                what = "unknown keyword" if at is None else "second value for the parameter"
-                hints = suggestion(argument.keyword.id, index) if at is None else ()
-                self.error(
-                    "E0302",
-                    f"{what} `{argument.keyword.shown}` in a call of `{shown}`",
-                    source,
-                    argument.keyword,
-                    "not a parameter" if at is None else "already given",
-                    hints,
-                    note,
-                )
-                return None
-            bound[at] = value
-        missing = [p.name.shown for p, v in zip(parameters, bound, strict=True) if v is None and p.default is None]
-        if missing:
-            names = ", ".join(f"`{name}`" for name in missing)
-            self.error(
-                "E0301",
-                f"the call of `{shown}` gives no value for {names}",
-                source,
-                node,
-                f"{len(node.arguments)} given" if node.arguments else "none given",
-                (),
-                note,
-            )
-            return None
-        return bound
-
-    def _call_registered(self, node: tree.Call, closure: Closure, values: list[Value], source: Source) -> Value:
-        """A call node of a function that has a derivative of its own."""
-        nodes = []
-        for value, argument in zip(values, node.arguments, strict=False):
-            if isinstance(value, Poison):
-                return POISON
-            if self.applier.type(value) is BOOL:
-                self.error(
-                    "E0303",
-                    f"`{node.function.shown}` has a derivative, so it takes numbers",
-                    source,
-                    argument.value,
-                    "this is a truth value",
-                )
-                return POISON
-            nodes.append(self.applier.real_node(value))
-        return self.builder.apply("call", *nodes, attrs={"function": closure.registered})
+    def identify(self, name: str, value: int | Weak) -> Value:
+        """A fresh name node over a value; a weak integer keeps its exactness beside it."""
+        if isinstance(value, Weak):
+            return Weak(value.exact, value.real, self.builder.name(name, self.applier.real_node(value)))
+        return self.builder.name(name, value)
 
     def _return(self, item: code.Return, frame: Frame) -> None:
         values = self.take(item.count)
@@ -603,7 +385,7 @@ class Lowering:
             if not isinstance(result, Poison) and identify(target):
                 self.builder.span = source.span(target.start, target.end)
                 prefix = f"{closure.definition.name.shown}." if closure else ""
-                result = self._identify(prefix + target.shown, result)
+                result = self.identify(prefix + target.shown, result)
             binding = scope.bind(target, result, self.builder)
             binding.used = closure is not None
 

@@ -11,7 +11,7 @@ from gradc.syntax import tree
 from gradc.syntax.scope import POISON, Poison, Scope, Value, Weak
 
 if TYPE_CHECKING:
-    from gradc.syntax.lower import Lowering
+    from gradc.syntax.calls import Calls
 
 # Fewest and most arguments, and how the call is written.
 _FORMS = {
@@ -26,8 +26,9 @@ _FORMS = {
 class Requests:
     """Makes the request nodes of one lowering."""
 
-    def __init__(self, lowering: Lowering) -> None:
-        self.lowering = lowering
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+        self.lowering = calls.lowering
 
     def lower(self, node: tree.Call, values: Sequence[Value], scope: Scope) -> Value:
         """The node that asks for the derivative, or poison after a report."""
@@ -46,7 +47,7 @@ class Requests:
                 )
                 return POISON
         if not low <= len(values) <= high:
-            lowering.argument_count(node, source, low, high)
+            self.calls.argument_count(node, source, low, high)
             return POISON
         if any(isinstance(value, Poison) for value in values):
             return POISON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -130,3 +131,14 @@ class Scope:
             functions += scope.functions
             scope = scope.parent
         return values, functions
+
+
+@dataclass(slots=True, eq=False)
+class Frame:
+    """A piece of code that is being run."""
+
+    code: Sequence[tree.Node]
+    scope: Scope
+    # The function that is being inlined; None for a statement of the program.
+    closure: Closure | None = None
+    at: int = 0

@@ -1,0 +1,229 @@
+"""Lowers calls: built-in functions become operators, a program's own are inlined or, with a derivative, call nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gradc.errors import suggestion
+from gradc.ir.types import BOOL
+from gradc.source import Source
+from gradc.syntax import code, tree
+from gradc.syntax.requests import Requests
+from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value
+
+if TYPE_CHECKING:
+    from gradc.syntax.lower import Lowering
+
+
+class Calls:
+    """Makes what calls stand for in one lowering."""
+
+    def __init__(self, lowering: Lowering) -> None:
+        self.lowering = lowering
+        self.requests = Requests(self)
+
+    def call(self, node: tree.Call, values: list[Value], frame: Frame) -> Value | None:
+        """The value of a call; None where a frame has been pushed that will leave it on the stack."""
+        lowering = self.lowering
+        name, source = node.function.id, frame.scope.source
+        closure = frame.scope.function(name)
+        if closure is not None:
+            return self._call_function(node, closure, values, frame)
+        if name in code.DIFFERENTIATORS:
+            return self.requests.lower(node, values, frame.scope)
+        op = "select" if name == "where" else self.lowering.program.ops.functions.get(name)
+        if op is None:
+            self._unknown_function(node, frame.scope)
+            return POISON
+        places = [argument.value for argument in node.arguments]
+        for argument in node.arguments:
+            if argument.keyword is not None:
+                self.lowering.error(
+                    "E0302",
+                    f"`{node.function.shown}` takes no keyword arguments",
+                    source,
+                    argument.keyword,
+                    "an unknown keyword",
+                    ("give its arguments in order, without names",),
+                )
+                return POISON
+        row = self.lowering.program.ops[op]
+        if not row.accepts(len(values)):
+            self.argument_count(node, source, *row.arity)
+            return POISON
+        if op == "float" and isinstance(values[0], int) and self.lowering.builder.type(values[0]).real:
+            return values[0]
+        return lowering.apply(op, node.function.shown, values, places, source)
+
+    def argument_count(self, node: tree.Call, source: Source, low: int, high: int | None) -> None:
+        """Report a wrong number of arguments."""
+        if high is None:
+            due = f"at least {low} arguments"
+        elif low == high:
+            due = f"{low} argument" + ("s" if low != 1 else "")
+        else:
+            due = f"{low} to {high} arguments"
+        found = len(node.arguments)
+        self.lowering.error(
+            "E0301",
+            f"`{node.function.shown}` takes {due}, not {found}",
+            source,
+            node,
+            f"{found} given" if found else "none given",
+        )
+
+    def _unknown_function(self, node: tree.Call, scope: Scope) -> None:
+        source = scope.source
+        name = node.function
+        if scope.value(name.id) is not None or name.id in CONSTANTS:
+            self.lowering.error(
+                "E0203",
+                f"`{name.shown}` is a value, not a function",
+                source,
+                name,
+                "called like a function",
+                (f"a product needs a sign: `{name.shown} * (…)`",),
+            )
+            return
+        if self.lowering.default_of is not None:
+            self.lowering.not_constant(name, source)
+            return
+        if name.id in self.lowering.outlook.functions:
+            place = self.lowering.outlook.functions[name.id]
+            self.lowering.error(
+                "E0204",
+                f"the function `{name.shown}` is used before it is defined",
+                source,
+                name,
+                "not yet defined here",
+                ("move the definition up",),
+                [(source, place.start, place.end, "defined here")],
+            )
+            return
+        known = [*scope.visible()[1], *self.lowering.program.ops.functions, *code.DIFFERENTIATORS, "where"]
+        self.lowering.error(
+            "E0203",
+            f"unknown function `{name.shown}`",
+            source,
+            name,
+            "not a function in scope",
+            suggestion(name.id, known),
+        )
+
+    def _call_function(self, node: tree.Call, closure: Closure, values: list[Value], frame: Frame) -> Value | None:
+        lowering = self.lowering
+        source, definition = frame.scope.source, closure.definition
+        if closure.active or (closure is lowering.closed and closure.registered is None):
+            self._recursion(node, closure, frame)
+            return POISON
+        bound = self._match(node, closure, values, source)
+        if bound is None:
+            return POISON
+        if closure.registered is not None:
+            missing = [p for p, v in zip(definition.parameters, bound, strict=True) if v is None]
+            if not missing:
+                return self._call_registered(node, closure, [v for v in bound if v is not None], source)
+        if len(self.lowering.frames) >= self.lowering.program.clock.limits.inline_depth:
+            self.lowering.error("E0703", "calls of functions nest too deeply", source, node, "one call too many")
+            return POISON
+        scope = Scope(closure.source, closure.scope, closure.limit)
+        defaults: list[tree.Node] = []
+        for parameter, value in zip(definition.parameters, bound, strict=True):
+            if value is None:
+                assert parameter.default is not None
+                defaults += code.postorder(parameter.default)
+                defaults.append(code.BindParameter(parameter.start, parameter.end, parameter))
+            else:
+                self.bind(parameter, value, closure, scope)
+        if closure.code is None:
+            closure.code = code.body_code(definition)
+        instructions = [*defaults, *closure.code] if defaults else closure.code
+        closure.active = True
+        lowering.frames.append(Frame(instructions, scope, closure))
+        return None
+
+    def bind(self, parameter: tree.Parameter, value: Value, closure: Closure, scope: Scope) -> None:
+        """Bind an argument; it gets an identity of its own where the function differentiates with respect to it."""
+        if parameter.name.id in closure.targets and not isinstance(value, Poison):
+            value = self.lowering.identify(f"{closure.definition.name.shown}.{parameter.name.shown}", value)
+        scope.bind(parameter.name, value, self.lowering.builder).used = True
+
+    def _recursion(self, node: tree.Call, closure: Closure, frame: Frame) -> None:
+        names = [f.closure.definition.name.shown for f in self.lowering.frames if f.closure is not None]
+        name = closure.definition.name
+        first = names.index(name.shown) if name.shown in names else 0
+        cycle = " → ".join([*names[first:][:8], name.shown])
+        self.lowering.error(
+            "E0304",
+            f"the function `{name.shown}` calls itself: {cycle}",
+            frame.scope.source,
+            node,
+            "recursion that does not end at compile time",
+            (),
+            [(closure.source, name.start, name.end, "the function")],
+        )
+
+    def _match(
+        self, node: tree.Call, closure: Closure, values: list[Value], source: Source
+    ) -> list[Value | None] | None:
+        """The arguments in the order of the parameters, None for a default; None after a report."""
+        parameters = closure.definition.parameters
+        index = {parameter.name.id: i for i, parameter in enumerate(parameters)}
+        bound: list[Value | None] = [None] * len(parameters)
+        note = [(closure.source, closure.definition.name.start, closure.definition.name.end, "the function")]
+        shown = node.function.shown
+        for position, (argument, value) in enumerate(zip(node.arguments, values, strict=True)):
+            if argument.keyword is None:
+                if position >= len(parameters):
+                    required = sum(1 for p in parameters if p.default is None)
+                    self.argument_count(node, source, required, len(parameters))
+                    return None
+                bound[position] = value
+                continue
+            at = index.get(argument.keyword.id)
+            if at is None or bound[at] is not None:
+                what = "unknown keyword" if at is None else "second value for the parameter"
+                hints = suggestion(argument.keyword.id, index) if at is None else ()
+                self.lowering.error(
+                    "E0302",
+                    f"{what} `{argument.keyword.shown}` in a call of `{shown}`",
+                    source,
+                    argument.keyword,
+                    "not a parameter" if at is None else "already given",
+                    hints,
+                    note,
+                )
+                return None
+            bound[at] = value
+        missing = [p.name.shown for p, v in zip(parameters, bound, strict=True) if v is None and p.default is None]
+        if missing:
+            names = ", ".join(f"`{name}`" for name in missing)
+            self.lowering.error(
+                "E0301",
+                f"the call of `{shown}` gives no value for {names}",
+                source,
+                node,
+                f"{len(node.arguments)} given" if node.arguments else "none given",
+                (),
+                note,
+            )
+            return None
+        return bound
+
+    def _call_registered(self, node: tree.Call, closure: Closure, values: list[Value], source: Source) -> Value:
+        """A call node of a function that has a derivative of its own."""
+        nodes = []
+        for value, argument in zip(values, node.arguments, strict=False):
+            if isinstance(value, Poison):
+                return POISON
+            if self.lowering.applier.type(value) is BOOL:
+                self.lowering.error(
+                    "E0303",
+                    f"`{node.function.shown}` has a derivative, so it takes numbers",
+                    source,
+                    argument.value,
+                    "this is a truth value",
+                )
+                return POISON
+            nodes.append(self.lowering.applier.real_node(value))
+        return self.lowering.builder.apply("call", *nodes, attrs={"function": closure.registered})
