@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy
 
-from gradc.ir.graph import ancestors
 from gradc.ir.op import Op, OpTable
 
 
@@ -37,26 +36,53 @@ def evaluator(
     return partial(compute, **attrs) if attrs and compute is not None else compute
 
 
-def evaluate_constants(data: Mapping[int, dict[str, Any]], ops: OpTable, node: int) -> float | int | bool | None:
-    """The value of a node that is computed from constants alone; None if anything else, or no number, is in it."""
-    values: dict[int, Any] = {}
-    for current in sorted(ancestors(data, [node])):
-        entry = data[current]
+class Constants:
+    """The values of the nodes of a graph that are computed from constants alone, each found once."""
+
+    def __init__(self, data: Mapping[int, dict[str, Any]], ops: OpTable) -> None:
+        self.data = data
+        self.ops = ops
+        self._known: dict[int, float | int | bool | None] = {}
+
+    def value(self, node: int) -> float | int | bool | None:
+        """The value of a node; None if anything else than constants, or no number, is in it."""
+        known, data = self._known, self.data
+        stack = [node]
+        while stack:
+            current = stack[-1]
+            if current in known:
+                stack.pop()
+                continue
+            # What has no value anywhere among the operands settles the node; the others are looked at first.
+            operands = data[current]["operands"]
+            if any(known.get(operand, current) is None for operand in operands):
+                known[current] = None
+                continue
+            waiting = next((operand for operand in operands if operand not in known), None)
+            if waiting is not None:
+                stack.append(waiting)
+                continue
+            known[current] = self._compute(data[current])
+        return known[node]
+
+    def _compute(self, entry: Mapping[str, Any]) -> Any:
         if entry["op"] == "const":
-            values[current] = entry["attrs"]["value"]
-            continue
+            return entry["attrs"]["value"]
         operands = entry["operands"]
+        values = [self._known[operand] for operand in operands]
         if entry["op"] == "name":
-            values[current] = values[operands[0]]
-            continue
-        dtypes = tuple(data[operand]["type"].dtype for operand in operands)
-        row = ops[entry["op"]]
+            return values[0]
+        dtypes = tuple(self.data[operand]["type"].dtype for operand in operands)
+        row = self.ops[entry["op"]]
         compute = evaluator(row, entry["type"].dtype, dtypes, entry.get("attrs")) if operands else None
         if compute is None:
             return None
         try:
-            values[current] = compute(*[values[operand] for operand in operands])
+            return compute(*values)
         except (OverflowError, ZeroDivisionError):
             return None
-    result: float | int | bool = values[node]
-    return result
+
+
+def evaluate_constants(data: Mapping[int, dict[str, Any]], ops: OpTable, node: int) -> float | int | bool | None:
+    """The value of a node that is computed from constants alone; None if anything else, or no number, is in it."""
+    return Constants(data, ops).value(node)

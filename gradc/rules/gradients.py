@@ -14,7 +14,7 @@ from gradc.errors import CompileError, Diagnostic
 from gradc.ir.graph import Builder, Graph
 from gradc.ir.op import Op, OpTable
 from gradc.ir.types import SCALARS, Type
-from gradc.ops.evaluate import evaluate_constants, evaluator
+from gradc.ops.evaluate import Constants, evaluator
 from gradc.source import Source
 from gradc.syntax import tree
 from gradc.syntax.apply import OPERATORS
@@ -209,6 +209,7 @@ class LocalGradients:
     def __init__(self, builder: Builder, templates: Mapping[str, Template]) -> None:
         self.builder = builder
         self.ops = builder.ops
+        self.constants = Constants(builder.data, builder.ops)
         # Of the functions that have derivatives of their own, by name.
         self.templates = templates
 
@@ -268,7 +269,7 @@ class LocalGradients:
             operand = operands[position]
             if operand in active:
                 return None
-            value = evaluate_constants(self.builder.data, self.ops, operand)
+            value = self.constants.value(operand)
             if value is None or (part != "c" and part != value):
                 return None
             values[position] = value
