@@ -13,6 +13,7 @@ from gradc.ir.graph import Graph
 from gradc.ir.verify import InvalidGraph, verify
 from gradc.passes.dce import dce
 from gradc.passes.simplify import simplify
+from gradc.passes.stabilise import stabilise
 from gradc.rules.rewrite import CLASSES, Firing, rules_of
 from gradc.source import Source
 
@@ -95,8 +96,7 @@ _ROUNDS: Final = 8
 
 
 def _stabilise(graph: Graph, options: tuple[str, ...], context: Context) -> Outcome:
-    rules = rules_of(graph.ops, ("exact", "stable"), context.disabled)
-    return simplify(graph, rules, dissolve=True, fired=context.fired)
+    return stabilise(graph, rules_of(graph.ops, ("exact", "stable"), context.disabled), context.fired)
 
 
 def _rewrite(graph: Graph, options: tuple[str, ...], context: Context) -> Outcome:
@@ -249,7 +249,7 @@ def run(
         else:
             after, number = result
             if check and after is not before:
-                verify(after)
+                _check(step.name, after)
         report.seconds.append((step.name, time.perf_counter() - started))
         if after is not before:
             report.graph, report.number = after, compose(report.number, number)
@@ -268,10 +268,7 @@ def _accept(name: str, before: Graph, result: object) -> Outcome:
         )
     if result is before:
         return before, {node: node for node in before}
-    try:
-        verify(result)
-    except InvalidGraph as problem:
-        raise CompileError(Diagnostic("E0906", f"the pass `{name}` returned an invalid graph: {problem}")) from None
+    _check(name, result)
     number = {node: result.names[shown] for shown, node in before.names.items() if shown in result.names}
     declared = {result.name(node): node for node in result.inputs}
     number.update((node, declared[before.name(node)]) for node in before.inputs if before.name(node) in declared)
@@ -280,6 +277,13 @@ def _accept(name: str, before: Graph, result: object) -> Outcome:
         if shown in results:
             number.setdefault(node, results[shown])
     return result, number
+
+
+def _check(name: str, graph: Graph) -> None:
+    try:
+        verify(graph)
+    except InvalidGraph as problem:
+        raise CompileError(Diagnostic("E0906", f"the pass `{name}` returned an invalid graph: {problem}")) from None
 
 
 def compose(first: Mapping[int, int], second: Mapping[int, int]) -> dict[int, int]:
