@@ -1,0 +1,251 @@
+"""Pictures as DOT text: what a diagram shows, and the one place that knows how it looks.
+
+A ``Picture`` holds boxes, arrows and texts by their roles; ``to_dot`` gives them colours and hands them to the
+``graphviz`` package. Whatever stands in a text is escaped here, so a name cannot become an attribute or a tag.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from gradc.backends.textwidth import width
+
+FONT: Final = "Helvetica"
+INK: Final = "#1e293b"
+QUIET: Final = "#64748b"
+FAINT: Final = "#94a3b8"
+ADJOINT: Final = "#b45309"
+# One colour a path, in the order of the paths; a shared arrow has all of its colours side by side.
+PATHS: Final = ("#be185d", "#0f766e", "#4338ca", "#a16207")
+
+# Fill, border and style of a box.
+_BOXES: Final[Mapping[str, tuple[str, str, str]]] = {
+    "input": ("#ffffff", "#475569", "rounded,filled,dashed"),
+    "param": ("#fef3c7", "#b45309", "rounded,filled"),
+    "output": ("#e0e7ff", "#4338ca", "rounded,filled"),
+    "name": ("#f8fafc", "#475569", "rounded,filled"),
+    "step": ("#ffffff", "#cbd5e1", "rounded,filled"),
+    "adjoint": ("#fffbf5", "#fdba74", "rounded,filled"),
+    "derivative": ("#ffedd5", "#c2410c", "rounded,filled"),
+    "more": ("#ffffff", "#ffffff", "rounded,filled"),
+    "notice": ("#fefce8", "#eab308", "filled,dashed"),
+}
+_LEGEND: Final[Mapping[str, str]] = {
+    "input": "input",
+    "param": "param",
+    "name": "named value",
+    "step": "unnamed step",
+    "output": "output",
+    "adjoint": "adjoint step",
+    "derivative": "derivative",
+}
+# Background and border of a cluster.
+_CLUSTERS: Final[Mapping[str, tuple[str, str]]] = {
+    "forward": ("#f8fafc", "#e2e8f0"),
+    "adjoint": ("#fff7ed", "#fed7aa"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A piece of text in one style."""
+
+    text: str
+    bold: bool = False
+    color: str = INK
+    size: float = 11
+
+
+Line = tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A node of the picture; ``role`` is what it is in the program, ``cluster`` the part that it stands in.
+
+    An ``id`` holds no colon: the graphviz package would take what stands behind it for a port.
+    """
+
+    id: str
+    lines: tuple[Line, ...]
+    role: str
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """An edge of the picture. ``colors`` are those of the paths that run along it, ``dotted`` one that stands for
+    others.
+    """
+
+    tail: str
+    head: str
+    lines: tuple[Line, ...] = ()
+    colors: tuple[str, ...] = ()
+    dotted: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that a diagram shows: ``title`` above, ``caption`` and a legend of the roles that occur below."""
+
+    name: str
+    boxes: Sequence[Box]
+    arrows: Sequence[Arrow]
+    title: tuple[Line, ...] = ()
+    caption: str = ""
+    # What the quiet numbers, the coloured texts and the thick arrows mean, each with a sample in its colour.
+    keys: tuple[tuple[str, str, str], ...] = ()
+    clusters: Mapping[str, str] = field(default_factory=dict)
+
+
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+_BLANKS: Final = re.compile(r"^ | $|(?<= ) ")
+
+
+def escape(text: str) -> str:
+    """``text`` as the content of an HTML-like label: nothing in it is a tag, an entity or an escape sequence."""
+    shown = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    # A backslash begins a sequence such as \N, and blanks beside one another are drawn as one.
+    return _BLANKS.sub("\N{NO-BREAK SPACE}", html.escape(shown).replace("\\", "&#92;"))
+
+
+def _run(run: Run, size: float) -> str:
+    content = escape(run.text)
+    # By its face, as the tag for bold letters would move the line up.
+    styles = f' face="{FONT}-Bold"' if run.bold else ""
+    styles += f' point-size="{run.size:g}"' if run.size != size else ""
+    styles += f' color="{run.color}"' if run.color != INK else ""
+    return f"<font{styles}>{content}</font>" if styles else content
+
+
+def _cell(line: Line, size: float) -> str:
+    """One line of text as a cell.
+
+    A line of more than ASCII is a table of its own whose cells state their widths, one for each style: the next one
+    would else begin where the engine believes that the one before it ends. The break holds the text to the left.
+    """
+    if all(run.text.isascii() for run in line):
+        return f"<td>{''.join(_run(run, size) for run in line)}</td>"
+    cells = []
+    for run in line:
+        # Rounded down, so that every cell is a little too low for its text and all are treated alike.
+        needed, high = math.ceil(width(run.text, run.size, run.bold)), math.floor(run.size * 1.2)
+        cells.append(f'<td width="{needed}" height="{high}">{_run(run, size)}<br align="left"/></td>')
+    return f"<td>{_table([cells])}</td>"
+
+
+def _table(rows: Iterable[Sequence[str]], spacing: int = 0, padding: int = 0) -> str:
+    body = "".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
+    return f'<table border="0" cellborder="0" cellspacing="{spacing}" cellpadding="{padding}">{body}</table>'
+
+
+def label(lines: Iterable[Line], size: float = 11, spacing: int = 0) -> str:
+    """Lines of text as a label, each one centred."""
+    return f"<{_table([[_cell(line, size)] for line in lines], spacing)}>"
+
+
+def _below(picture: Picture) -> str:
+    """Legend and caption."""
+    cells: list[str] = []
+    gap = '<td width="6"></td>'
+
+    def entry(swatch: str, text: str) -> None:
+        cells.append(f"{swatch}{_cell((Run(text, color=QUIET, size=9),), 11)}{gap}")
+
+    roles = {box.role for box in picture.boxes}
+    for role, text in _LEGEND.items():
+        if role in roles:
+            fill, border, style = _BOXES[role]
+            shape = "rounded,dashed" if "dashed" in style else "rounded"
+            entry(
+                f'<td><table border="1" cellborder="0" cellspacing="0" cellpadding="0" fixedsize="true" width="15" '
+                f'height="9" color="{border}" bgcolor="{fill}" style="{shape}"><tr><td></td></tr></table></td>',
+                text,
+            )
+    for sample, color, text in picture.keys:
+        entry(_cell((Run(sample, color=color, size=9),), 11), text)
+    if picture.caption:
+        cells.append(_cell((Run(picture.caption, color=FAINT, size=9),), 11))
+    return f"<{_table([cells], spacing=3)}>" if cells else ""
+
+
+def to_dot(picture: Picture) -> str:
+    """The picture as DOT text; equal pictures give equal text."""
+    import graphviz
+
+    below = _below(picture)
+    graph = graphviz.Digraph(
+        picture.name,
+        graph_attr={
+            "rankdir": "LR",
+            "bgcolor": "white",
+            "fontname": FONT,
+            "fontsize": "11",
+            "fontcolor": INK,
+            "nodesep": "0.3",
+            "ranksep": "0.6",
+            "pad": "0.2",
+            "newrank": "true",
+            **({"label": below, "labelloc": "b", "labeljust": "c"} if below else {}),
+        },
+        node_attr={
+            "fontname": FONT,
+            "fontsize": "11",
+            "fontcolor": INK,
+            "shape": "box",
+            "penwidth": "1.1",
+            "margin": "0.12,0.06",
+        },
+        edge_attr={
+            "fontname": FONT,
+            "fontsize": "10",
+            "fontcolor": "#334155",
+            "color": FAINT,
+            "arrowsize": "0.7",
+        },
+    )
+    # The title stands above in a frame of its own, so that legend and caption can stand below.
+    frame: Any = graphviz.Digraph("cluster_picture") if picture.title else graph
+    if picture.title:
+        frame.attr(label=label(picture.title), labelloc="t", peripheries="0", margin="4")
+    parts: dict[str | None, Any] = {None: frame}
+    for key, text in picture.clusters.items():
+        back, border = _CLUSTERS[key]
+        part = parts[key] = graphviz.Digraph(f"cluster_{key}")
+        part.attr(
+            label=label([(Run(text, color=QUIET, size=10),)]),
+            labeljust="l",
+            labelloc="t",
+            style="rounded,filled",
+            fillcolor=back,
+            color=border,
+            margin="10",
+        )
+    for box in picture.boxes:
+        fill, border, style = _BOXES[box.role]
+        parts[box.cluster].node(box.id, label(box.lines), fillcolor=fill, color=border, style=style)
+    for key in picture.clusters:
+        frame.subgraph(parts[key])
+    for arrow in picture.arrows:
+        frame.edge(arrow.tail, arrow.head, **_arrow(arrow))
+    if frame is not graph:
+        graph.subgraph(frame)
+    source: str = graph.source
+    return source
+
+
+def _arrow(arrow: Arrow) -> dict[str, str]:
+    attributes: dict[str, str] = {}
+    if arrow.lines:
+        attributes["label"] = label(arrow.lines, 10, spacing=2)
+    if arrow.colors:
+        attributes |= {"color": ":".join(arrow.colors), "penwidth": "2"}
+    if arrow.dotted:
+        attributes |= {"style": "dotted", "arrowhead": "none"}
+    return attributes

@@ -1,0 +1,140 @@
+"""What a diagram shows of a graph: which nodes become boxes, what each is drawn with, and what is left out of a large
+one.
+
+At level ``ops`` every operation is a box, at level ``names`` every named value. A name and the value that it alone
+names are one box; constants stand in the text of their users, and the names of a function's parameters in nobody's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final
+
+from gradc.ir.graph import Graph, ancestors
+
+LEVELS: Final = ("names", "ops")
+
+
+class Sketch:
+    """The boxes of one graph at one level, each a node of the graph; ``roots`` are the results that are looked at."""
+
+    def __init__(self, graph: Graph, level: str, roots: Sequence[int]) -> None:
+        self.graph = graph
+        self.level = level
+        self.data: Mapping[int, dict[str, Any]] = graph.data
+        self.named = set(graph.names.values()) | set(graph.inputs)
+        self.results = {node for _, node in graph.outputs} | set(roots)
+        self.kept = self.named | self.results | set(graph.adjoints.values())
+        self.live = ancestors(self.data, roots)
+        self.roots = list(dict.fromkeys(self.home(node) for node in roots))
+
+    # From nodes to boxes -------------------------------------------------------------------------------------------
+
+    def is_box(self, node: int) -> bool:
+        """Whether the node is drawn as a box of its own."""
+        if node in self.kept:
+            return self._namer(node) is None
+        op = self.data[node]["op"]
+        return self.level == "ops" and op not in ("const", "name") and self._namer(node) is None
+
+    def _namer(self, node: int) -> int | None:
+        """The name in whose box the node stands: its only user, if nothing else is known about the node."""
+        if node in self.results or self.data[node]["op"] in ("input", "name"):
+            return None
+        users = self.graph.nx._succ[node]
+        if len(users) == 1:
+            (user,) = users
+            if user in self.named and self.data[user]["op"] == "name":
+                return int(user)
+        return None
+
+    def home(self, node: int) -> int:
+        """The box that the node's value is drawn as; the node itself where it has none."""
+        while not self.is_box(node):
+            namer = self._namer(node)
+            if namer is not None:
+                return namer
+            if self.data[node]["op"] != "name":
+                return node
+            node = self.data[node]["operands"][0]
+        return node
+
+    def core(self, box: int) -> int:
+        """The operation that the box shows: that of the value which a name stands for."""
+        entry = self.data[box]
+        if entry["op"] == "name":
+            operand: int = entry["operands"][0]
+            if self.level == "names" or self._namer(operand) == box:
+                return operand
+        return box
+
+    # Between boxes -------------------------------------------------------------------------------------------------
+
+    def tails(self, box: int) -> list[tuple[int, int]]:
+        """What the box is computed from: boxes, each with the node that stands for it among the operands."""
+        core = self.core(box)
+        found: dict[int, int] = {}
+        if core != box and self.is_box(core):
+            return [(core, core)]
+        stack = [core]
+        seen = {core}
+        while stack:
+            node = stack.pop()
+            if node != core:
+                home = self.home(node)
+                if self.is_box(home):
+                    found[node if self.level == "ops" else home] = home
+                    continue
+            for operand in reversed(self.data[node]["operands"]):
+                if operand not in seen:
+                    seen.add(operand)
+                    stack.append(operand)
+        return [(home, node) for node, home in found.items()]
+
+    def heads(self, box: int) -> list[int]:
+        """The boxes that are computed from this one."""
+        found: set[int] = set()
+        stack = [box]
+        seen = set(stack)
+        while stack:
+            for user in self.graph.nx._succ[stack.pop()]:
+                if user not in self.live or user in seen:
+                    continue
+                seen.add(user)
+                home = self.home(user)
+                if home != box and self.is_box(home):
+                    found.add(home)
+                else:
+                    stack.append(user)
+        return sorted(found)
+
+    # Choosing ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def total(self) -> int:
+        """The number of boxes of the whole graph."""
+        return sum(map(self.is_box, self.live))
+
+    def nearest(self, limit: int) -> list[int]:
+        """At most so many boxes, those with the fewest steps to a result, in the order of the program."""
+        return self._grow(self.roots, limit, None, both=False)
+
+    def around(self, box: int, depth: int | None, limit: int) -> list[int]:
+        """At most so many boxes within so many steps of ``box`` in either direction, in the order of the program."""
+        return self._grow([box], limit, depth, both=True)
+
+    def _grow(self, start: Iterable[int], limit: int, depth: int | None, both: bool) -> list[int]:
+        distance = dict.fromkeys(list(start)[:limit], 0)
+        queue = deque(distance)
+        while queue and len(distance) < limit:
+            box = queue.popleft()
+            if depth is not None and distance[box] >= depth:
+                continue
+            near = [tail for tail, _ in self.tails(box)] + (self.heads(box) if both else [])
+            for other in near:
+                if other not in distance and len(distance) < limit:
+                    distance[other] = distance[box] + 1
+                    queue.append(other)
+        return sorted(distance)
