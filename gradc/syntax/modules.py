@@ -13,7 +13,7 @@ from gradc.limits import DEFAULT, Clock, Limits, too_many_nodes
 from gradc.ops.evaluate import evaluate_constants
 from gradc.source import Source
 from gradc.syntax import tree
-from gradc.syntax.code import postorder
+from gradc.syntax.code import DIFFERENTIATORS, postorder
 from gradc.syntax.derivative import register
 from gradc.syntax.independence import independent_requests
 from gradc.syntax.lower import Lowering, Outlook, Program
@@ -134,7 +134,7 @@ def _defined_by(statement: tree.Statement) -> list[tree.Name]:
 
 
 class FileOutlook(Outlook):
-    """What the statements that are not yet lowered define."""
+    """What a file defines: a name of it that is not visible where it is used is defined further down."""
 
     def __init__(self, program: tree.Program) -> None:
         self._statements = program.statements
@@ -148,15 +148,8 @@ class FileOutlook(Outlook):
                 self.functions.setdefault(statement.name.id, statement.name)
 
     def begin(self, statement: tree.Statement) -> None:
-        """``statement`` is about to be lowered: a function sees itself, a value does not."""
+        """``statement`` is about to be lowered."""
         self._current = _defined_by(statement)
-        if isinstance(statement, tree.FunctionDef):
-            self.functions.pop(statement.name.id, None)
-
-    def end(self, statement: tree.Statement) -> None:
-        """``statement`` has been lowered: what it defines is no longer to come."""
-        for name in self._current:
-            self.values.pop(name.id, None)
 
     def cycle(self, name: str) -> list[str]:
         """The names from what is being defined by way of ``name`` back to it; empty if there is no way."""
@@ -220,7 +213,6 @@ class ModuleLowering:
                 self._use(statement, self.modules[next(uses)[1].name])
             else:
                 steps[type(statement)](statement)
-            outlook.end(statement)
         self._check_uncalled()
         return self._results() if self.main else []
 
@@ -327,7 +319,7 @@ class ModuleLowering:
                 [(known[0].source, first.start, first.end, "first defined here")],
             )
             return
-        if name.id in self.program.ops.functions:
+        if name.id in self.program.ops.functions or name.id in DIFFERENTIATORS:
             self.lowering.warn(
                 "W0103", f"`{name.shown}` hides the built-in function of that name", self.source, name.start, name.end
             )
@@ -392,6 +384,8 @@ class ModuleLowering:
                 continue
             trial = Program(self.program.ops, self.program.real, self.program.clock)
             scratch = Lowering(trial, Builder(self.program.ops, max_nodes=100_000))
+            # What a function does not see although the file defines it is defined behind it.
+            scratch.outlook = FileOutlook(self.module.program)
             scratch.call_blindly(closure)
             closure.code = None
             self.program.errors += [d for d in trial.errors if d.code not in ("E0303", "E0401", "E0404")]
@@ -418,13 +412,17 @@ class ModuleLowering:
             else:
                 binding.used = True
                 found[name.id] = (binding.shown, self._node(binding))
+        if self.program.errors:
+            return []
         own = [(n, b) for n, b in self.scope.values.items() if b.source is self.source]
         if not self.outputs:
             for key, binding in own:
-                if not binding.used and self.builder.op(self._node(binding)) == "name":
+                if binding.used or isinstance(binding.value, Poison):
+                    continue
+                if self.builder.op(self._node(binding)) == "name":
                     binding.used = True
                     found[key] = (binding.shown, self._node(binding))
-        if not found and not self.program.errors:
+        if not found:
             self.program.errors.append(
                 Diagnostic(
                     "E0208",
@@ -433,10 +431,9 @@ class ModuleLowering:
                 )
             )
         for key, binding in self.scope.values.items():
-            if not isinstance(binding.value, Poison):
-                self.builder.names[key] = self._node(binding)
+            self.builder.names[key] = self._node(binding)
         for _, binding in own:
-            if not binding.used and not isinstance(binding.value, Poison):
+            if not binding.used:
                 lowering.warn(
                     "W0101",
                     f"`{binding.shown}` is never used",
