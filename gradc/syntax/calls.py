@@ -174,6 +174,17 @@ class Calls:
         shown = node.function.shown
         for position, (argument, value) in enumerate(zip(node.arguments, values, strict=True)):
             if argument.keyword is None:
+                if position > 0 and node.arguments[position - 1].keyword is not None:
+                    self.lowering.error(
+                        "E0302",
+                        "an argument without a name stands behind one with a name",
+                        source,
+                        argument,
+                        "which parameter is this?",
+                        ("move it to the front, or name it too",),
+                        note,
+                    )
+                    return None
                 if position >= len(parameters):
                     required = sum(1 for p in parameters if p.default is None)
                     self.argument_count(node, source, required, len(parameters))

@@ -406,6 +406,20 @@ class Lowering:
 
     def define(self, definition: tree.FunctionDef, scope: Scope) -> Closure:
         """Define a function in a scope."""
+        first: dict[str, tree.Name] = {}
+        for parameter in definition.parameters:
+            name = parameter.name
+            known = first.setdefault(name.id, name)
+            if known is not name:
+                self.error(
+                    "E0202",
+                    f"two parameters of `{definition.name.shown}` are called `{name.shown}`",
+                    scope.source,
+                    name,
+                    "the same name again",
+                    (),
+                    [(scope.source, known.start, known.end, "first used here")],
+                )
         closure = Closure(definition, scope.source, scope, 0, code.targets_of(definition))
         scope.define(definition.name.id, closure)
         return closure

@@ -378,8 +378,6 @@ class Situation:
             return self._say(f"this `{self.first}` has no body", self._found(), hint)
         if here.text == "{" and self.first == "derivative":
             return self._say("a `derivative` has no block", "", "write `derivative f(x) = expression`")
-        if here.text == "{" and before is not None and before.text == "=":
-            return self._say("expected an expression, found `{`", "", "a block stands without `=`: `fn f(x) { … }`")
         if here.text in ("->", "return", ":") and "_EQUALS" in self.accepted and before and before.text == ")":
             return self._say(self._expected(), self._found(), f"write `{self.first} f(x) = expression`")
         if self.accepted == {"LPAR"} and before is not None:

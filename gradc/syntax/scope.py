@@ -126,10 +126,11 @@ class Scope:
         values: list[str] = []
         functions: list[str] = []
         scope: Scope | None = self
+        limit: int | None = None
         while scope is not None:
-            values += scope.values
-            functions += scope.functions
-            scope = scope.parent
+            values += [name for name, found in scope.values.items() if limit is None or found.order <= limit]
+            functions += [name for name, found in scope.functions.items() if limit is None or found[1] <= limit]
+            limit, scope = scope.limit, scope.parent
         return values, functions
 
 
