@@ -126,7 +126,7 @@ def test_own_functions_are_steps_and_are_checked() -> None:
         dag.add_node(0, op="nonsense", operands=(), type=graph.type(0))
         return Graph(dag, graph.ops, (), [("y", 0)], {})
 
-    with pytest.raises(CompileError, match=r"the pass `broken` returned an invalid graph"):
+    with pytest.raises(CompileError, match=r"error\[E0906\]: the pass `broken` returned an invalid graph: I"):
         run(example(), [custom(broken)])
 
 
