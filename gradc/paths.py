@@ -66,6 +66,7 @@ class Network:
         names: Collection[int],
         standins: Mapping[int, int],
         templates: Templates,
+        gradients: Mapping[tuple[int, int], int] | None = None,
     ) -> None:
         self.graph = graph
         self.number = number
@@ -76,6 +77,7 @@ class Network:
         self.names = frozenset(names)
         self.standins = standins
         self.templates = templates
+        self.gradients = gradients or {}
 
     @cached_property
     def atoms(self) -> frozenset[int]:
@@ -262,9 +264,19 @@ _END: Final = (1,)
 
 
 def network(
-    graph: Graph, of: Sequence[int], wrt: Sequence[int], level: Level = "names", limits: Limits = DEFAULT
+    graph: Graph,
+    of: Sequence[int],
+    wrt: Sequence[int],
+    level: Level = "names",
+    limits: Limits = DEFAULT,
+    *,
+    whole: bool = False,
 ) -> Network:
-    """The network between nodes of a graph as written; raises ``CompileError`` where it would be too large."""
+    """The network between nodes of a graph as written; raises ``CompileError`` where it would be too large.
+
+    With ``whole`` the graph holds the derivatives of all ``of`` by all ``wrt`` too: ``gradients`` has their nodes, but
+    for those that are zero everywhere.
+    """
     templates = Templates(graph)
     builder = Builder(graph.ops, None, limits.expanded_nodes)
     try:
@@ -277,11 +289,15 @@ def network(
             found.operations()
         else:
             found.statements()
+        gradients: dict[tuple[int, int], int] = {}
+        for y in tops if whole else ():
+            made = adjoints(builder, found.local, y, bottoms)
+            gradients.update(((y, v), node) for v, node in made.items())
     except NodeLimit:
         raise too_many_nodes(limits.expanded_nodes) from None
     nodes = found.order if level == "ops" else [node for node in found.order if node in found.named]
     finished = transfer(graph, builder, number)
-    return Network(finished, number, tops, bottoms, nodes, found.edges, names, found.standins, templates)
+    return Network(finished, number, tops, bottoms, nodes, found.edges, names, found.standins, templates, gradients)
 
 
 class _Finder:
