@@ -71,6 +71,8 @@ CODES: dict[str, str] = {
     "E0803": "output that cannot be written",
     "E0804": "unknown ending of an output file",
     "E0805": "output that is the input",
+    "E0806": "a .pdf without Graphviz",
+    "E0807": "diagram that cannot be drawn",
     "E0808": "no help on this topic",
     # Textual IR, pickles, passes
     "E0901": "malformed textual IR",

@@ -18,6 +18,7 @@ from gradc.cli.report import as_json
 @program.WRT
 @program.JSON
 @program.COMPILING
+@program.WATCHING
 @click.pass_context
 def command(
     context: click.Context,
@@ -42,7 +43,8 @@ def command(
     model = program.load(context, file, **options)
     if grad or of or wrt:
         model = model.with_gradients(of, wrt)
-    graph = program.optimized(model, **options)
+    program.watch(model, **options)
+    graph = model.optimized()
     if path is not None:
         write(path, text.dump(graph).encode())
     if json:

@@ -8,25 +8,52 @@ import click
 
 from gradc.cli import program
 
-ENDINGS = (".svg", ".png", ".pdf", ".dot", ".gv")
-
 
 @click.command(help=program.COMMANDS["dot"])
 @program.FILE
-@click.option("-o", "target", metavar="OUT", help="A .svg, .png, .pdf, .dot or .gv file. [default: DOT text is printed]")
+@click.option("-o", "target", metavar="OUT", help="A .svg, .png, .pdf, .dot or .gv file. [DOT text is printed]")
 @program.SET
 @program.GRAD
 @program.OF
 @program.WRT
 @click.option(
-    "--level", "detail", type=click.Choice(["ops", "names"]), default="ops", help="Every operation, or names only. [ops]"
+    "--level", "detail", type=click.Choice(["ops", "names"]), default="ops", help="Every operation, or names. [ops]"
 )
-@click.option("--path", metavar="NAMES", help="Highlight the path through these names, as in 'w2,a,yhat,L'.")
-@click.option("--paths-from", metavar="NAME", help="Highlight all paths that leave this name.")
+@click.option("--paths", type=click.Choice(["all", "one", "none"]), help="Which paths from --wrt to colour.")
+@click.option("--path", metavar="NAMES", callback=program.names, help="Colour the ways through these names.")
 @click.option("--focus", metavar="NAME", help="Draw what is near this name only.")
-@click.option("--depth", type=click.IntRange(0), default=None, metavar="N", help="How near, in steps, with --focus.")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="How many steps away, with --focus.")
+@click.option("--max-nodes", type=click.IntRange(1), metavar="N", help="How many nodes to draw at most.")
+@click.option("--title", metavar="TEXT", help="A title for the picture.")
 @program.COMPILING
 @click.pass_context
-def command(context: click.Context, /, file: str, **options: Any) -> None:
+def command(
+    context: click.Context,
+    /,
+    file: str,
+    target: str | None,
+    settings: dict[str, Any],
+    detail: str,
+    max_nodes: int | None,
+    **options: Any,
+) -> None:
     """Draw a graph."""
-    raise NotImplementedError
+    from gradc import draw
+    from gradc.cli import show
+    from gradc.files import check_target
+
+    if target is not None:
+        check_target(target, draw.ENDINGS, file)
+    drawn = {key: options.pop(key) for key in ("grad", "of", "wrt", "paths", "path", "focus", "depth", "title")}
+    model = program.load(context, file, **options)
+    diagram = model.dot(
+        level=detail,
+        values=settings,
+        optimize=options["level"],
+        max_nodes=draw.MAX_NODES if max_nodes is None else max_nodes,
+        **drawn,
+    )
+    if target is None:
+        show.write(str(diagram))
+    else:
+        diagram.save(target, file)

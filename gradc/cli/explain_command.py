@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from gradc.cli import program
-from gradc.cli.report import as_json
 
 
 @click.command(help=program.COMMANDS["explain"])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @program.LR
 @program.JSON
 @program.COMPILING
+@program.WATCHING
 @click.pass_context
 def command(
     context: click.Context,
@@ -40,19 +41,26 @@ def command(
     from gradc.cli import show
 
     model = program.load(context, file, **options)
-    result = gradients(model, of, wrt, lr, settings)
+    result = gradients(model, of, wrt, lr, settings, **options)
     show.write(as_json(result, sys.stdout) if json else _table(result, model.options.dtype))
 
 
 def gradients(
-    model: Model, of: Sequence[str] | None, wrt: Sequence[str] | None, lr: float | None, settings: dict[str, Any]
+    model: Model,
+    of: Sequence[str] | None,
+    wrt: Sequence[str] | None,
+    lr: float | None,
+    settings: dict[str, Any],
+    **options: Any,
 ) -> dict[str, Any]:
     """Values, gradients and the step, in the shape in which ``--json`` prints them."""
     targets, variables = model.targets(of), model.variables(wrt)
     shown = list(dict.fromkeys([*model.outputs, *targets]))
     variables = list(dict.fromkeys(variables))
     kept = list(dict.fromkeys([*shown, *(variables if lr is not None else ())]))
-    values = model.with_gradients(targets, variables, kept)(settings)
+    whole = model.with_gradients(targets, variables, kept)
+    program.watch(whole, **options)
+    values = whole(settings)
     found: dict[str, Any] = {
         "outputs": {name: values[name] for name in shown},
         "gradients": {y: {v: values[f"grad({y}, {v})"] for v in variables} for y in dict.fromkeys(targets)},

@@ -16,6 +16,7 @@ from gradc.cli import program
 @program.WRT
 @click.option("--as-written", is_flag=True, help="Print the graph as written, before any pass.")
 @program.COMPILING
+@program.WATCHING
 @click.pass_context
 def command(
     context: click.Context,
@@ -34,7 +35,8 @@ def command(
     model = program.load(context, file, **options)
     if grad or of or wrt:
         model = model.with_gradients(of, wrt)
-    graph = model.graph if as_written else program.optimized(model, **options)
+    program.watch(model, **options)
+    graph = model.graph if as_written else model.optimized()
     show.write(f"# {described(file, as_written, **options)}\n{text.dump(graph)}")
 
 

@@ -116,7 +116,8 @@ def _values(context: click.Context, parameter: click.Parameter, pairs: Iterable[
     return values
 
 
-def _names(context: click.Context, parameter: click.Parameter, text: str | None) -> list[str] | None:
+def names(context: click.Context, parameter: click.Parameter, text: str | None) -> list[str] | None:
+    """The names in an option's text, with commas between them."""
     if text is None:
         return None
     # `grad(L, w1)` is an output's name as well; its comma separates nothing.
@@ -130,8 +131,8 @@ FILE = click.argument("file", metavar="FILE")
 SET = click.option(
     "settings", "--set", type=_Setting(), multiple=True, callback=_values, help="Value of an input; may be repeated."
 )
-OF = click.option("--of", metavar="NAMES", callback=_names, help="What to differentiate. [default: the outputs]")
-WRT = click.option("--wrt", metavar="NAMES", callback=_names, help="By what. [default: the params, or else the inputs]")
+OF = click.option("--of", metavar="NAMES", callback=names, help="What to differentiate. [default: the outputs]")
+WRT = click.option("--wrt", metavar="NAMES", callback=names, help="By what. [default: the params, or else the inputs]")
 JSON = click.option("--json", "json", is_flag=True, help="Print JSON, diagnostics included.")
 LR = click.option("--lr", type=float, metavar="NUMBER", help="Also show one step of gradient descent.")
 GRAD = click.option("--grad", is_flag=True, help="Add the derivatives of --of by --wrt.")
@@ -157,11 +158,17 @@ COMPILING = _all(
         ),
         click.option("--werror", is_flag=True, help="Let warnings be errors."),
         click.option("--verify", is_flag=True, help="Check the graph after every pass."),
+    ]
+)
+"""The options that say how a program is compiled."""
+
+WATCHING = _all(
+    [
         click.option("--time-passes", is_flag=True, help="Print how long each pass took."),
         click.option("--print-ir-after", metavar="PASS", help="Print the graph after a pass, or after `all`."),
     ]
 )
-"""The options that say how a program is compiled."""
+"""The options that show the passes at work, on standard error."""
 
 
 def load(
@@ -176,8 +183,7 @@ def load(
     allow: tuple[str, ...],
     werror: bool,
     verify: bool,
-    time_passes: bool,
-    print_ir_after: str | None,
+    **_: Any,
 ) -> Model:
     """The model of a file, its warnings printed."""
     from gradc.model import load as load_model
@@ -197,10 +203,10 @@ def load(
     return model
 
 
-def optimized(model: Model, *, time_passes: bool = False, print_ir_after: str | None = None, **options: Any) -> Graph:
-    """The graph that is run, with what the options ask to be printed on the way."""
+def watch(model: Model, *, time_passes: bool, print_ir_after: str | None, **_: Any) -> None:
+    """Run the passes of a model and print what the options ask for on the way."""
     if not time_passes and print_ir_after is None:
-        return model.optimized()
+        return
     import sys
 
     from gradc import driver
@@ -208,23 +214,25 @@ def optimized(model: Model, *, time_passes: bool = False, print_ir_after: str | 
     from gradc.errors import CallError, Diagnostic, suggestion
     from gradc.ir import text
 
-    seen: list[str] = []
+    ran: list[str] = []
+    printed = False
 
-    def watch(name: str, graph: Graph) -> None:
-        seen.append(name)
-        if print_ir_after is not None and print_ir_after in ("all", name, name.partition("(")[0]):
+    def see(name: str, graph: Graph) -> None:
+        nonlocal printed
+        ran.append(name)
+        if print_ir_after in ("all", name, name.partition("(")[0]):
             print(f"# after {name}", text.dump(graph), sep="\n", file=sys.stderr)
+            printed = True
 
-    report = driver.optimise(model.graph, model.options, watch)
-    if print_ir_after is not None and print_ir_after != "all" and not any(
-        print_ir_after in (name, name.partition("(")[0]) for name in seen
-    ):
-        hints = suggestion(print_ir_after, [name.partition("(")[0] for name in seen])
-        ran = ", ".join(f"`{name}`" for name in seen)
-        message = f"`--print-ir-after`: the pass `{print_ir_after}` does not run"
-        raise CallError(Diagnostic("E0802", message, hints=(*hints, f"the passes that run are {ran}")))
+    report = driver.optimise(model.graph, model.options, see)
+    if print_ir_after is not None and not printed:
+        near = suggestion(print_ir_after, [name.partition("(")[0] for name in ran])
+        hints = (*near, f"the passes that run are {', '.join(f'`{name}`' for name in ran)}")
+        raise CallError(
+            Diagnostic("E0802", f"`--print-ir-after`: the pass `{print_ir_after}` does not run", hints=hints)
+        )
     if time_passes:
-        rows = [(name, f"{seconds * 1e3:.3f} ms") for name, seconds in report.seconds]
-        rows.append(("total", f"{sum(seconds for _, seconds in report.seconds) * 1e3:.3f} ms"))
-        print(show.table(rows, styles=("", "right")), file=sys.stderr)
-    return report.graph
+        steps = [*report.seconds, ("total", sum(seconds for _, seconds in report.seconds))]
+        times = show.aligned([f"{seconds * 1e3:.3f}" for _, seconds in steps])
+        rows = [(name, f"{time.strip():>{len(time)}} ms") for (name, _), time in zip(steps, times, strict=True)]
+        print(show.table(rows), file=sys.stderr)

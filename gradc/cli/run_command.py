@@ -15,6 +15,7 @@ from gradc.cli.report import as_json
 @program.SET
 @program.JSON
 @program.COMPILING
+@program.WATCHING
 @click.pass_context
 def command(context: click.Context, /, file: str, settings: dict[str, Any], json: bool, **options: Any) -> None:
     """Run the program."""
@@ -23,6 +24,7 @@ def command(context: click.Context, /, file: str, settings: dict[str, Any], json
     from gradc.cli import show
 
     model = program.load(context, file, **options)
+    program.watch(model, **options)
     values = model(settings)
     if json:
         show.write(as_json({"outputs": dict(values)}, sys.stdout))

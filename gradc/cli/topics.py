@@ -55,9 +55,7 @@ def _errors_first(item: tuple[str, str]) -> tuple[bool, str]:
 
 
 def _filled(words: Iterable[str], indent: str = "    ") -> str:
-    return textwrap.fill(
-        "  ".join(words), 96, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )
+    return textwrap.fill("  ".join(words), 96, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _file(name: str) -> str | None:
@@ -171,5 +169,7 @@ def _rules() -> list[_Line]:
 def _rule(topic: str) -> str | None:
     for rule in _rules():
         if rule.name == topic:
-            return f"# {rule.name}: rewrite rule\n\n    {rule.text}\n\nOf the class *{rule.kind}*. {_CLASSES[rule.kind]}\n"
+            return (
+                f"# {rule.name}: rewrite rule\n\n    {rule.text}\n\nOf the class *{rule.kind}*. {_CLASSES[rule.kind]}\n"
+            )
     return None
