@@ -13,6 +13,7 @@ from gradc.syntax.words import KEYWORDS, word_at
 # Characters ----------------------------------------------------------------------------------------------------------
 
 _SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n", strict=True))
+_SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉"
 
 # What people paste from papers, and what they can write instead.
 _WRITE = {
@@ -31,7 +32,8 @@ _NO_LETTERS = re.compile("[\u00b7\u0387\u034f\u115f\u1160\u17b4\u17b5\u180b-\u18
 def no_letter(name: str) -> int | None:
     """The place of the first character of ``name`` that a name cannot hold."""
     for place, char in enumerate(name):
-        if char.isascii() or char in "₀₁₂₃₄₅₆₇₈₉":
+        # A subscript digit means the plain one, and that cannot begin a name.
+        if char.isascii() or (char in _SUBSCRIPTS and place > 0):
             continue
         # A mark is fine behind something; the language's letters are Unicode's.
         if not f"a{char}".isidentifier() or _NO_LETTERS.match(char) or (place == 0 and not char.isidentifier()):
@@ -62,6 +64,8 @@ def bad_character(source: Source, at: int) -> Diagnostic:
         return located(
             "E0104", "a superscript is not an exponent", source, at, end, "not part of a name", [f"write {shown}"]
         )
+    if char in _SUBSCRIPTS:
+        return located("E0104", "a name cannot begin with a subscript", source, at, at + 1, "a letter comes first")
     if char.isspace() or unicodedata.category(char) in ("Cf", "Mn", "Lo", "Zs", "Cc"):
         label = "invisible" if not char.isspace() and unicodedata.category(char) != "Cc" else ""
         hint = "replace it by a space" if char.isspace() else "delete it"
