@@ -77,7 +77,11 @@ class Plan:
 
     def number(self, value: Any, dtype: str) -> Any:
         """A number as the plan calculates with it."""
-        return _FLOATS[dtype](value) if self.arrays else value
+        if not self.arrays:
+            return value
+        # What single precision cannot hold is infinite, without a warning.
+        with numpy.errstate(over="ignore"):
+            return _FLOATS[dtype](value)
 
     def _step(self, node: int, target: int, operands: tuple[int, ...]) -> Step:
         graph = self.graph

@@ -117,7 +117,7 @@ class Applier:
                 return self.apply(source, "neg", "+", (operand,), (node.operand,))
             return operand
         value = self.apply(source, "neg", "-", (operand,), (node.operand,))
-        if isinstance(operand, Weak) and isinstance(value, int):
+        if isinstance(operand, Weak) and isinstance(value, int) and -operand.exact in _INT64:
             return Weak(-operand.exact, -operand.real, value)
         return value
 

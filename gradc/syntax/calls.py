@@ -127,17 +127,24 @@ class Calls:
             self.lowering.error("E0703", "calls of functions nest too deeply", source, node, "one call too many")
             return POISON
         scope = Scope(closure.source, closure.scope, closure.limit)
+        # In order: a default sees the parameters before its own, and no others.
         defaults: list[tree.Node] = []
         for parameter, value in zip(definition.parameters, bound, strict=True):
             if value is None:
                 assert parameter.default is not None
                 defaults += code.postorder(parameter.default)
                 defaults.append(code.BindParameter(parameter.start, parameter.end, parameter))
+            elif defaults:
+                defaults.append(code.BindArgument(parameter.start, parameter.end, parameter, value))
             else:
                 self.bind(parameter, value, closure, scope)
-        if closure.code is None:
-            closure.code = code.body_code(definition)
-        instructions = [*defaults, *closure.code] if defaults else closure.code
+        instructions: list[tree.Node]
+        if closure.registered is not None:
+            instructions = [*defaults, code.CallRegistered(node.start, node.end, node, source)]
+        else:
+            if closure.code is None:
+                closure.code = code.body_code(definition)
+            instructions = [*defaults, *closure.code] if defaults else closure.code
         closure.active = True
         lowering.frames.append(Frame(instructions, scope, closure))
         return None
@@ -221,10 +228,21 @@ class Calls:
             return None
         return bound
 
+    def call_bound(self, item: code.CallRegistered, frame: Frame) -> Value:
+        """The call of a function that has a derivative of its own, on the parameters that the frame binds."""
+        closure = frame.closure
+        assert closure is not None
+        values = [frame.scope.values[parameter.name.id].value for parameter in closure.definition.parameters]
+        return self._call_registered(item.call, closure, values, item.source)
+
     def _call_registered(self, node: tree.Call, closure: Closure, values: list[Value], source: Source) -> Value:
         """A call node of a function that has a derivative of its own."""
+        places: dict[object, tree.Node] = {
+            position if argument.keyword is None else argument.keyword.id: argument.value
+            for position, argument in enumerate(node.arguments)
+        }
         nodes = []
-        for value, argument in zip(values, node.arguments, strict=False):
+        for position, (value, parameter) in enumerate(zip(values, closure.definition.parameters, strict=True)):
             if isinstance(value, Poison):
                 return POISON
             if self.lowering.applier.type(value) is BOOL:
@@ -232,7 +250,7 @@ class Calls:
                     "E0303",
                     f"`{node.function.shown}` has a derivative, so it takes numbers",
                     source,
-                    argument.value,
+                    places.get(position, places.get(parameter.name.id, node)),
                     "this is a truth value",
                 )
                 return POISON

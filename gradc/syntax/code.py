@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gradc.source import Source
 from gradc.syntax import tree
+from gradc.syntax.scope import Value
 from gradc.syntax.tree import Node
 
 DIFFERENTIATORS = frozenset({"grad", "jacobian", "hessian", "jvp", "vjp"})
@@ -23,6 +25,22 @@ class BindParameter(Node):
     """Bind the default on the stack to a parameter that the call left out."""
 
     parameter: tree.Parameter
+
+
+@dataclass(slots=True, eq=False)
+class BindArgument(Node):
+    """Bind an argument to a parameter that stands behind one whose default is used, and is not visible in that."""
+
+    parameter: tree.Parameter
+    value: Value
+
+
+@dataclass(slots=True, eq=False)
+class CallRegistered(Node):
+    """Call a function that has a derivative of its own on its parameters, once the defaults are bound."""
+
+    call: tree.Call
+    source: Source
 
 
 @dataclass(slots=True, eq=False)

@@ -94,6 +94,9 @@ def _build(lowering: Lowering, statement: tree.DerivativeDef, closure: Closure, 
     partials = _closed(lowering, closure, statement.parameters, instructions, scope, scope.order, statement.partials)
     if body is not None and partials is not None and len(program.errors) == before:
         program.functions[unique] = Function(unique, shown, body, partials)
+    else:
+        # Calls are inlined then, so that the mistake makes no others.
+        closure.registered = None
 
 
 def _closed(

@@ -108,18 +108,22 @@ class Lowering:
     def call_blindly(self, closure: Closure) -> None:
         """Inline a function on made-up numbers, for the errors that this finds."""
         scope = Scope(closure.source, closure.scope, closure.limit)
-        for parameter in closure.definition.parameters:
-            if parameter.default is not None:
-                self.evaluate(parameter.default, scope)
-            node = self.builder.input(f"{parameter.name.shown}.{parameter.start}", self.program.real)
-            scope.bind(parameter.name, node, self.builder).used = True
         closure.active = True
         try:
+            for parameter in closure.definition.parameters:
+                if parameter.default is not None:
+                    self.evaluate(parameter.default, scope)
+                node = self.builder.input(f"{parameter.name.shown}.{parameter.start}", self.program.real)
+                scope.bind(parameter.name, node, self.builder).used = True
             self.run_function(code.body_code(closure.definition), scope, closure)
         except NodeLimit:
             return
         finally:
             closure.active = False
+            # A limit stops in the middle of calls; the functions are the program's, and called again there.
+            for frame in self.frames:
+                if frame.closure is not None:
+                    frame.closure.active = False
 
     def single(self, source: Source, place: tree.Node, value: Value | tuple[Value, ...]) -> Value:
         """The value if it is one; a diagnostic for the several results of a function."""
@@ -326,6 +330,14 @@ class Lowering:
         value = self.single(frame.scope.source, item.parameter, self.stack.pop())
         self.calls.bind(item.parameter, value, frame.closure, frame.scope)
 
+    def _bind_argument(self, item: code.BindArgument, frame: Frame) -> None:
+        assert frame.closure is not None
+        self.calls.bind(item.parameter, item.value, frame.closure, frame.scope)
+
+    def _call_registered(self, item: code.CallRegistered, frame: Frame) -> None:
+        self.builder.span = item.source.span(item.start, item.end)
+        self.stack.append(self.calls.call_bound(item, frame))
+
     def identify(self, name: str, value: int | Weak) -> Value:
         """A fresh name node over a value; a weak integer keeps its exactness beside it."""
         if isinstance(value, Weak):
@@ -408,6 +420,12 @@ class Lowering:
         """Define a function in a scope."""
         first: dict[str, tree.Name] = {}
         for parameter in definition.parameters:
+            if parameter.default is not None:
+                # What a default mentions is used, whether or not a call leaves the argument out.
+                for node in code.postorder(parameter.default):
+                    found = scope.value(node.id) if isinstance(node, tree.Name) and node.id not in first else None
+                    if found is not None:
+                        found.used = True
             name = parameter.name
             known = first.setdefault(name.id, name)
             if known is not name:
@@ -436,6 +454,8 @@ Lowering._handlers = {
     tree.Call: Lowering._call,  # type: ignore[dict-item]
     code.Bind: Lowering._bind,  # type: ignore[dict-item]
     code.BindParameter: Lowering._bind_default,  # type: ignore[dict-item]
+    code.BindArgument: Lowering._bind_argument,  # type: ignore[dict-item]
+    code.CallRegistered: Lowering._call_registered,  # type: ignore[dict-item]
     code.Define: Lowering._define,  # type: ignore[dict-item]
     code.Return: Lowering._return,  # type: ignore[dict-item]
 }

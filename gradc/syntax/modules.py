@@ -24,6 +24,10 @@ Opener = Callable[[Source, tree.Use], Source]
 """Reads the file that a ``use`` statement of a source names; raises ``CompileError`` at the statement."""
 
 
+# A function that is never called is tried out on a graph of at most this size.
+_TRIAL = 20_000
+
+
 @dataclass(frozen=True)
 class Lowered:
     """A lowered program: its graph as written, what is likely a mistake in it, and the texts it was read from."""
@@ -383,7 +387,7 @@ class ModuleLowering:
             if closure.code is not None or closure.registered is not None:
                 continue
             trial = Program(self.program.ops, self.program.real, self.program.clock)
-            scratch = Lowering(trial, Builder(self.program.ops, max_nodes=100_000))
+            scratch = Lowering(trial, Builder(self.program.ops, max_nodes=_TRIAL))
             # What a function does not see although the file defines it is defined behind it.
             scratch.outlook = FileOutlook(self.module.program)
             scratch.call_blindly(closure)
