@@ -128,7 +128,9 @@ class Inputs:
             span = self.spans[at]
             name = self.shown[at]
             text = self.texts[span.file].line(span.line) if span and span.file in self.texts else ""
-            hints = (f"pass it, as in `{name}=1` (on the command line `--set {name}=1`), or give it a default",)
+            python, shell = ("True", "true") if self.dtypes[at] == "bool" else ("1", "1")
+            how = f"pass it, as in `{name}={python}` (on the command line `--set {name}={shell}`)"
+            hints = (f"{how}, or give it a default",)
             found.append(
                 Diagnostic("E0601", f"`{name}` has no value", span, "declared here, with no default", hints, text=text)
             )

@@ -85,7 +85,7 @@ class Calls:
                 (f"a product needs a sign: `{name.shown} * (…)`",),
             )
             return
-        if self.lowering.default_of is not None:
+        if self.lowering.default_of is not None and name.id in self.lowering.not_in_default:
             self.lowering.not_constant(name, source)
             return
         if name.id in self.lowering.outlook.functions:

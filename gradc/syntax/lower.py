@@ -7,7 +7,7 @@ all that can be told apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -68,6 +68,8 @@ class Lowering:
         self.outlook: Outlook = NOTHING
         # The input whose default is being evaluated, if that is what this lowering is for.
         self.default_of: str | None = None
+        # What the program defines, of which a default can use nothing.
+        self.not_in_default: Collection[str] = ()
 
     # Running code --------------------------------------------------------------------------------------------------
 
@@ -188,7 +190,7 @@ class Lowering:
         """Report that no value of that name is visible."""
         source = scope.source
         values, _ = scope.visible()
-        if self.default_of is not None:
+        if self.default_of is not None and node.id in self.not_in_default:
             self.not_constant(node, source)
         elif node.id in self.outlook.values:
             place = self.outlook.values[node.id]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from gradc.errors import Diagnostic, located, nearest
+from gradc.ops import TABLE
 from gradc.source import Source
 from gradc.syntax.phrases import BINARY, EXPRESSION, FOREIGN, NAMED, STATEMENTS
 from gradc.syntax.spelling import bad_character, bad_number, no_letter
@@ -481,7 +482,9 @@ class Situation:
         if here.kind == "name" and second.text == "=" and not self.place.open:
             hint = "statements are separated by a line end or `;`"
             return self._say("expected the end of the statement", self._found(), hint)
-        if len(before.text) > 20 or len(here.text) > 20 or before.text in CLOSING or here.text == "(":
+        if before.text in TABLE.functions and here.kind in ("name", "number") and len(here.text) <= 20:
+            hint = f"write `{before.text}({here.text})`: a function's arguments stand in parentheses"
+        elif len(before.text) > 20 or len(here.text) > 20 or before.text in CLOSING or here.text == "(":
             hint = "write `*` for a product"
         else:
             hint = f"write `{before.text}*{here.text}` for a product"

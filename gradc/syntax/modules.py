@@ -275,6 +275,8 @@ class ModuleLowering:
         scratch = Builder(self.program.ops, max_nodes=10_000)
         lowering = Lowering(self.program, scratch)
         lowering.default_of = item.name.shown
+        outlook = self.lowering.outlook
+        lowering.not_in_default = {*self.scope.values, *self.scope.functions, *outlook.values, *outlook.functions}
         before = len(self.program.errors)
         value = lowering.single(self.source, place, lowering.evaluate(place, Scope(self.source)))
         if isinstance(value, Poison) or len(self.program.errors) > before:
@@ -421,9 +423,7 @@ class ModuleLowering:
         own = [(n, b) for n, b in self.scope.values.items() if b.source is self.source]
         if not self.outputs:
             for key, binding in own:
-                if binding.used or isinstance(binding.value, Poison):
-                    continue
-                if self.builder.op(self._node(binding)) == "name":
+                if not binding.used and self.builder.op(self._node(binding)) == "name":
                     binding.used = True
                     found[key] = (binding.shown, self._node(binding))
         if not found:

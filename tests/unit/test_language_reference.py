@@ -222,3 +222,11 @@ def test_parameters_of_one_name_are_refused(program: str) -> None:
 
 def test_a_block_may_follow_an_equals_sign() -> None:
     assert gradc.compile("fn f(x) = { y = x^2; return y + 1 }\nz = f(3)")() == {"z": 10.0}
+
+
+@pytest.mark.parametrize(("kind", "call", "option"), [("bool", "x=True", "x=true"), ("int", "x=1", "x=1")])
+def test_a_missing_value_is_asked_for_in_its_kind(kind: str, call: str, option: str) -> None:
+    with pytest.raises(gradc.CallError) as caught:
+        gradc.compile(f"input x: {kind}\ny = x")()
+    hint = f"pass it, as in `{call}` (on the command line `--set {option}`), or give it a default"
+    assert [found.hints for found in caught.value.diagnostics] == [(hint,)]
