@@ -53,8 +53,11 @@ def test_two_names_of_one_value() -> None:
     for level in LEVELS:
         again = gradc.compile(text, level=level)
         assert dict(again.grad("f", "a,b,x,y")()) == {
-            "grad(f, a)": 3, "grad(f, b)": 1, "grad(f, x)": 20, "grad(f, y)": 8,
-        }  # fmt: skip
+            "grad(f, a)": 3,
+            "grad(f, b)": 1,
+            "grad(f, x)": 20,
+            "grad(f, y)": 8,
+        }
     assert model.graph.names["a"] != model.graph.names["b"]
 
 
@@ -67,10 +70,15 @@ def test_the_local_gradient_is_made_of_names_and_of_the_anonymous_result() -> No
 
 
 def test_aliases_are_names_of_their_own() -> None:
-    check("input x = 2\na = x\nb = x\nf = a*b\np = grad(f, a)\nq = grad(f, x)\nr = grad(a, b)\ns = grad(a, a)\n"
-          "t = grad(a, x)\noutput p, q, r, s, t", {"p": 2, "q": 4, "r": 0, "s": 1, "t": 1})  # fmt: skip
-    check("input x = 2\na = x\nb = a\nc = b\ny = c*c*a\np = grad(y, a)\nq = grad(y, b)\nr = grad(y, c)\n"
-          "output p, q, r", {"p": 12, "q": 8, "r": 8})  # fmt: skip
+    check(
+        "input x = 2\na = x\nb = x\nf = a*b\np = grad(f, a)\nq = grad(f, x)\nr = grad(a, b)\ns = grad(a, a)\n"
+        "t = grad(a, x)\noutput p, q, r, s, t",
+        {"p": 2, "q": 4, "r": 0, "s": 1, "t": 1},
+    )
+    check(
+        "input x = 2\na = x\nb = a\nc = b\ny = c*c*a\np = grad(y, a)\nq = grad(y, b)\nr = grad(y, c)\noutput p, q, r",
+        {"p": 12, "q": 8, "r": 8},
+    )
 
 
 def test_only_what_flows_through_a_name_counts() -> None:
@@ -82,8 +90,11 @@ def test_a_name_that_rewriting_would_erase_stays_a_name() -> None:
     check(
         "input x = 3\na = exp(x)\nL = log(a)\np = grad(L, a)\nq = grad(L, x)\noutput p, q", {"p": math.exp(-3), "q": 1}
     )
-    check("input x = 3\na = x*1\nb = -(-a)\nL = b^2\np = grad(L, a)\nq = grad(L, b)\nr = grad(b, a)\ns = grad(a, b)\n"
-          "output p, q, r, s", {"p": 6, "q": 6, "r": 1, "s": 0})  # fmt: skip
+    check(
+        "input x = 3\na = x*1\nb = -(-a)\nL = b^2\np = grad(L, a)\nq = grad(L, b)\nr = grad(b, a)\ns = grad(a, b)\n"
+        "output p, q, r, s",
+        {"p": 6, "q": 6, "r": 1, "s": 0},
+    )
     check("input x = 3\na = x^2\nL = sqrt(a)\np = grad(L, a)\nq = grad(L, x)\noutput p, q", {"p": 1 / 6, "q": 1})
 
 
@@ -134,8 +145,10 @@ def test_a_derivative_with_respect_to_a_name_of_a_derivative() -> None:
 
 def test_hessian_and_its_mixed_block() -> None:
     text = "input a = 2, b = 3\nf = a^2*b^3\n"
-    check(text + "p = hessian(f, a)\nq = hessian(f, a, b)\nr = hessian(f, b, a)\ns = hessian(f, b)\noutput p, q, r, s",
-          {"p": 54, "q": 108, "r": 108, "s": 72})  # fmt: skip
+    check(
+        text + "p = hessian(f, a)\nq = hessian(f, a, b)\nr = hessian(f, b, a)\ns = hessian(f, b)\noutput p, q, r, s",
+        {"p": 54, "q": 108, "r": 108, "s": 72},
+    )
     check("input a = 2, b = 3\nf = sin(a*b)/b\np = hessian(f, a, b) - hessian(f, b, a)\noutput p", {"p": 0}, 0)
     # With respect to an intermediate and what it is made of: first by the one, then by the other.
     check("input x = 2\nu = x^2\nf = u*x\np = hessian(f, u, x)\nq = hessian(f, x, u)\noutput p, q", {"p": 1, "q": 1})
@@ -143,11 +156,16 @@ def test_hessian_and_its_mixed_block() -> None:
 
 def test_jvp_and_vjp_operands_are_differentiated() -> None:
     text = "input x = 2, v = 5\ny = x^3\n"
-    check(text + "j = jvp(y, x, v)\nw = vjp(y, x, v)\na = grad(j, v)\nb = grad(w, v)\nc = grad(j, x)\nd = grad(w, x)\n"
-          "output j, w, a, b, c, d", {"j": 60, "w": 60, "a": 12, "b": 12, "c": 60, "d": 60})  # fmt: skip
+    check(
+        text + "j = jvp(y, x, v)\nw = vjp(y, x, v)\na = grad(j, v)\nb = grad(w, v)\nc = grad(j, x)\nd = grad(w, x)\n"
+        "output j, w, a, b, c, d",
+        {"j": 60, "w": 60, "a": 12, "b": 12, "c": 60, "d": 60},
+    )
     # A direction that itself depends on the target.
-    check("input x = 2\ny = x^3\nj = jvp(y, x, x^2)\ng = grad(j, x)\nw = vjp(y, x, y)\nh = grad(w, x)\n"
-          "output j, g, w, h", {"j": 48, "g": 96, "w": 96, "h": 240})  # fmt: skip
+    check(
+        "input x = 2\ny = x^3\nj = jvp(y, x, x^2)\ng = grad(j, x)\nw = vjp(y, x, y)\nh = grad(w, x)\noutput j, g, w, h",
+        {"j": 48, "g": 96, "w": 96, "h": 240},
+    )
     check(
         "input x = 2\ny = x^3\nj = jvp(jvp(y, x, 1), x, 1)\nw = vjp(jvp(y, x, 2), x, 3)\noutput j, w",
         {"j": 12, "w": 72},
@@ -156,19 +174,28 @@ def test_jvp_and_vjp_operands_are_differentiated() -> None:
 
 
 def test_requests_with_different_cotangents_do_not_share() -> None:
-    check("input x = 2\ny = x^2\na = vjp(y, x, 1)\nb = vjp(y, x, 10)\nc = grad(y, x)\noutput a, b, c",
-          {"a": 4, "b": 40, "c": 4})  # fmt: skip
+    check(
+        "input x = 2\ny = x^2\na = vjp(y, x, 1)\nb = vjp(y, x, 10)\nc = grad(y, x)\noutput a, b, c",
+        {"a": 4, "b": 40, "c": 4},
+    )
 
 
 def test_stop_gradient_at_every_order() -> None:
     check("input x = 3\ny = stop_gradient(x^2)*x\np = grad(y, x)\nq = grad(p, x)\noutput p, q", {"p": 9, "q": 0})
     # What is cut in a derivative's operand stays cut in its derivative.
-    check("input x = 3\ns = stop_gradient(x)\ny = s*x^2\np = grad(y, x)\nq = hessian(y, x)\nr = grad(y, s)\nt = jvp(y, x, 1)\n"
-          "output p, q, r, t", {"p": 18, "q": 6, "r": 9, "t": 18})  # fmt: skip
+    check(
+        "input x = 3\ns = stop_gradient(x)\ny = s*x^2\np = grad(y, x)\nq = hessian(y, x)\nr = grad(y, s)\n"
+        "t = jvp(y, x, 1)\n"
+        "output p, q, r, t",
+        {"p": 18, "q": 6, "r": 9, "t": 18},
+    )
     check("input x = 3\ny = stop_gradient(grad(x^3, x))*x\ng = grad(y, x)\noutput g", {"g": 27})
     check("input x = 3\ng = grad(stop_gradient(x), x)", {"g": 0})
-    check("input x = 0.5\ny = log(stop_gradient(exp(x)))\nz = stop_gradient(x) - x\ng = grad(y, x)\nh = grad(z, x)\n"
-          "output g, h", {"g": 0, "h": -1})  # fmt: skip
+    check(
+        "input x = 0.5\ny = log(stop_gradient(exp(x)))\nz = stop_gradient(x) - x\ng = grad(y, x)\nh = grad(z, x)\n"
+        "output g, h",
+        {"g": 0, "h": -1},
+    )
 
 
 def test_what_cannot_be_differentiated() -> None:
@@ -194,14 +221,20 @@ def test_parameters_are_fresh_names() -> None:
     check("input a = 7\nfn d(p) = grad(p^3, p)\nr = d(d(a))\noutput r", {"r": 3 * 147**2})
     check("fn d(p) = grad(p^3, p)\nr = d(2) + d(2.0)\noutput r", {"r": 24})
     # The parameter of one inlining is not that of another.
-    check("input a = 2\nfn g(p) = p^2\nfn h(q) { u = g(q)\nreturn grad(u, q) }\ny = h(a) + h(a)\nz = grad(y, a)\noutput y, z",
-          {"y": 8, "z": 4})  # fmt: skip
+    check(
+        "input a = 2\nfn g(p) = p^2\nfn h(q) { u = g(q)\nreturn grad(u, q) }\ny = h(a) + h(a)\n"
+        "z = grad(y, a)\noutput y, z",
+        {"y": 8, "z": 4},
+    )
 
 
 def test_derivatives_inside_functions() -> None:
     # By a parameter, a local, a global.
-    check("input x = 3, w = 2\nfn f(p) { t = p*w\nu = t^2\nreturn grad(u, t), grad(u, p), grad(u, w) }\n"
-          "a, b, c = f(x)\noutput a, b, c", {"a": 12, "b": 24, "c": 36})  # fmt: skip
+    check(
+        "input x = 3, w = 2\nfn f(p) { t = p*w\nu = t^2\nreturn grad(u, t), grad(u, p), grad(u, w) }\n"
+        "a, b, c = f(x)\noutput a, b, c",
+        {"a": 12, "b": 24, "c": 36},
+    )
     # The argument depends on the global as well, and the parameter is an identity of its own in between.
     check("input w = 2\nfn f(p) = grad(p*w, w)\ny = f(w)\nz = f(3*w)\noutput y, z", {"y": 4, "z": 12})
     check("input w = 2\nfn f(p) { q = p\nreturn grad(q*q, p) }\ny = f(w)", {"y": 4})
@@ -212,15 +245,20 @@ def test_derivatives_inside_functions() -> None:
 
 def test_the_classics_of_perturbation_confusion() -> None:
     # Siskind and Pearlmutter 2005: d/dx (x * d/dy (x + y) at y = 1) at x = 1 is 1.
-    check("input x = 1\nfn inner(x, y) = grad(x + y, y)\nfn outer(x) = x*inner(x, 1)\nfn d(x) = grad(outer(x), x)\nr = d(x)",
-          {"r": 1})  # fmt: skip
+    check(
+        "input x = 1\nfn inner(x, y) = grad(x + y, y)\nfn outer(x) = x*inner(x, 1)\n"
+        "fn d(x) = grad(outer(x), x)\nr = d(x)",
+        {"r": 1},
+    )
     # d/dx (x * d/dy (x*y) at y = 2) = d/dx x^2 = 2x.
     check("input x = 1\nfn inner(x, y) = grad(x*y, y)\nfn outer(x) = grad(x*inner(x, 2), x)\nr = outer(x)", {"r": 2})
     # The same name at both levels.
     check("input x = 3\nfn f(x) { fn g(x) = grad(x^2, x)\nreturn grad(x*g(2*x), x) }\nr = f(x)", {"r": 24})
     # Manzyuk et al. 2019: a derivative whose value is differentiated by another variable of the same name.
-    check("input x = 2\nfn d1(t) = grad(sin(t), t)\nfn f(t) = t*d1(t^2)\nfn df(t) = grad(f(t), t)\nr = df(x)",
-          {"r": math.cos(4) - 2 * 4 * math.sin(4)})  # fmt: skip
+    check(
+        "input x = 2\nfn d1(t) = grad(sin(t), t)\nfn f(t) = t*d1(t^2)\nfn df(t) = grad(f(t), t)\nr = df(x)",
+        {"r": math.cos(4) - 2 * 4 * math.sin(4)},
+    )
     # Forward in forward, forward in reverse, reverse in forward.
     for inner in ("grad(x*y, y)", "jvp(x*y, y, 1)", "vjp(x*y, y, 1)"):
         for outer in ("grad(x*i(x, x), x)", "jvp(x*i(x, x), x, 1)", "vjp(x*i(x, x), x, 1)"):
@@ -248,13 +286,17 @@ def test_hygiene() -> None:
     check("input f = 4\nfn f(f) = f^2\nz = f(f) + f\noutput z", {"z": 20})
     check("input gamma = 3\nz = gamma*gamma(gamma)", {"z": 6})
     check("fn grad(x, y) = x + y\nz = grad(1, 2)", {"z": 3})
-    check("fn sin(x) = cos(x)\nfn g(x) = sin(x)\ninput x = 0.3\nz = g(x)\nd = grad(z, x)\noutput z, d",
-          {"z": math.cos(0.3), "d": -math.sin(0.3)})  # fmt: skip
+    check(
+        "fn sin(x) = cos(x)\nfn g(x) = sin(x)\ninput x = 0.3\nz = g(x)\nd = grad(z, x)\noutput z, d",
+        {"z": math.cos(0.3), "d": -math.sin(0.3)},
+    )
     # A user's function does not change what derivatives of others are made of.
     check("fn cos(x) = 1000*x\ninput x = 0.3\nd = grad(sin(x), x)", {"d": math.cos(0.3)})
     check("pi = 3\nfn f(x) = pi*x\ny = f(2)", {"y": 6})
-    check("input x = 2\nfn f(a) { a2 = a*x\nx2 = a2 + x\nreturn x2 }\nx2 = f(x)\na2 = f(x2)\noutput x2, a2",
-          {"x2": 6, "a2": 14})  # fmt: skip
+    check(
+        "input x = 2\nfn f(a) { a2 = a*x\nx2 = a2 + x\nreturn x2 }\nx2 = f(x)\na2 = f(x2)\noutput x2, a2",
+        {"x2": 6, "a2": 14},
+    )
 
 
 def test_functions_and_values_have_name_spaces_of_their_own() -> None:
@@ -361,28 +403,44 @@ def test_an_own_derivative_is_used_even_if_it_is_wrong() -> None:
     model = gradc.compile(text + "y = f(2*x)\noutput y")
     assert dict(model.grad("y", "x")()) == {"grad(y, x)": 200}
     # Its expressions are differentiated like any others, and its own call in them once more by it.
-    check("fn f(x) = exp(x)\nderivative f(x) = 2*f(x)\ninput x = 1\ny = f(x)\na = grad(y, x)\nb = grad(a, x)\nc = grad(b, x)\n"
-          "output a, b, c", {"a": 2 * math.e, "b": 4 * math.e, "c": 8 * math.e})  # fmt: skip
-    check("fn f(x) = x\nderivative f(t) = 3*t^2\ninput x = 2\na = grad(f(x), x)\nb = hessian(f(x), x)\noutput a, b",
-          {"a": 12, "b": 12})  # fmt: skip
+    check(
+        "fn f(x) = exp(x)\nderivative f(x) = 2*f(x)\ninput x = 1\ny = f(x)\na = grad(y, x)\n"
+        "b = grad(a, x)\nc = grad(b, x)\n"
+        "output a, b, c",
+        {"a": 2 * math.e, "b": 4 * math.e, "c": 8 * math.e},
+    )
+    check(
+        "fn f(x) = x\nderivative f(t) = 3*t^2\ninput x = 2\na = grad(f(x), x)\nb = hessian(f(x), x)\noutput a, b",
+        {"a": 12, "b": 12},
+    )
 
 
 def test_an_own_derivative_with_several_parameters() -> None:
     text = "fn f(x, y) = x*y\nderivative f(a, b) = 10*a, 1000*b\ninput x = 2, y = 3\nz = f(x, y)\n"
-    check(text + "p = grad(z, x)\nq = grad(z, y)\nr = hessian(z, x, y)\ns = hessian(z, x)\noutput p, q, r, s",
-          {"p": 20, "q": 3000, "r": 0, "s": 10})  # fmt: skip
+    check(
+        text + "p = grad(z, x)\nq = grad(z, y)\nr = hessian(z, x, y)\ns = hessian(z, x)\noutput p, q, r, s",
+        {"p": 20, "q": 3000, "r": 0, "s": 10},
+    )
     # One node for both arguments, keywords, and weak and int arguments.
-    check("fn f(x, y) = x*y\nderivative f(a, b) = 10, 1000\ninput x = 2, n: int = 3\np = grad(f(x, x), x)\nq = grad(f(y=2, x=x), x)\n"
-          "r = grad(f(n, x), x)\noutput p, q, r", {"p": 1010, "q": 10, "r": 1000})  # fmt: skip
+    check(
+        "fn f(x, y) = x*y\nderivative f(a, b) = 10, 1000\ninput x = 2, n: int = 3\np = grad(f(x, x), x)\n"
+        "q = grad(f(y=2, x=x), x)\n"
+        "r = grad(f(n, x), x)\noutput p, q, r",
+        {"p": 1010, "q": 10, "r": 1000},
+    )
     # Defaults.
     text = "fn f(x, k = 2, l = x) = k*x*l\nderivative f(x, k, l) = 100, 1, 5\ninput x = 1\n"
-    check(text + "p = grad(f(x), x)\nq = grad(f(x, 2), x)\nr = grad(f(x, l = 2), x)\ns = f(x)\noutput p, q, r, s",
-          {"p": 105, "q": 105, "r": 100, "s": 2})  # fmt: skip
+    check(
+        text + "p = grad(f(x), x)\nq = grad(f(x, 2), x)\nr = grad(f(x, l = 2), x)\ns = f(x)\noutput p, q, r, s",
+        {"p": 105, "q": 105, "r": 100, "s": 2},
+    )
 
 
 def test_an_own_derivative_reads_constants_and_nothing_else() -> None:
-    check("k = 3\nm = sin(k)\nfn f(x) = m*x\nderivative f(x) = m + k\ninput x = 2\ny = f(x)\ng = grad(y, x)\noutput y, g",
-          {"y": 2 * math.sin(3), "g": math.sin(3) + 3})  # fmt: skip
+    check(
+        "k = 3\nm = sin(k)\nfn f(x) = m*x\nderivative f(x) = m + k\ninput x = 2\ny = f(x)\ng = grad(y, x)\noutput y, g",
+        {"y": 2 * math.sin(3), "g": math.sin(3) + 3},
+    )
     errors("input w = 3\nfn f(x) = w*x\nderivative f(x) = 1\ny = f(2)", "E0404")
     errors("input w = 3\nfn f(x) = x\nderivative f(x) = w\ny = f(2)", "E0404")
     errors("input w = 3\nfn g(x) = w*x\nfn f(x) = g(x)\nderivative f(x) = 1\ny = f(2)", "E0404")
@@ -392,22 +450,30 @@ def test_an_own_derivative_reads_constants_and_nothing_else() -> None:
         "fn f(x) = grad(x^3, x)\nderivative f(x) = 7\ninput x = 2\ny = f(x)\ng = grad(y, x)\noutput y, g",
         {"y": 12, "g": 7},
     )
-    check("fn f(x) = x\nderivative f(x) = grad(x^3, x)\ninput x = 2\ng = grad(f(x), x)\nh = hessian(f(x), x)\noutput g, h",
-          {"g": 12, "h": 12})  # fmt: skip
+    check(
+        "fn f(x) = x\nderivative f(x) = grad(x^3, x)\ninput x = 2\ng = grad(f(x), x)\n"
+        "h = hessian(f(x), x)\noutput g, h",
+        {"g": 12, "h": 12},
+    )
 
 
 def test_own_derivatives_of_functions_that_call_each_other() -> None:
     text = "fn f(x) = x^2\nderivative f(x) = 10\nfn g(x) = f(x)*x\n"
     check(text + "input x = 3\ny = g(x)\nd = grad(y, x)\noutput y, d", {"y": 27, "d": 39})
-    check(text + "derivative g(x) = 5*f(x)\ninput x = 3\ny = g(x)\nd = grad(y, x)\nh = hessian(y, x)\noutput y, d, h",
-          {"y": 27, "d": 45, "h": 50})  # fmt: skip
+    check(
+        text + "derivative g(x) = 5*f(x)\ninput x = 3\ny = g(x)\nd = grad(y, x)\nh = hessian(y, x)\noutput y, d, h",
+        {"y": 27, "d": 45, "h": 50},
+    )
     # Through parameters of a plain function, in branches, under names.
     check(
         "fn f(x) = x^2\nderivative f(x) = 10\nfn h(p) { q = f(p)\nreturn grad(q^2, p) }\ninput x = 3\ny = h(x)",
         {"y": 180},
     )
-    check("fn f(x) = log(x)\nderivative f(x) = 1/x\ninput x = -1\ny = if x > 0 then f(x) else x\nd = grad(y, x)\n"
-          "h = hessian(y, x)\noutput d, h", {"d": 1, "h": 0})  # fmt: skip
+    check(
+        "fn f(x) = log(x)\nderivative f(x) = 1/x\ninput x = -1\ny = if x > 0 then f(x) else x\nd = grad(y, x)\n"
+        "h = hessian(y, x)\noutput d, h",
+        {"d": 1, "h": 0},
+    )
 
 
 def test_mistakes_in_own_derivatives() -> None:
@@ -430,13 +496,17 @@ def test_weak_integers() -> None:
     )
     check("y = 9^9^9^9", {"y": math.inf})
     check("y = 2^-1\nz = 2^3^2\nw = -2^2\noutput y, z, w", {"y": 0.5, "z": 512, "w": -4})
-    check("input n: int = 7\na = n/2\nb = n//2\nc = n*2 + 1\nd = n + 0.5\ne2 = n^2\noutput a, b, c, d, e2",
-          {"a": 3.5, "b": 3, "c": 15, "d": 7.5, "e2": 49})  # fmt: skip
+    check(
+        "input n: int = 7\na = n/2\nb = n//2\nc = n*2 + 1\nd = n + 0.5\ne2 = n^2\noutput a, b, c, d, e2",
+        {"a": 3.5, "b": 3, "c": 15, "d": 7.5, "e2": 49},
+    )
     model = gradc.compile("input n: int = 7\nk = 2\nc = n*k + 1\nd = c % 4\noutput c, d")
     assert [type(v) for v in model().values()] == [int, int]
     # Through a name and a function's parameter an integer stays weak.
-    check("order = 1\nfn f(n, x) = polygamma(n, x)\ninput x = 1\ny = f(order, x)\nz = f(2 - 1, x)\noutput y, z",
-          {"y": math.pi**2 / 6, "z": math.pi**2 / 6})  # fmt: skip
+    check(
+        "order = 1\nfn f(n, x) = polygamma(n, x)\ninput x = 1\ny = f(order, x)\nz = f(2 - 1, x)\noutput y, z",
+        {"y": math.pi**2 / 6, "z": math.pi**2 / 6},
+    )
     errors("input x = 1\ny = polygamma(1.0, x)", "E0303")
     # Real arithmetic beyond 53 bits, exact integers where they meet one.
     check("input n: int = 0\na = n + 9007199254740993\noutput a", {"a": 9007199254740993})
@@ -475,8 +545,10 @@ def test_integers_are_checked(level: int) -> None:
 
 
 def test_real_division_by_zero_is_ieee() -> None:
-    check("input x = 0\na = 1/x\nb = -1/x\nc = x/x\nd = 1//x\nf = 1 % x\noutput a, b, c, d, f",
-          {"a": math.inf, "b": -math.inf, "c": math.nan, "d": math.inf, "f": math.nan})  # fmt: skip
+    check(
+        "input x = 0\na = 1/x\nb = -1/x\nc = x/x\nd = 1//x\nf = 1 % x\noutput a, b, c, d, f",
+        {"a": math.inf, "b": -math.inf, "c": math.nan, "d": math.inf, "f": math.nan},
+    )
 
 
 def test_truth_values() -> None:
@@ -496,8 +568,12 @@ def test_truth_values() -> None:
 
 
 def test_comparisons_of_integers_are_exact() -> None:
-    check("input n: int = 9007199254740993\ny = where(n == 9007199254740992, 1, 0)\nz = where(n > 9007199254740992, 1, 0)\n"
-          "output y, z", {"y": 0, "z": 1})  # fmt: skip
+    check(
+        "input n: int = 9007199254740993\ny = where(n == 9007199254740992, 1, 0)\n"
+        "z = where(n > 9007199254740992, 1, 0)\n"
+        "output y, z",
+        {"y": 0, "z": 1},
+    )
 
 
 # Spellings -----------------------------------------------------------------------------------------------------------
