@@ -20,6 +20,9 @@ INK: Final = "#1e293b"
 QUIET: Final = "#64748b"
 FAINT: Final = "#94a3b8"
 ADJOINT: Final = "#b45309"
+# Arrows inside the adjoint part, and those that bring it values from the forward part.
+BACKWARD: Final = "#fb923c"
+CARRIED: Final = "#cbd5e1"
 # One colour a path, in the order of the paths; a shared arrow has all of its colours side by side.
 PATHS: Final = ("#be185d", "#0f766e", "#4338ca", "#a16207")
 
@@ -88,6 +91,8 @@ class Arrow:
     lines: tuple[Line, ...] = ()
     colors: tuple[str, ...] = ()
     dotted: bool = False
+    # A colour for one that no path runs along.
+    tint: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,8 @@ def _cell(line: Line, size: float) -> str:
     """One line of text as a cell.
 
     A line of more than ASCII is a table of its own whose cells state their widths, one for each style: the next one
-    would else begin where the engine believes that the one before it ends. The break holds the text to the left.
+    would else begin where the engine believes that the one before it ends. The text is held to the left of its cell,
+    as it would be centred by what the engine believes of its width.
     """
     if all(run.text.isascii() for run in line):
         return f"<td>{''.join(_run(run, size) for run in line)}</td>"
@@ -136,7 +142,7 @@ def _cell(line: Line, size: float) -> str:
     for run in line:
         # Rounded down, so that every cell is a little too low for its text and all are treated alike.
         needed, high = math.ceil(width(run.text, run.size, run.bold)), math.floor(run.size * 1.2)
-        cells.append(f'<td width="{needed}" height="{high}">{_run(run, size)}<br align="left"/></td>')
+        cells.append(f'<td width="{needed}" height="{high}" align="left">{_run(run, size)}<br align="left"/></td>')
     return f"<td>{_table([cells])}</td>"
 
 
@@ -190,7 +196,7 @@ def to_dot(picture: Picture) -> str:
             "fontcolor": INK,
             "nodesep": "0.3",
             "ranksep": "0.6",
-            "pad": "0.2",
+            "pad": "0.1",
             "newrank": "true",
             **({"label": below, "labelloc": "b", "labeljust": "c"} if below else {}),
         },
@@ -220,8 +226,8 @@ def to_dot(picture: Picture) -> str:
         part = parts[key] = graphviz.Digraph(f"cluster_{key}")
         part.attr(
             label=label([(Run(text, color=QUIET, size=10),)]),
-            labeljust="l",
-            labelloc="t",
+            labeljust="l" if key == "forward" else "r",
+            labelloc="t" if key == "forward" else "b",
             style="rounded,filled",
             fillcolor=back,
             color=border,
@@ -243,7 +249,9 @@ def to_dot(picture: Picture) -> str:
 def _arrow(arrow: Arrow) -> dict[str, str]:
     attributes: dict[str, str] = {}
     if arrow.lines:
-        attributes["label"] = label(arrow.lines, 10, spacing=2)
+        attributes["label"] = label(arrow.lines, 10, spacing=3)
+    if arrow.tint:
+        attributes["color"] = arrow.tint
     if arrow.colors:
         attributes |= {"color": ":".join(arrow.colors), "penwidth": "2"}
     if arrow.dotted:

@@ -20,6 +20,8 @@ ENGINES: Final = ("dot", "graphviz-pure")
 VARIABLE: Final = "GRADC_GRAPHVIZ"
 # A layout of the largest diagram that is drawn by default takes a second.
 SECONDS: Final = 60.0
+# Twice the usual density, but at most 10 000 pixels a side: a long diagram would else take gigabytes.
+_PIXELS: Final = ["-Gdpi=144", "-Gsize=70,70"]
 
 
 def _fail(code: str, message: str, *hints: str) -> CompileError:
@@ -90,7 +92,7 @@ def render(dot: str, format: str, *, engine: str | None = None, seconds: float =
         # It does not know how wide characters beyond ASCII are, so it has to take the widths that the cells state. An
         # engine with fonts measures better than any table, and takes them as the least.
         dot = _STATED_WIDTH.sub('<td fixedsize="true" ', dot)
-    command = [path, "-Kdot", f"-T{format}"] + (["-Gdpi=144"] if format == "png" else [])
+    command = [path, "-Kdot", f"-T{format}"] + (_PIXELS if format == "png" else [])
     try:
         done = subprocess.run(command, input=dot.encode(), capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:

@@ -8,7 +8,7 @@ names are one box; constants stand in the text of their users, and the names of 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
@@ -119,22 +119,46 @@ class Sketch:
 
     def nearest(self, limit: int) -> list[int]:
         """At most so many boxes, those with the fewest steps to a result, in the order of the program."""
-        return self._grow(self.roots, limit, None, both=False)
+        return self._take(self._steps(self.roots, None, lambda at: [tail for tail, _ in self.tails(at)]), limit)
 
     def around(self, box: int, depth: int | None, limit: int) -> list[int]:
-        """At most so many boxes within so many steps of ``box`` in either direction, in the order of the program."""
-        return self._grow([box], limit, depth, both=True)
+        """At most so many boxes that lie within so many steps before or behind ``box``, in the order of the program.
 
-    def _grow(self, start: Iterable[int], limit: int, depth: int | None, both: bool) -> list[int]:
-        distance = dict.fromkeys(list(start)[:limit], 0)
+        Not what lies beside it: a param that everything uses would bring everything.
+        """
+        before = self._steps([box], depth, lambda at: [tail for tail, _ in self.tails(at)])
+        behind = self._steps([box], depth, self.heads)
+        return self._take(roundrobin(before, behind), limit)
+
+    def _steps(self, start: Iterable[int], depth: int | None, near: Callable[[int], list[int]]) -> Iterator[int]:
+        """The boxes that are reached, those with the fewest steps first."""
+        distance = dict.fromkeys(start, 0)
         queue = deque(distance)
-        while queue and len(distance) < limit:
+        while queue:
             box = queue.popleft()
-            if depth is not None and distance[box] >= depth:
-                continue
-            near = [tail for tail, _ in self.tails(box)] + (self.heads(box) if both else [])
-            for other in near:
-                if other not in distance and len(distance) < limit:
-                    distance[other] = distance[box] + 1
-                    queue.append(other)
-        return sorted(distance)
+            yield box
+            if depth is None or distance[box] < depth:
+                for other in near(box):
+                    if other not in distance:
+                        distance[other] = distance[box] + 1
+                        queue.append(other)
+
+    @staticmethod
+    def _take(boxes: Iterable[int], limit: int) -> list[int]:
+        found: set[int] = set()
+        for box in boxes:
+            if len(found) >= limit:
+                break
+            found.add(box)
+        return sorted(found)
+
+
+def roundrobin(*sources: Iterator[int]) -> Iterator[int]:
+    """One of each in turn until all are empty."""
+    waiting = deque(sources)
+    while waiting:
+        source = waiting.popleft()
+        for item in source:
+            yield item
+            waiting.append(source)
+            break

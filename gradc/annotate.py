@@ -1,0 +1,381 @@
+"""What a diagram says about a graph: statements, values, local gradients, derivatives and paths.
+
+All of it comes from the network of local gradients that explanations are made from. Of a graph that is much larger than
+what is shown, only the part that is shown is differentiated: what it takes from the rest stands for inputs.
+"""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, pairwise
+from typing import Any, Final
+
+from gradc.ad.expand import expand
+from gradc.backends.expression import ELLIPSIS, Printer, number
+from gradc.backends.interp import Plan
+from gradc.backends.sketch import Sketch
+from gradc.errors import CallError
+from gradc.ir.graph import Builder, Graph, replay
+from gradc.ir.op import OpTable
+from gradc.limits import Limits
+from gradc.paths import Network, network, weight
+
+# A graph with more nodes is differentiated only as far as it is shown.
+WHOLE: Final = 4_000
+# The longest statement and the longest local gradient that is written out, in characters.
+STATEMENT: Final = 44
+GRADIENT: Final = 40
+# A longer local gradient has its number in a line of its own.
+WRAPPED: Final = 20
+# An unnamed step with a longer text is called v1, v2… in the text of others.
+STEP: Final = 16
+
+
+def short(value: float | int | bool) -> str:
+    """A value as a diagram shows it: five digits, integers in full."""
+    if isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**9):
+        return number(value, "int")
+    value = float(value)
+    if value != value or value in (float("inf"), -float("inf")):
+        return number(value).replace("inf", "∞")
+    if value == int(value) and abs(value) < 1e9:
+        return number(value)
+    return number(float(f"{value:.5g}"))
+
+
+def factor(text: str) -> str:
+    """A number or an expression as one factor of a product."""
+    simple = text.replace(".", "").replace("_", "").isalnum() or (text.endswith(")") and text[:1].isalpha())
+    return text if simple else f"({text})"
+
+
+def _atom(name: str) -> dict[str, Any]:
+    return {"op": "name", "operands": (), "name": name}
+
+
+class _Either(Collection[int]):
+    """What is in one of several collections, also in what is added to them later."""
+
+    def __init__(self, *collections: Collection[int]) -> None:
+        self.collections = collections
+
+    def __contains__(self, node: object) -> bool:
+        return any(node in collection for collection in self.collections)
+
+    def __iter__(self) -> Iterator[int]:
+        return chain.from_iterable(self.collections)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.collections))
+
+
+class Renamed:
+    """A graph in which some nodes carry names that a diagram gives them."""
+
+    def __init__(self, graph: Graph, names: MutableMapping[int, dict[str, Any]]) -> None:
+        self.data: Mapping[int, dict[str, Any]] = ChainMap(names, graph.data)  # type: ignore[arg-type]
+        self.ops: OpTable = graph.ops
+        self.names: Mapping[str, int] = graph.names
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """An arrow along which a derivative flows: its local gradient as text and as number."""
+
+    index: int
+    text: str
+    value: float | None
+    # In a branch that is not taken nothing flows.
+    cut: bool = False
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What stands at the arrow, long ones in two lines."""
+        if self.value is None:
+            return (self.text,)
+        shown = short(self.value)
+        if self.text in (shown, ""):
+            return (shown,)
+        return (self.text, f"= {shown}") if len(self.text) > WRAPPED else (f"{self.text} = {shown}",)
+
+
+class Notes:
+    """What there is to say about the boxes ``shown`` of a sketch; ``of`` is the value that is differentiated.
+
+    ``wrt`` are nodes with respect to which it is; ``inputs`` the numbers of the graph's inputs, None where they are not
+    known.
+    """
+
+    def __init__(
+        self,
+        sketch: Sketch,
+        shown: Sequence[int],
+        of: int | None,
+        wrt: Sequence[int],
+        inputs: Sequence[Any] | None,
+        limits: Limits,
+    ) -> None:
+        self.sketch = sketch
+        self.shown = set(shown)
+        self.order = shown
+        self.inputs = inputs
+        graph, at = sketch.graph, {node: node for node in sketch.live}
+        self.whole = len(graph) <= WHOLE
+        if not self.whole:
+            graph, at = self._part()
+            of = of if of in at else None
+            wrt = [node for node in wrt if node in at] or [n for n in at if sketch.data[n]["op"] == "input"]
+        self.of = of
+        net = network(graph, [] if of is None else [at[of]], [at[n] for n in wrt if n in at], self._level, limits)
+        self.net: Network = net
+        # From the nodes of the sketch's graph to those of the network's.
+        self.at = {node: net.number[there] for node, there in at.items()}
+        self.top = None if of is None else self.at[of]
+        # Names that the diagram gives to nodes of the network, and what else it knows them by: the derivatives.
+        self._given: dict[int, dict[str, Any]] = {}
+        self._derived: dict[int, dict[str, Any]] = {}
+        self._printers()
+        self._evaluate()
+
+    @property
+    def _level(self) -> Any:
+        return self.sketch.level
+
+    def _part(self) -> tuple[Graph, dict[int, int]]:
+        """The part of the graph that is shown, with inputs for what it is computed from."""
+        sketch = self.sketch
+        data = sketch.data
+        needed: set[int] = set()
+        borders: set[int] = set()
+        stack = list(self.order)
+        while stack:
+            node = stack.pop()
+            if node in needed or node in borders:
+                continue
+            home = sketch.home(node)
+            if sketch.is_box(home) and home not in self.shown:
+                borders.add(node)
+                continue
+            needed.add(node)
+            stack += data[node]["operands"]
+        builder = Builder(sketch.graph.ops)
+        at: dict[int, int] = {}
+        for node in sorted(needed | borders):
+            if node in needed:
+                at[node] = replay(sketch.graph, node, builder, at)
+            else:
+                at[node] = builder.input(data[node].get("name") or ELLIPSIS, data[node]["type"])
+        part = builder.finish([])
+        names = {name: at[node] for name, node in sketch.graph.names.items() if node in at}
+        functions = sketch.graph.functions
+        return Graph(part.nx, part.ops, part.inputs, (), names, functions=functions), at
+
+    # Values --------------------------------------------------------------------------------------------------------
+
+    def _evaluate(self) -> None:
+        """Compute what is shown, if the inputs are known."""
+        self.values: dict[int, Any] = {}
+        net = self.net
+        inputs = self.inputs
+        if inputs is None:
+            return
+        if not self.whole:
+            # The numbers that come from the part that is not shown.
+            whole, to = expand(self.sketch.graph)
+            borders = sorted((there, node) for node, there in self.at.items() if net.graph.data[there]["op"] == "input")
+            found = self._run(whole, [to[node] for _, node in borders], inputs)
+            if found is None:
+                return
+            inputs = found
+        gradients = [edge.gradient for edge in net.edges if edge.gradient is not None]
+        tests = [node for edge in net.edges for node, _ in edge.conditions]
+        wanted = sorted({*(self.at[box] for box in self.order), *gradients, *tests})
+        graph, to = expand(net.graph)
+        numbers = self._run(graph, [to[node] for node in wanted], inputs)
+        if numbers is not None:
+            self.values = dict(zip(wanted, numbers, strict=True))
+
+    @staticmethod
+    def _run(graph: Graph, nodes: Sequence[int], inputs: Sequence[Any]) -> list[Any] | None:
+        try:
+            found = Plan(graph, nodes=nodes).run(inputs)
+        except CallError:
+            # Integer arithmetic that fails: the picture is drawn all the same.
+            return None
+        return [value.item() if hasattr(value, "item") else value for value in found]
+
+    def value(self, box: int) -> Any:
+        """The number of a box, None where it is not known."""
+        return self.values.get(self.at[box])
+
+    @cached_property
+    def cut(self) -> frozenset[int]:
+        """The edges that carry nothing: no derivative, or in a branch that is not taken."""
+        return frozenset(
+            index
+            for index, edge in enumerate(self.net.edges)
+            if edge.gradient is None or any(self.values.get(node, taken) != taken for node, taken in edge.conditions)
+        )
+
+    @cached_property
+    def factors(self) -> list[float]:
+        """The local gradient of every edge of the network; empty where they are not known."""
+        if not self.values:
+            return []
+        return [0.0 if edge.gradient is None else float(self.values[edge.gradient]) for edge in self.net.edges]
+
+    @cached_property
+    def _adjoints(self) -> dict[int, float]:
+        if self.top is None or not self.values or not self.whole:
+            return {}
+        return self.net.flow(self.top, self.factors, self.cut)
+
+    def adjoint(self, box: int) -> float | None:
+        """The derivative of ``of`` by a box on a way to it, None where it is not known or there is no way."""
+        if box == self.of or (self.at[box] not in self._ways):
+            return None
+        return self._adjoints.get(self.at[box])
+
+    @cached_property
+    def _ways(self) -> set[int]:
+        return set(self.net.nodes)
+
+    # Texts ---------------------------------------------------------------------------------------------------------
+
+    def _printers(self) -> None:
+        """Printers of the network's graph that know the names which the diagram gives."""
+        graph = self.sketch.graph
+        for name, node in graph.names.items():
+            if node in self.at and self.sketch.data[node]["op"] not in ("name", "input"):
+                self._given[self.at[node]] = _atom(name)
+        for (y, v, order), node in sorted(graph.adjoints.items(), reverse=True):
+            if node in self.at and (label := self.derivative(y, v, order)) is not None:
+                self._derived.setdefault(self.at[node], _atom(label))
+        self._atoms = set(self.net.atoms) | set(self._given)
+        every = ChainMap(self._given, self._derived)
+        self._statements = Printer(
+            Renamed(self.net.graph, every), pretty=True, atoms=_Either(self._atoms, self._derived)
+        )
+        # A local gradient is written out, also where it is a derivative that has a name.
+        self._gradients = Printer(Renamed(self.net.graph, self._given), pretty=True, atoms=self._atoms)
+
+    def derivative(self, y: int, v: int, order: int = 1) -> str | None:
+        """∂y/∂v, if both have names."""
+        above, below = self.names.get(y), self.names.get(v)
+        if above is None or below is None:
+            return None
+        return f"∂{above}/∂{below}" if order == 1 else f"∂{above}/∂{below} ({order})"
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """The names of nodes as written; of several for one node the first."""
+        found: dict[int, str] = {}
+        graph = self.sketch.graph
+        for name, node in [*graph.names.items(), *graph.outputs]:
+            found.setdefault(node, graph.name(node) or name)
+        return found
+
+    def text(self, box: int) -> str | None:
+        """What the box is computed by; None for an input."""
+        core = self.sketch.core(box)
+        there = self.at[core]
+        if self.net.graph.data[there]["op"] == "input":
+            return None
+        # Its own names are not what it is computed by.
+        aside = [(table, table.pop(there)) for table in (self._given, self._derived) if there in table]
+        text = self._statements.text(there, through=(there,), limit=STATEMENT)
+        for table, entry in aside:
+            table[there] = entry
+        return text
+
+    def call(self, box: int, name: str) -> None:
+        """Let texts from now on say ``name`` for the box."""
+        there = self.at[box]
+        self._given[there] = _atom(name)
+        self._atoms.add(there)
+
+    def flows(self, tail: int, box: int) -> list[Flow]:
+        """The arrows along which a derivative flows from a node to a box, in the order of the text."""
+        source = self.at[tail]
+        target = self.at[box if self.sketch.level == "names" else self.sketch.core(box)]
+        return [self.flow(index) for index in self._between.get((source, target), ())]
+
+    @cached_property
+    def _between(self) -> dict[tuple[int, int], list[int]]:
+        found: dict[tuple[int, int], list[int]] = {}
+        for index, edge in enumerate(self.net.edges):
+            found.setdefault((edge.source, edge.target), []).append(index)
+        return found
+
+    def flow(self, index: int) -> Flow:
+        """One edge of the network."""
+        edge = self.net.edges[index]
+        if edge.gradient is None:
+            return Flow(index, "0", None, cut=True)
+        cut = index in self.cut
+        if self.net.graph.data[edge.target]["op"] == "select" and edge.conditions:
+            # Its local gradient is 1 or 0.
+            text = "not taken" if cut else "1" if self.factors else "then" if edge.conditions[0][1] else "else"
+        else:
+            text = self._gradients.text(edge.gradient, limit=GRADIENT)
+        return Flow(index, text, self.factors[index] if self.factors and not cut else None, cut)
+
+    @cached_property
+    def inner(self) -> frozenset[int]:
+        """The edges inside boxes: from a value to the name that stands in its box."""
+        homes: dict[int, int] = {}
+        for node, there in self.at.items():
+            homes.setdefault(there, self.sketch.home(node))
+        return frozenset(
+            index
+            for index, edge in enumerate(self.net.edges)
+            if edge.source in homes and homes[edge.source] == homes.get(edge.target)
+        )
+
+    # Paths ---------------------------------------------------------------------------------------------------------
+
+    def count(self, wrt: int) -> int:
+        """The number of paths from a node to ``of``."""
+        if self.top is None or wrt not in self.at:
+            return 0
+        return self.net.count(self.top, self.at[wrt])
+
+    def best(self, wrt: int, count: int) -> list[list[int]]:
+        """The paths with the largest products, in the order of the text where the values are not known."""
+        if self.top is None:
+            return []
+        weights = [weight(self.factors[i], i in self.cut) for i in range(len(self.factors))] or None
+        return self.net.best(self.top, self.at[wrt], count, weights)
+
+    def on_ways(self, nodes: Sequence[int]) -> tuple[set[int], tuple[int, int] | None]:
+        """The edges on ways through ``nodes`` in their order, or the first two between which there is no way."""
+        edges = self.net.edges
+        found: set[int] = set()
+        for first, last in pairwise(nodes):
+            below = self._reach(self.at[first], forwards=True)
+            above = self._reach(self.at[last], forwards=False)
+            between = {i for i in below if i in above}
+            if not between or not any(edges[i].target == self.at[last] for i in between):
+                return found, (first, last)
+            found |= between
+        return found, None
+
+    def _reach(self, node: int, *, forwards: bool) -> Collection[int]:
+        near = self.net.outgoing if forwards else self.net.incoming
+        edges = self.net.edges
+        found: set[int] = set()
+        stack, seen = [node], {node}
+        while stack:
+            for index in near.get(stack.pop(), ()):
+                found.add(index)
+                other = edges[index].target if forwards else edges[index].source
+                if other not in seen:
+                    seen.add(other)
+                    stack.append(other)
+        return found
+
+
+__all__ = ["Flow", "Notes", "factor", "short"]

@@ -1,0 +1,314 @@
+"""Puts a diagram together: which boxes and arrows there are, what stands in them, and which paths are coloured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from gradc.annotate import STEP, Flow, Notes, factor, short
+from gradc.backends.dot import ADJOINT, BACKWARD, CARRIED, FAINT, PATHS, QUIET, Arrow, Box, Line, Picture, Run
+from gradc.backends.expression import ELLIPSIS
+from gradc.backends.sketch import Sketch
+from gradc.errors import CallError, Diagnostic
+from gradc.values import convert
+
+if TYPE_CHECKING:
+    from gradc.draw import Subject
+
+# An input with more arrows than this is drawn at each of its uses, as its arrows would cross the whole picture.
+USES: Final = 12
+
+
+class Composer:
+    """Puts a picture together."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        level: str,
+        values: Mapping[str, Any] | None,
+        focus: str | None,
+        depth: int | None,
+        limit: int,
+    ) -> None:
+        self.subject = subject
+        self.graph = subject.graph
+        self.sketch = sketch = Sketch(subject.graph, level, subject.roots)
+        if focus is None:
+            self.boxes = sketch.nearest(limit)
+        else:
+            at = sketch.home(subject.node(subject.model.variables(focus)[0]))
+            self.boxes = sketch.around(at, depth, limit)
+        self.cut = len(self.boxes) < sketch.total
+        self.full = len(self.boxes) >= limit
+        self.visible = set(self.boxes)
+        self.focused = focus is not None
+        self.hubs = self._hubs()
+        of = subject.find(subject.of[0]) if len(subject.of) == 1 else None
+        of = of if of in sketch.live else None
+        wrt = [node for name in subject.wrt if (node := subject.find(name)) is not None and node in sketch.live]
+        self.notes = Notes(sketch, self.boxes, of, wrt, self._inputs(values), subject.model.options.limits)
+        # Colours by the number of an edge of the network, and what stands above the picture.
+        self.colors: dict[int, list[str]] = {}
+        self.title: list[Line] = []
+        self.keys: list[tuple[str, str, str]] = []
+        self.ids: dict[int, str] = {}
+        self.steps = 0
+
+    def _hubs(self) -> set[int]:
+        """The inputs that are drawn at each of their uses."""
+        uses: dict[int, int] = {}
+        for box in self.boxes:
+            for home, _ in self.sketch.tails(box):
+                if self.graph.op(home) == "input":
+                    uses[home] = uses.get(home, 0) + 1
+        return {box for box, count in uses.items() if count > USES}
+
+    def _inputs(self, values: Mapping[str, Any] | None) -> list[Any] | None:
+        """The numbers of the inputs; None where one that matters is missing."""
+        inputs = self.subject.model._inputs
+        found = inputs.given(values, {})
+        for at, value in enumerate(found):
+            if value is not None:
+                found[at] = convert(inputs.shown[at], value, inputs.dtypes[at])
+            elif inputs.defaults[at] is not None:
+                found[at] = inputs.defaults[at]
+            elif self.graph.inputs[at] in self.sketch.live:
+                return None
+            else:
+                found[at] = 1
+        return found
+
+    # Paths ---------------------------------------------------------------------------------------------------------
+
+    def highlight(self, name: str, count: int | None) -> None:
+        """Colour the ways from a name: each path in its own colour where they are few."""
+        notes, node = self.notes, self.subject.find(name)
+        of = self.subject.of[0] if len(self.subject.of) == 1 else None
+        if node is None or of is None or notes.of is None or not notes.whole:
+            return
+        total = notes.count(node)
+        head = [Run(f"∂{of}/∂{name}", bold=True)]
+        if total == 0:
+            self.title.append((Run(f"{of} does not depend on {name}"),))
+            return
+        value = notes.adjoint(node) if node != notes.of else 1.0
+        if value is not None:
+            head = [Run(f"∂{of}/∂{name} = {short(value)}", bold=True)]
+        few = total <= len(PATHS)
+        for rank, path in enumerate(notes.best(node, count or len(PATHS)) if few or count else ()):
+            for index in path:
+                self.colors.setdefault(index, []).append(PATHS[rank])
+        if few and count is None:
+            self.title.append(self._sum(head, notes.best(node, total)))
+            return
+        if count is None:
+            edges, _ = notes.on_ways([node, notes.of])
+            self.colors = {index: [PATHS[0]] for index in edges}
+        self.title.append((*head, Run(f"  {'the largest of' if count else 'the sum over'} {_many(total)} paths")))
+
+    def _sum(self, head: list[Run], paths: list[list[int]]) -> Line:
+        """The derivative as the sum over its paths, each in its colour."""
+        known = bool(self.notes.factors)
+        line = list(head)
+        products: list[str] = []
+        length = 0
+        for rank, path in enumerate(paths):
+            flows = [self.notes.flow(index) for index in path if index not in self.notes.inner]
+            terms = [self._term(flow) for flow in flows]
+            line.append(Run("  =  " if rank == 0 else "  +  "))
+            line.append(Run(" · ".join(terms) or "1", color=PATHS[rank]))
+            length += sum(map(len, terms)) + 3 * len(terms)
+            product = 0.0 if any(flow.cut for flow in flows) else math.prod(flow.value or 0.0 for flow in flows)
+            products.append(short(product))
+        if length > 110:
+            return (*head, Run(f"  the sum over {len(paths)} paths")) if len(paths) > 1 else tuple(head)
+        if known and len(paths) == 1 and len(paths[0]) <= 1:
+            return tuple(head)
+        if known and len(paths) > 1:
+            text = products[0] + "".join(f" - {p[1:]}" if p.startswith("-") else f" + {p}" for p in products[1:])
+            line.append(Run(f"  =  {text}"))
+        return tuple(line)
+
+    @staticmethod
+    def _term(flow: Flow) -> str:
+        if flow.cut:
+            return "0"
+        return factor(flow.text if flow.value is None else short(flow.value))
+
+    def highlight_path(self, stations: Sequence[str]) -> None:
+        """Colour the ways through the given names, in their order."""
+        nodes = [self.subject.node(name) for name in stations]
+        named = dict(zip(nodes, stations, strict=True))
+        hidden = [name for node, name in named.items() if node not in self.notes.at]
+        if hidden:
+            raise self._no_path(f"`{hidden[0]}` is not shown")
+        edges, gap = self.notes.on_ways(nodes)
+        if gap is not None:
+            raise self._no_path(f"no way leads from `{named[gap[0]]}` to `{named[gap[1]]}`")
+        self.colors = {index: [PATHS[0]] for index in edges}
+        self.keys.append(("—", PATHS[0], " → ".join(stations)))
+
+    @staticmethod
+    def _no_path(why: str) -> CallError:
+        return CallError(Diagnostic("E0802", f"this path cannot be highlighted: {why}"))
+
+    # The picture ---------------------------------------------------------------------------------------------------
+
+    def picture(self, title: str | None) -> Picture:
+        """All of it."""
+        name = "gradc"
+        boxes = [self._box(box) for box in self.boxes]
+        arrows: list[Arrow] = []
+        for box in self.boxes:
+            arrows += self._arrows(box, boxes)
+        if self.cut:
+            boxes.insert(0, self._notice())
+        clusters = {}
+        if any(box.cluster == "adjoint" for box in boxes):
+            clusters = {"forward": "forward", "adjoint": f"adjoint of {', '.join(self.subject.of)}"}
+        shown = [(Run(title, bold=True),)] if title else []
+        if any(run.color == ADJOINT for box in boxes for line in box.lines for run in line):
+            of = self.subject.of[0]
+            self.keys.insert(0, (f"∂{of}", ADJOINT, f"derivative of {of}"))
+        for hub in sorted(self.hubs & self.visible):
+            self.keys.append((self._called(hub)[0], QUIET, "drawn at each of its uses"))
+        caption = self.subject.caption
+        return Picture(name, boxes, arrows, tuple(shown + self.title), caption, tuple(self.keys), clusters)
+
+    def _notice(self) -> Box:
+        total = f"{self.sketch.total:,}".replace(",", "\N{NO-BREAK SPACE}")
+        lines: tuple[Line, ...] = ((Run(f"showing {len(self.boxes)} of {total} nodes", size=10),),)
+        if self.full:
+            lines += ((Run("use --focus NAME --depth N", color=QUIET, size=9),),)
+        return Box("notice", lines, "notice")
+
+    def _id(self, box: int) -> str:
+        """The name of the box in the DOT text, or its number in the graph."""
+        found = self.ids.get(box)
+        if found is None:
+            name = self.notes.names.get(box) or self.graph.name(box) or ""
+            if not name.isidentifier() or name == "notice" or name in self.ids.values():
+                name = f"%{box}"
+            found = self.ids[box] = name
+        return found
+
+    def _fresh(self) -> str:
+        """v1, v2…, as far as the program has no such name."""
+        while True:
+            self.steps += 1
+            name = f"v{self.steps}"
+            if name not in self.graph.names:
+                return name
+
+    def _role(self, box: int) -> str:
+        graph, core = self.graph, self.sketch.core(box)
+        entry = graph.data[box]
+        if entry["op"] == "input":
+            return "param" if entry["attrs"]["kind"] == "param" else "input"
+        names = [name for name, node in graph.outputs if self.sketch.home(node) == box]
+        if any(name in self.subject.shown for name in names):
+            return "derivative"
+        if names:
+            return "output"
+        if graph.adjoint_of(core) is not None:
+            return "adjoint"
+        return "name" if box in self.sketch.named else "step"
+
+    def _called(self, box: int) -> list[str]:
+        """What the box is called: its names, or the derivatives that it is."""
+        graph = self.graph
+        nodes = {box, self.sketch.core(box)} if self.sketch.home(self.sketch.core(box)) == box else {box}
+        found: list[str] = []
+        for (y, v, order), node in sorted(graph.adjoints.items(), reverse=True):
+            if node in nodes and (label := self.notes.derivative(y, v, order)) is not None:
+                found.append(label)
+        found += [
+            self.subject.shown[name] for name, node in graph.outputs if node in nodes and name in self.subject.shown
+        ]
+        if not found:
+            if graph.name(box) and box in self.sketch.named:
+                found.append(graph.name(box) or "")
+            else:
+                found += [name for name, node in [*graph.names.items(), *graph.outputs] if node in nodes]
+        return list(dict.fromkeys(found))
+
+    def _box(self, box: int) -> Box:
+        notes = self.notes
+        for home, _ in self.sketch.tails(box):
+            if home not in self.visible and not self._called(home) and home in notes.at:
+                notes.call(home, ELLIPSIS)
+        role = self._role(box)
+        called = self._called(box)
+        text = notes.text(box)
+        if not called and text is not None and len(text) > STEP and role in ("step", "adjoint"):
+            name = self._fresh()
+            notes.call(box, name)
+            called = [name]
+        label = ", ".join(called[:3]) + (", …" if len(called) > 3 else "")
+        bold = role in ("param", "output", "derivative")
+        runs = [Run(label, bold=bold)] if label else []
+        if text is not None:
+            runs.append(Run(f" = {text}" if label else text))
+        lines: list[Line] = [tuple(runs)]
+        value = notes.value(box)
+        if value is not None and short(value) != text:
+            lines.append((Run(short(value), color=QUIET, size=10),))
+        adjoint = None if self.subject.grad else notes.adjoint(box)
+        if adjoint is not None:
+            lines.append((Run(f"∂{self.subject.of[0]} = {short(adjoint)}", color=ADJOINT, size=10),))
+        return Box(self._id(box), tuple(lines), role, self._cluster(box))
+
+    def _arrows(self, box: int, boxes: list[Box]) -> list[Arrow]:
+        """The arrows into a box; one stands for all that come from boxes which are not shown."""
+        here = self._id(box)
+        found: list[Arrow] = []
+        hidden = 0
+        for home, node in self.sketch.tails(box):
+            if home not in self.visible:
+                hidden += 1
+                continue
+            tail = self._copy(home, here, boxes) if home in self.hubs else self._id(home)
+            tint = self._tint(home, box)
+            flows = self.notes.flows(node, box)
+            found += [self._arrow(tail, here, flow, tint) for flow in flows] or [Arrow(tail, here, tint=tint)]
+        if hidden:
+            boxes.append(self._more(f"{here}‹", hidden, box))
+            found.append(Arrow(f"{here}‹", here, dotted=True))
+        if self.focused and box not in self.hubs:
+            behind = sum(head not in self.visible for head in self.sketch.heads(box))
+            if behind:
+                boxes.append(self._more(f"{here}›", behind, box))
+                found.append(Arrow(here, f"{here}›", dotted=True))
+        return found
+
+    def _more(self, id: str, count: int, box: int) -> Box:
+        return Box(id, ((Run(f"… {count} more", color=FAINT, size=9),),), "more", self._cluster(box))
+
+    def _copy(self, hub: int, user: str, boxes: list[Box]) -> str:
+        """A small box for an input that very many boxes use, beside one of these."""
+        name = self._called(hub)[0]
+        id = f"{self._id(hub)} {user}"
+        boxes.append(Box(id, ((Run(name, size=10),),), self._role(hub), self._cluster(hub)))
+        return id
+
+    def _tint(self, tail: int, head: int) -> str:
+        if self._cluster(head) != "adjoint":
+            return ""
+        return BACKWARD if self._cluster(tail) == "adjoint" else CARRIED
+
+    def _cluster(self, box: int) -> str | None:
+        return ("adjoint" if self._role(box) in ("adjoint", "derivative") else "forward") if self.subject.grad else None
+
+    def _arrow(self, tail: str, head: str, flow: Flow, tint: str) -> Arrow:
+        color = FAINT if flow.cut else "#334155"
+        lines = tuple((Run(text, color=color, size=10),) for text in flow.lines if text)
+        return Arrow(tail, head, lines, tuple(self.colors.get(flow.index, ())), flow.cut, tint)
+
+
+def _many(count: int) -> str:
+    """A number of paths, which may be very large."""
+    if count < 10**9:
+        return f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
+    return f"about 10^{len(str(count)) - 1}" if count >= 10**15 else f"{count:.3g}"
