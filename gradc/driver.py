@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,10 @@ class Options:
     verify: bool = False
 
 
+# Comments may stand above the line that says what the text is.
+_TEXTUAL_IR = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]*gradc-ir[ \t]")
+
+
 def front(source: Source, options: Options, root: Path | None = None) -> Lowered:
     """From text to the graph as written; ``root`` is the folder of a program that came from a file."""
     folder = Folder(root, tuple(Path(path) for path in options.allow))
@@ -67,7 +72,7 @@ def read(path: str | os.PathLike[str], options: Options) -> Lowered:
     """
     source = read_source(path, options.limits)
     name = os.fspath(path)
-    if name.endswith(".gir") or source.text.startswith("gradc-ir"):
+    if name.endswith(".gir") or _TEXTUAL_IR.match(source.text):
         return Lowered(text.load(source, options.ops), (), (source,))
     return front(source, options, None if name == "-" else Path(name).parent)
 

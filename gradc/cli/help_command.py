@@ -25,6 +25,9 @@ def command(context: click.Context, /, topic: str | None) -> None:
         assert chosen is not None
         with click.Context(chosen, info_name=topic, parent=context.parent) as inner:
             show.write(chosen.get_help(inner))
+        # `grad` is a function of the language as well.
+        if (text := topics.page(topic)) is not None:
+            show.write(f"\n{text}")
         return
     text = topics.page(topic)
     if text is None:
