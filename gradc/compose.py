@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gradc.draw import Subject
 
 # An input with more arrows than this is drawn at each of its uses, as its arrows would cross the whole picture.
-USES: Final = 12
+USES: Final = 6
 
 
 class Composer:
@@ -165,9 +165,8 @@ class Composer:
             arrows += self._arrows(box, boxes)
         if self.cut:
             boxes.insert(0, self._notice())
-        clusters = {}
-        if any(box.cluster == "adjoint" for box in boxes):
-            clusters = {"forward": "forward", "adjoint": f"adjoint of {', '.join(self.subject.of)}"}
+        titles = {"forward": "forward", "adjoint": f"adjoint of {', '.join(self.subject.of)}"}
+        clusters = {key: text for key, text in titles.items() if any(box.cluster == key for box in boxes)}
         shown = [(Run(title, bold=True),)] if title else []
         if any(run.color == ADJOINT for box in boxes for line in box.lines for run in line):
             of = self.subject.of[0]
