@@ -2,16 +2,23 @@
 
 The same local gradients as in reverse mode, in the order of the graph: a node's tangent is the sum over its operands of
 local gradient times the operand's tangent. (Griewank and Walther, Evaluating Derivatives, 2nd ed., section 3.1.)
+
+What is chosen by an ``if`` may depend on the target in one of its branches only. Where the other one is taken there is
+no tangent, which is not the same as a tangent of 0: that times an infinite local gradient is NaN. So the tangent is
+carried on as if the branch were taken, together with the condition for it, and selected where it meets others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gradc.ad.flow import active, differentiable
 from gradc.ad.reverse import balanced_sum, times
 from gradc.ir.graph import Builder
 from gradc.rules.gradients import LocalGradients
+
+Guarded = tuple[int, "int | None"]
+"""A tangent and the node of the condition under which there is one; None where there always is."""
 
 
 def tangent(builder: Builder, local: LocalGradients, y: int, directions: Mapping[int, int]) -> int | None:
@@ -22,41 +29,93 @@ def tangent(builder: Builder, local: LocalGradients, y: int, directions: Mapping
     """
     data = builder.data
     order = active(data, y, directions)
-    members = set(order)
-    found: dict[int, int] = {}
+    sweep = _Sweep(builder, local, set(order))
     marked = builder.adjoint_of
     builder.adjoint_of = y
     try:
         for node in order:
             builder.span = data[node].get("span")
             if node in directions:
-                found[node] = directions[node]
+                sweep.found[node] = directions[node], None
                 continue
-            made = _step(builder, local, node, found, members)
+            made = sweep.step(node)
             if made is not None:
-                found[node] = made
+                sweep.found[node] = made
+        return sweep.settled(sweep.found[y], None) if y in sweep.found else None
     finally:
         builder.adjoint_of = marked
         builder.span = None
-    return found.get(y)
 
 
-def _step(
-    builder: Builder, local: LocalGradients, node: int, tangents: Mapping[int, int], members: set[int]
-) -> int | None:
-    edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in tangents]
-    if not edges:
-        return None
-    op = builder.op(node)
-    if op == "name":
-        return tangents[edges[0][1]]
-    if op == "select":
-        condition, *branches = builder.operands(node)
-        zero = builder.constant(0.0, builder.type(node))
-        then, other = (tangents.get(branch, zero) for branch in branches)
-        return builder.apply("select", condition, then, other)
-    partials = local.of(node, [position for position, _ in edges], members)
-    terms = [
-        times(builder, tangents[operand], partials[position]) for position, operand in edges if position in partials
-    ]
-    return balanced_sum(builder, terms) if terms else None
+class _Sweep:
+    def __init__(self, builder: Builder, local: LocalGradients, members: set[int]) -> None:
+        self.builder = builder
+        self.local = local
+        self.members = members
+        self.found: dict[int, Guarded] = {}
+
+    def step(self, node: int) -> Guarded | None:
+        """The tangent of a node whose operands have theirs."""
+        builder = self.builder
+        edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in self.found]
+        if not edges:
+            return None
+        op = builder.op(node)
+        if op == "name":
+            return self.found[edges[0][1]]
+        if op == "select":
+            return self.choice(*builder.operands(node))
+        partials = self.local.of(node, [position for position, _ in edges], self.members)
+        terms = [
+            (times(builder, self.found[operand][0], partials[position]), self.found[operand][1])
+            for position, operand in edges
+            if position in partials
+        ]
+        return self.sum(terms) if terms else None
+
+    def sum(self, terms: Sequence[Guarded]) -> Guarded:
+        """The sum of tangents, each selected by its condition unless all have the same."""
+        guard = terms[0][1]
+        for _, other in terms[1:]:
+            guard = self.either(guard, other)
+        return balanced_sum(self.builder, [self.settled(term, guard) for term in terms]), guard
+
+    def choice(self, condition: int, then: int, other: int) -> Guarded:
+        """The tangent of ``if condition then … else …``."""
+        builder, found = self.builder, self.found
+        if other not in found:
+            return found[then][0], self.both(found[then][1], condition)
+        if then not in found:
+            return found[other][0], self.both(found[other][1], self.opposite(condition))
+        (first, by), (second, otherwise) = found[then], found[other]
+        guard = by
+        if by != otherwise:
+            guard = self.either(self.both(by, condition), self.both(otherwise, self.opposite(condition)))
+        return builder.apply("select", condition, first, second), guard
+
+    def settled(self, term: Guarded, known: int | None) -> int:
+        """The tangent as a value wherever the condition ``known`` holds: 0 where there is none."""
+        value, guard = term
+        if guard is None or guard == known:
+            return value
+        return self.builder.apply("select", guard, value, self.builder.constant(0.0, self.builder.type(value)))
+
+    # Conditions ----------------------------------------------------------------------------------------------------
+
+    def opposite(self, condition: int) -> int:
+        """The node of ``not condition``."""
+        if self.builder.op(condition) == "not":
+            return self.builder.operands(condition)[0]
+        return self.builder.apply("not", condition)
+
+    def both(self, guard: int | None, condition: int) -> int:
+        """The condition that both hold."""
+        return condition if guard is None or guard == condition else self.builder.apply("and", guard, condition)
+
+    def either(self, guard: int | None, other: int | None) -> int | None:
+        """The condition that one of them holds."""
+        if guard is None or other is None:
+            return None
+        if guard == other:
+            return guard
+        return None if self.opposite(guard) == other else self.builder.apply("or", guard, other)
