@@ -36,4 +36,20 @@ def command(
     **options: Any,
 ) -> None:
     """Explain derivatives."""
-    raise NotImplementedError
+    import sys
+
+    from gradc.cli import show
+    from gradc.cli.report import as_json
+
+    model = program.load(context, file, **options)
+    given: dict[str, Any] = {"level": detail, "lr": lr}
+    if count is not None:
+        given["paths"] = count
+    pairs = [(y, v) for y in dict.fromkeys(model.targets(of)) for v in dict.fromkeys(model.variables(wrt))]
+    explained = [model.explain(y, v, settings, **given) for y, v in pairs]
+    if json:
+        found = [each.to_dict() for each in explained]
+        show.write(as_json(found[0] if len(found) == 1 else found, sys.stdout))
+        return
+    show.write(f"# {file}, as written\n")
+    show.write("\n\n".join(each.text().rstrip("\n") for each in explained))
