@@ -51,11 +51,8 @@ def convert(name: str, value: Any, dtype: str) -> float | int | bool:
             raise _fail("E0603", f"`{name}` takes a number that fits 64 bits, not {_found(value)}") from None
         if dtype != "int":
             return number
-        if isinstance(value, numbers.Integral):
-            whole = int(value)
-        elif number.is_integer():
-            whole = int(number)
-        else:
+        whole = _whole(value, number)
+        if whole is None:
             raise _fail("E0603", f"`{name}` takes an integer, not {value!r}")
         if whole not in _INT64:
             raise _fail("E0603", f"`{name}` takes an integer of 64 bits, and {whole} is larger")
@@ -67,6 +64,18 @@ def convert(name: str, value: Any, dtype: str) -> float | int | bool:
             "to run the program over rows, write `model.map(…)` in place of `model(…)`",
         )
     raise _fail("E0603", f"`{name}` takes a number, not {_found(value)}")
+
+
+def _whole(value: Any, number: float) -> int | None:
+    """The integer that a number is, exactly; ``number`` is it as a float. None if it is none."""
+    if not isinstance(value, numbers.Integral) and not number.is_integer():
+        return None
+    try:
+        whole = int(value)
+    except TypeError:
+        return int(number)
+    # Fractions and decimals have more digits than a float.
+    return whole if whole == value else None
 
 
 def _found(value: Any) -> str:
@@ -199,4 +208,6 @@ def _column(name: str, value: Any, dtype: str) -> numpy.ndarray[Any, Any] | None
     if array.size and array.dtype.kind not in _KINDS[dtype]:
         wanted = {"int": "integers", "bool": "truth values"}.get(dtype, "numbers")
         raise _fail("E0603", f"`{name}` takes rows of {wanted}, not of {array.dtype}")
+    if dtype == "int" and array.dtype.kind == "u" and array.size and int(array.max()) not in _INT64:
+        raise _fail("E0603", f"`{name}` takes integers of 64 bits, and {array.max()} is larger")
     return array.astype(_DTYPES[dtype])
