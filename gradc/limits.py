@@ -22,7 +22,7 @@ class Limits:
     nodes: int = 2_000_000
     expanded_nodes: int = 10_000_000
     inline_depth: int = 10_000
-    seconds: float = 300.0
+    seconds: float = 60.0
 
 
 DEFAULT = Limits()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from gradc.errors import suggestion
@@ -9,7 +11,7 @@ from gradc.ir.types import BOOL
 from gradc.source import Source
 from gradc.syntax import code, tree
 from gradc.syntax.requests import Requests
-from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value
+from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value, Weak
 
 if TYPE_CHECKING:
     from gradc.syntax.lower import Lowering
@@ -22,7 +24,7 @@ class Calls:
         self.lowering = lowering
         self.requests = Requests(self)
 
-    def call(self, node: tree.Call, values: list[Value], frame: Frame) -> Value | None:
+    def call(self, node: tree.Call, values: list[Value], frame: Frame) -> Value | tuple[Value, ...] | None:
         """The value of a call; None where a frame has been pushed that will leave it on the stack."""
         lowering = self.lowering
         name, source = node.function.id, frame.scope.source
@@ -110,7 +112,9 @@ class Calls:
             suggestion(name.id, known),
         )
 
-    def _call_function(self, node: tree.Call, closure: Closure, values: list[Value], frame: Frame) -> Value | None:
+    def _call_function(
+        self, node: tree.Call, closure: Closure, values: list[Value], frame: Frame
+    ) -> Value | tuple[Value, ...] | None:
         lowering = self.lowering
         source, definition = frame.scope.source, closure.definition
         if closure.active or (closure is lowering.closed and closure.registered is None):
@@ -123,6 +127,13 @@ class Calls:
             missing = [p for p, v in zip(definition.parameters, bound, strict=True) if v is None]
             if not missing:
                 return self._call_registered(node, closure, [v for v in bound if v is not None], source)
+        if lowering.trial:
+            # The function that is called is tried by itself.
+            return self._made_up(definition)
+        key = _key(closure, bound)
+        known = lowering.inlined.get(key) if key is not None else None
+        if known is not None:
+            return known
         if len(self.lowering.frames) >= self.lowering.program.clock.limits.inline_depth:
             self.lowering.error("E0703", "calls of functions nest too deeply", source, node, "one call too many")
             return POISON
@@ -146,8 +157,17 @@ class Calls:
                 closure.code = code.body_code(definition)
             instructions = [*defaults, *closure.code] if defaults else closure.code
         closure.active = True
-        lowering.frames.append(Frame(instructions, scope, closure))
+        lowering.frames.append(Frame(instructions, scope, closure, key))
         return None
+
+    def _made_up(self, definition: tree.FunctionDef) -> Value | tuple[Value, ...]:
+        """Numbers that stand for the results of a call in a trial run."""
+        lowering = self.lowering
+        values = [
+            lowering.builder.input(f"a result {len(lowering.builder.data)}", lowering.program.real)
+            for _ in definition.results
+        ]
+        return values[0] if len(values) == 1 else tuple(values)
 
     def bind(self, parameter: tree.Parameter, value: Value, closure: Closure, scope: Scope) -> None:
         """Bind an argument; it gets an identity of its own where the function differentiates with respect to it."""
@@ -256,3 +276,17 @@ class Calls:
                 return POISON
             nodes.append(self.lowering.applier.real_node(value))
         return self.lowering.builder.apply("call", *nodes, attrs={"function": closure.registered})
+
+
+def _key(closure: Closure, bound: Sequence[Value | None]) -> Hashable | None:
+    """What makes two calls of a function the same: it need not be inlined again. None where an argument is in error.
+
+    What a function names inside is fresh at every inlining, but nobody outside can differentiate with respect to it, so
+    that equal calls share it cannot be seen.
+    """
+    parts: list[Hashable] = []
+    for value in bound:
+        if isinstance(value, Poison):
+            return None
+        parts.append((value.exact, math.copysign(1.0, value.real), value.node) if isinstance(value, Weak) else value)
+    return closure, tuple(parts)

@@ -7,7 +7,7 @@ all that can be told apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -64,6 +64,10 @@ class Lowering:
         self.frames: list[Frame] = []
         self._steps = 0
         self._imported: dict[int, int] = {}
+        # Whether this is a trial run, for errors alone.
+        self.trial = False
+        # What the calls that have been inlined gave.
+        self.inlined: dict[Hashable, Value | tuple[Value, ...]] = {}
         # What the rest of the file defines, for better messages.
         self.outlook: Outlook = NOTHING
         # The input whose default is being evaluated, if that is what this lowering is for.
@@ -109,6 +113,7 @@ class Lowering:
 
     def call_blindly(self, closure: Closure) -> None:
         """Inline a function on made-up numbers, for the errors that this finds."""
+        self.trial = True
         scope = Scope(closure.source, closure.scope, closure.limit)
         closure.active = True
         try:
@@ -354,7 +359,10 @@ class Lowering:
             # The partials of a function with a derivative of its own: one an argument, however many results it has.
             results = [item] * item.count
         single = [self.single(frame.scope.source, r, v) for r, v in zip(results, values, strict=True)]
-        self.stack.append(single[0] if item.count == 1 else tuple(single))
+        result = single[0] if item.count == 1 else tuple(single)
+        if frame.key is not None:
+            self.inlined[frame.key] = result
+        self.stack.append(result)
 
     # Statements ----------------------------------------------------------------------------------------------------
 

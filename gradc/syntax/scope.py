@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -142,4 +142,6 @@ class Frame:
     scope: Scope
     # The function that is being inlined; None for a statement of the program.
     closure: Closure | None = None
+    # By which the result is remembered for equal calls.
+    key: Hashable | None = None
     at: int = 0
