@@ -21,13 +21,15 @@ from gradc.errors import CallError
 from gradc.ir.graph import Builder, Graph, replay
 from gradc.ir.op import OpTable
 from gradc.limits import Limits
+from gradc.passes.simplify import simplify
 from gradc.paths import Network, network, weight
+from gradc.rules.rewrite import rules_of
 
 # A graph with more nodes is differentiated only as far as it is shown.
 WHOLE: Final = 4_000
 # The longest statement and the longest local gradient that is written out, in characters.
 STATEMENT: Final = 44
-GRADIENT: Final = 40
+GRADIENT: Final = 34
 # A longer local gradient has its number in a line of its own.
 WRAPPED: Final = 20
 # An unnamed step with a longer text is called v1, v2… in the text of others.
@@ -129,7 +131,8 @@ class Notes:
             of = of if of in at else None
             wrt = [node for node in wrt if node in at] or [n for n in at if sketch.data[n]["op"] == "input"]
         self.of = of
-        net = network(graph, [] if of is None else [at[of]], [at[n] for n in wrt if n in at], self._level, limits)
+        ends = [of] if of is not None else [] if self.whole else self._ends(at)
+        net = network(graph, [at[n] for n in ends], [at[n] for n in wrt if n in at], self._level, limits)
         self.net: Network = net
         # From the nodes of the sketch's graph to those of the network's.
         self.at = {node: net.number[there] for node, there in at.items()}
@@ -143,6 +146,12 @@ class Notes:
     @property
     def _level(self) -> Any:
         return self.sketch.level
+
+    def _ends(self, at: Mapping[int, int]) -> list[int]:
+        """The real values that nothing shown is computed from: towards these there are local gradients at least."""
+        sketch = self.sketch
+        used = {home for box in self.order for home, _ in sketch.tails(box)}
+        return [box for box in self.order if box not in used and box in at and sketch.graph.type(box).real]
 
     def _part(self) -> tuple[Graph, dict[int, int]]:
         """The part of the graph that is shown, with inputs for what it is computed from."""
@@ -259,8 +268,12 @@ class Notes:
         self._statements = Printer(
             Renamed(self.net.graph, every), pretty=True, atoms=_Either(self._atoms, self._derived)
         )
-        # A local gradient is written out, also where it is a derivative that has a name.
-        self._gradients = Printer(Renamed(self.net.graph, self._given), pretty=True, atoms=self._atoms)
+        # A local gradient is simplified and written out, also where it is a derivative that has a name.
+        net = self.net
+        simple, self._simple = simplify(net.graph, rules_of(net.graph.ops, ("exact", "real")), fold=True)
+        self._short = {self._simple[there]: entry for there, entry in self._given.items()}
+        self._ends_at = {self._simple[there] for there in self._atoms}
+        self._gradients = Printer(Renamed(simple, self._short), pretty=True, atoms=self._ends_at)
 
     def derivative(self, y: int, v: int, order: int = 1) -> str | None:
         """∂y/∂v, if both have names."""
@@ -284,6 +297,8 @@ class Notes:
         there = self.at[core]
         if self.net.graph.data[there]["op"] == "input":
             return None
+        if core != box and self.sketch.is_box(core):
+            return self._statements.text(there, limit=STATEMENT)
         # Its own names are not what it is computed by.
         aside = [(table, table.pop(there)) for table in (self._given, self._derived) if there in table]
         text = self._statements.text(there, through=(there,), limit=STATEMENT)
@@ -294,8 +309,9 @@ class Notes:
     def call(self, box: int, name: str) -> None:
         """Let texts from now on say ``name`` for the box."""
         there = self.at[box]
-        self._given[there] = _atom(name)
+        self._given[there] = self._short[self._simple[there]] = _atom(name)
         self._atoms.add(there)
+        self._ends_at.add(self._simple[there])
 
     def flows(self, tail: int, box: int) -> list[Flow]:
         """The arrows along which a derivative flows from a node to a box, in the order of the text."""
@@ -320,8 +336,16 @@ class Notes:
             # Its local gradient is 1 or 0.
             text = "not taken" if cut else "1" if self.factors else "then" if edge.conditions[0][1] else "else"
         else:
-            text = self._gradients.text(edge.gradient, limit=GRADIENT)
+            text = self._gradients.text(self._simple[edge.gradient], limit=GRADIENT)
+            if text.endswith(ELLIPSIS):
+                text = self._symbol(edge.source, edge.target) or text
         return Flow(index, text, self.factors[index] if self.factors and not cut else None, cut)
+
+    def _symbol(self, source: int, target: int) -> str | None:
+        """∂target/∂source for a local gradient that is too long, if both have names."""
+        data = self.net.graph.data
+        above, below = (data[node].get("name") for node in (target, source))
+        return f"∂{above}/∂{below}" if above and below else None
 
     @cached_property
     def inner(self) -> frozenset[int]:

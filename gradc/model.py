@@ -23,7 +23,7 @@ from gradc.syntax.parse import decode
 from gradc.values import Inputs, Values
 
 if TYPE_CHECKING:
-    from gradc.backends.dot import Diagram
+    from gradc.draw import Diagram
     from gradc.explain import Explanation
 
 Names = str | Sequence[str] | None
@@ -207,7 +207,7 @@ class Model:
         return explain(self, of, wrt, values, **options)
 
     def dot(self, **options: Any) -> Diagram:
-        """The graph as a diagram; see ``gradc.backends.dot.draw`` for the options."""
+        """The graph as a diagram; see ``gradc.draw.draw`` for the options."""
         from gradc.draw import draw
 
         return draw(self, **options)

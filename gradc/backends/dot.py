@@ -110,31 +110,34 @@ class Picture:
 
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
-_BLANKS: Final = re.compile(r"^ | $|(?<= ) ")
 
 
 def escape(text: str) -> str:
     """``text`` as the content of an HTML-like label: nothing in it is a tag, an entity or an escape sequence."""
     shown = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
-    # A backslash begins a sequence such as \N, and blanks beside one another are drawn as one.
-    return _BLANKS.sub("\N{NO-BREAK SPACE}", html.escape(shown).replace("\\", "&#92;"))
+    # A backslash begins a sequence such as \N, also where it is written as an entity.
+    return html.escape(shown).replace("\\", "\\\\")
 
 
-def _run(run: Run, size: float) -> str:
+def _run(run: Run, size: float, *, mixed: bool = False) -> str:
     content = escape(run.text)
-    # By its face, as the tag for bold letters would move the line up.
-    styles = f' face="{FONT}-Bold"' if run.bold else ""
-    styles += f' point-size="{run.size:g}"' if run.size != size else ""
+    styles = f' point-size="{run.size:g}"' if run.size != size else ""
     styles += f' color="{run.color}"' if run.color != INK else ""
-    return f"<font{styles}>{content}</font>" if styles else content
+    if mixed and not run.bold:
+        # A piece in one style stands lower than one with another style in it, and so lower than a bold one.
+        head, tail = run.text[:1], run.text[1:] or " "
+        content = f'<font color="{run.color}">{escape(head)}</font>{escape(tail)}'
+    if styles:
+        content = f"<font{styles}>{content}</font>"
+    return f"<b>{content}</b>" if run.bold else content
 
 
 def _cell(line: Line, size: float) -> str:
     """One line of text as a cell.
 
     A line of more than ASCII is a table of its own whose cells state their widths, one for each style: the next one
-    would else begin where the engine believes that the one before it ends. The text is held to the left of its cell,
-    as it would be centred by what the engine believes of its width.
+    would else begin where the engine believes that the one before it ends. The break holds the text to the left of its
+    cell, as it would be centred by what the engine believes of its width.
     """
     if all(run.text.isascii() for run in line):
         return f"<td>{''.join(_run(run, size) for run in line)}</td>"
@@ -142,7 +145,8 @@ def _cell(line: Line, size: float) -> str:
     for run in line:
         # Rounded down, so that every cell is a little too low for its text and all are treated alike.
         needed, high = math.ceil(width(run.text, run.size, run.bold)), math.floor(run.size * 1.2)
-        cells.append(f'<td width="{needed}" height="{high}" align="left">{_run(run, size)}<br align="left"/></td>')
+        content = _run(run, size, mixed=any(other.bold for other in line))
+        cells.append(f'<td width="{needed}" height="{high}">{content}<br align="left"/></td>')
     return f"<td>{_table([cells])}</td>"
 
 
@@ -219,7 +223,8 @@ def to_dot(picture: Picture) -> str:
     # The title stands above in a frame of its own, so that legend and caption can stand below.
     frame: Any = graphviz.Digraph("cluster_picture") if picture.title else graph
     if picture.title:
-        frame.attr(label=label(picture.title), labelloc="t", peripheries="0", margin="4")
+        # The engine lets labels of arrows come close to the frame, so there is an empty line between.
+        frame.attr(label=label([*picture.title, (Run(" "),)]), labelloc="t", peripheries="0", margin="4")
     parts: dict[str | None, Any] = {None: frame}
     for key, text in picture.clusters.items():
         back, border = _CLUSTERS[key]

@@ -61,10 +61,10 @@ def program(format: str, engine: str | None = None) -> str:
                 "write an .svg instead, or install Graphviz (https://graphviz.org/download)",
             )
     if not found:
-        what = f"the program `{wanted}` is" if wanted else "neither `dot` nor `graphviz-pure` is"
+        what = f"the program `{wanted}` is not" if wanted else "neither `dot` nor `graphviz-pure` is"
         raise _fail(
             "E0807",
-            f"the diagram cannot be drawn: {what} not installed",
+            f"the diagram cannot be drawn: {what} installed",
             "`pip install graphviz-pure` brings one; a .dot file needs none",
         )
     return found[0]
