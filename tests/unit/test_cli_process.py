@@ -14,7 +14,8 @@ import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TWO_PATHS = str(EXAMPLES / "two_paths.grad")
-GRADC = [sys.executable, "-m", "gradc"]
+# -P: what is installed, not a folder `gradc` where the tests happen to run.
+GRADC = [sys.executable, "-P", "-m", "gradc"]
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and pipes")
 
@@ -176,5 +177,5 @@ def test_a_call_imports_only_what_it_needs(command: str) -> None:
         f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
     )
     topic = "sin" if command == "help" else TWO_PATHS
-    done = subprocess.run([sys.executable, "-c", code, command, topic], capture_output=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-P", "-c", code, command, topic], capture_output=True, check=False, timeout=60)
     assert done.stderr.decode().strip() == "[]"
