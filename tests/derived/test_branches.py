@@ -326,7 +326,7 @@ def numbers(program: str, values: dict[str, float], level: int) -> dict[str, Any
     return dict(gradc.compile(program + RANDOM, level=level)(values))
 
 
-@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(programs())
 def test_random_programs_equal_their_taken_branches(case: tuple[str, str, dict[str, float]]) -> None:
     program, taken, values = case
