@@ -7,10 +7,10 @@ what is shown, only the part that is shown is differentiated: what it takes from
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any, Final
 
 from gradc.ad.expand import expand
@@ -56,22 +56,6 @@ def factor(text: str) -> str:
 
 def _atom(name: str) -> dict[str, Any]:
     return {"op": "name", "operands": (), "name": name}
-
-
-class _Either(Collection[int]):
-    """What is in one of several collections, also in what is added to them later."""
-
-    def __init__(self, *collections: Collection[int]) -> None:
-        self.collections = collections
-
-    def __contains__(self, node: object) -> bool:
-        return any(node in collection for collection in self.collections)
-
-    def __iter__(self) -> Iterator[int]:
-        return chain.from_iterable(self.collections)
-
-    def __len__(self) -> int:
-        return sum(map(len, self.collections))
 
 
 class Renamed:
@@ -137,9 +121,6 @@ class Notes:
         # From the nodes of the sketch's graph to those of the network's.
         self.at = {node: net.number[there] for node, there in at.items()}
         self.top = None if of is None else self.at[of]
-        # Names that the diagram gives to nodes of the network, and what else it knows them by: the derivatives.
-        self._given: dict[int, dict[str, Any]] = {}
-        self._derived: dict[int, dict[str, Any]] = {}
         self._printers()
         self._evaluate()
 
@@ -255,25 +236,35 @@ class Notes:
     # Texts ---------------------------------------------------------------------------------------------------------
 
     def _printers(self) -> None:
-        """Printers of the network's graph that know the names which the diagram gives."""
-        graph = self.sketch.graph
+        """Printers that know the names which the diagram gives: one of the graph, one of the local gradients."""
+        graph, data, net = self.sketch.graph, self.sketch.data, self.net
+        self._given: dict[int, dict[str, Any]] = {}
         for name, node in graph.names.items():
-            if node in self.at and self.sketch.data[node]["op"] not in ("name", "input"):
-                self._given[self.at[node]] = _atom(name)
-        for (y, v, order), node in sorted(graph.adjoints.items(), reverse=True):
-            if node in self.at and (label := self.derivative(y, v, order)) is not None:
-                self._derived.setdefault(self.at[node], _atom(label))
-        self._atoms = set(self.net.atoms) | set(self._given)
-        every = ChainMap(self._given, self._derived)
-        self._statements = Printer(
-            Renamed(self.net.graph, every), pretty=True, atoms=_Either(self._atoms, self._derived)
-        )
+            if data[node]["op"] not in ("name", "input"):
+                self._given[node] = _atom(name)
+        self._atoms = set(self.sketch.named)
         # A local gradient is simplified and written out, also where it is a derivative that has a name.
-        net = self.net
         simple, self._simple = simplify(net.graph, rules_of(net.graph.ops, ("exact", "real")), fold=True)
-        self._short = {self._simple[there]: entry for there, entry in self._given.items()}
-        self._ends_at = {self._simple[there] for there in self._atoms}
-        self._gradients = Printer(Renamed(simple, self._short), pretty=True, atoms=self._ends_at)
+        there = {self._simple[self.at[node]]: entry for node, entry in self._given.items() if node in self.at}
+        self._given_there = there
+        self._atoms_there = {self._simple[node] for node in net.atoms} | set(there)
+        self._gradients = Printer(Renamed(simple, there), pretty=True, atoms=self._atoms_there)
+        for (y, v, order), node in sorted(graph.adjoints.items(), reverse=True):
+            if order == 1 and node not in self._given:
+                self._quotient(node, y, v)
+        for node in self.sketch.live:
+            if data[node]["op"] == "grad":
+                self._quotient(node, *data[node]["operands"])
+        self._statements = Printer(Renamed(graph, self._given), pretty=True, atoms=self._atoms)
+
+    def _quotient(self, node: int, y: int, v: int) -> None:
+        """Let texts write the node as ∂y/∂v, in parentheses where a quotient needs them."""
+        above, below = self.names.get(y), self.names.get(v)
+        if above is not None and below is not None:
+            first = -2 * len(self._given) - 1
+            self._given[first], self._given[first - 1] = _atom(f"∂{above}"), _atom(f"∂{below}")
+            self._atoms |= {first, first - 1}
+            self._given[node] = {**self.sketch.data[node], "op": "div", "operands": (first, first - 1)}
 
     def derivative(self, y: int, v: int, order: int = 1) -> str | None:
         """∂y/∂v, if both have names."""
@@ -294,24 +285,25 @@ class Notes:
     def text(self, box: int) -> str | None:
         """What the box is computed by; None for an input."""
         core = self.sketch.core(box)
-        there = self.at[core]
-        if self.net.graph.data[there]["op"] == "input":
+        entry = self.sketch.data[core]
+        if entry["op"] == "input":
             return None
         if core != box and self.sketch.is_box(core):
-            return self._statements.text(there, limit=STATEMENT)
-        # Its own names are not what it is computed by.
-        aside = [(table, table.pop(there)) for table in (self._given, self._derived) if there in table]
-        text = self._statements.text(there, through=(there,), limit=STATEMENT)
-        for table, entry in aside:
-            table[there] = entry
+            return self._statements.text(core, limit=STATEMENT)
+        # What it is called is not what it is computed by; a request is computed by nothing else.
+        aside = self._given.pop(core, None) if entry["op"] != "grad" else None
+        text = self._statements.text(core, through=(core,), limit=STATEMENT)
+        if aside is not None:
+            self._given[core] = aside
         return text
 
     def call(self, box: int, name: str) -> None:
         """Let texts from now on say ``name`` for the box."""
-        there = self.at[box]
-        self._given[there] = self._short[self._simple[there]] = _atom(name)
-        self._atoms.add(there)
-        self._ends_at.add(self._simple[there])
+        self._given[box] = _atom(name)
+        self._atoms.add(box)
+        there = self._simple[self.at[box]]
+        self._given_there[there] = _atom(name)
+        self._atoms_there.add(there)
 
     def flows(self, tail: int, box: int) -> list[Flow]:
         """The arrows along which a derivative flows from a node to a box, in the order of the text."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from gradc.annotate import STEP, Flow, Notes, factor, short
-from gradc.backends.dot import ADJOINT, BACKWARD, CARRIED, FAINT, PATHS, QUIET, Arrow, Box, Line, Picture, Run
+from gradc.backends.dot import ADJOINT, BACKWARD, CARRIED, FAINT, INK, PATHS, QUIET, Arrow, Box, Line, Picture, Run
 from gradc.backends.expression import ELLIPSIS
 from gradc.backends.sketch import Sketch
 from gradc.errors import CallError, Diagnostic
@@ -301,7 +301,7 @@ class Composer:
         return ("adjoint" if self._role(box) in ("adjoint", "derivative") else "forward") if self.subject.grad else None
 
     def _arrow(self, tail: str, head: str, flow: Flow, tint: str) -> Arrow:
-        color = FAINT if flow.cut else "#334155"
+        color = FAINT if flow.cut else INK
         lines = tuple((Run(text, color=color, size=10),) for text in flow.lines if text)
         return Arrow(tail, head, lines, tuple(self.colors.get(flow.index, ())), flow.cut, tint)
 

@@ -56,7 +56,7 @@ _CLUSTERS: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A piece of text in one style."""
+    """A piece of text in one style; in ``INK`` it has the colour of its surroundings."""
 
     text: str
     bold: bool = False

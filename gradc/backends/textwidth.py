@@ -43,7 +43,8 @@ _SIGNS: Final = {
     **dict.fromkeys("⌊⌋⌈⌉", 333),
     **dict.fromkeys("∞", 713),
     **dict.fromkeys("\N{NO-BREAK SPACE}", 278),
-    **dict.fromkeys("πμω", 640),
+    **dict.fromkeys("ωφψΦΨΩ", 760),
+    **dict.fromkeys("πΔ", 680),
 }
 # What a character of no other entry takes: most alphabets have letters of about this width.
 _USUAL: Final = 600
@@ -64,7 +65,7 @@ def _advance(char: str, bold: bool) -> int:
         return (_BOLD if bold else _REGULAR)[ord(base) - 32]
     if unicodedata.east_asian_width(char) in ("W", "F"):
         return _WIDE
-    return _USUAL
+    return _USUAL + 40 if bold else _USUAL
 
 
 def width(text: str, size: float, bold: bool = False) -> float:
