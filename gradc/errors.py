@@ -221,9 +221,17 @@ def _frame(span: Span, text: str, label: str, mark: str, gutter: int) -> list[st
     ]
 
 
+# A message may quote a name, and a name may be as long as a program.
+_LONGEST = 400
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST * 2 // 3]}…{text[-_LONGEST // 3 :]}"
+
+
 def render(diagnostic: Diagnostic) -> str:
     """The diagnostic as text: message, place, source line with carets under the exact span, notes and hints."""
-    rows = [f"{diagnostic.severity}[{diagnostic.code}]: {diagnostic.message}"]
+    rows = [f"{diagnostic.severity}[{diagnostic.code}]: {_cut(diagnostic.message)}"]
     span = diagnostic.span
     numbers = [s.line for s, _, _ in diagnostic.notes] + ([span.line] if span else [])
     gutter = len(str(max(numbers))) if numbers else 1
@@ -231,11 +239,11 @@ def render(diagnostic: Diagnostic) -> str:
     if span is not None:
         rows.append(f"{pad}--> {span}")
         if diagnostic.text:
-            rows += _frame(span, diagnostic.text, diagnostic.label, "^", gutter)
+            rows += _frame(span, diagnostic.text, _cut(diagnostic.label), "^", gutter)
     for place, text, message in diagnostic.notes:
         rows.append(f"{pad}::: {place}")
-        rows += _frame(place, text, message, "-", gutter)
-    rows += [f"{pad} = help: {hint}" for hint in diagnostic.hints]
+        rows += _frame(place, text, _cut(message), "-", gutter)
+    rows += [f"{pad} = help: {_cut(hint)}" for hint in diagnostic.hints]
     return "\n".join(rows)
 
 

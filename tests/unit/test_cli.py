@@ -380,3 +380,8 @@ def test_characters_that_a_terminal_lacks() -> None:
     assert streams.spell("∂ŷ/∂w₁ → 3·x²", "ascii") == "dy/dw1 -> 3*x^2"
     assert streams.spell("∂ŷ 中", "latin-1") == "dy ?"
     assert streams.spell("∂", "utf-8") == "∂"
+
+
+def test_long_names_do_not_fill_the_screen(call: Call, tmp_path: Path) -> None:
+    _, _, err = call("run", program(tmp_path, f"y = {'a' * 1_000_000}"))
+    assert len(err) < 2_000
