@@ -66,6 +66,7 @@ def draw(
     depth: int | None = None,
     max_nodes: int = MAX_NODES,
     title: str | None = None,
+    caption: str | None = None,
 ) -> Diagram:
     """The graph of a model as a diagram.
 
@@ -77,7 +78,8 @@ def draw(
     ``values`` are inputs in place of the defaults; where one is missing, the diagram shows formulas alone. ``path``
     names the stations of a path to highlight; ``paths`` is "all" (the default where ``wrt`` is one name), "one" for the
     path that contributes most, or "none". ``focus`` shows what is within ``depth`` steps of a name. Of a graph with
-    more than ``max_nodes`` nodes those nearest to the results, or to ``focus``, are shown, and a notice says so.
+    more than ``max_nodes`` nodes those nearest to the results, or to ``focus``, are shown, and a notice says so. ``title``
+    stands above the picture, ``caption`` in place of the words that say which graph it is.
 
     Raises ``CallError`` for a name that the program does not have and for a path that does not exist.
     """
@@ -86,6 +88,7 @@ def draw(
     if paths not in (None, "all", "one", "none"):
         raise ValueError(f"paths must be 'all', 'one' or 'none', not {paths!r}")
     subject = Subject(model, grad, of, wrt, optimize)
+    subject.caption = caption or subject.caption
     stations = [] if path is None else model.variables(path)
     composer = Composer(subject, level, values, focus, depth, max(1, max_nodes))
     if stations:

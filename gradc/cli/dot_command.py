@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gradc.cli import program
+
+if TYPE_CHECKING:
+    from gradc.model import Model
 
 
 @click.command(help=program.COMMANDS["dot"])
@@ -24,6 +27,7 @@ from gradc.cli import program
 @click.option("--focus", metavar="NAME", help="Draw what is near this name only.")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="How many steps away, with --focus.")
 @click.option("--max-nodes", type=click.IntRange(1), metavar="N", help="How many nodes to draw at most.")
+@click.option("--after", "stage", metavar="PASS", help="Draw the graph that this pass leaves.")
 @click.option("--title", metavar="TEXT", help="A title for the picture.")
 @program.COMPILING
 @click.pass_context
@@ -35,6 +39,7 @@ def command(
     settings: dict[str, Any],
     detail: str,
     max_nodes: int | None,
+    stage: str | None,
     **options: Any,
 ) -> None:
     """Draw a graph."""
@@ -45,15 +50,27 @@ def command(
     if target is not None:
         check_target(target, draw.ENDINGS, file)
     drawn = {key: options.pop(key) for key in ("grad", "of", "wrt", "paths", "path", "focus", "depth", "title")}
+    if max_nodes is not None:
+        drawn["max_nodes"] = max_nodes
     model = program.load(context, file, **options)
-    diagram = model.dot(
-        level=detail,
-        values=settings,
-        optimize=options["level"],
-        max_nodes=draw.MAX_NODES if max_nodes is None else max_nodes,
-        **drawn,
-    )
+    if stage is None and options["passes"] is None:
+        drawn["optimize"] = options["level"]
+    else:
+        model = _left_by(model, stage, drawn.pop("grad"), drawn)
+        drawn["caption"] = f"after {stage or options['passes']}"
+    diagram = model.dot(level=detail, values=settings, **drawn)
     if target is None:
         show.write(str(diagram))
     else:
         diagram.save(target, file)
+
+
+def _left_by(model: Model, stage: str | None, grad: bool, drawn: dict[str, Any]) -> Model:
+    """A model of the graph that a pass leaves, or the last one of all."""
+    from gradc.model import Model
+
+    if grad:
+        model = model.with_gradients(drawn.pop("of"), drawn.pop("wrt"))
+    graphs = []
+    program.after(model, stage or "all", lambda _, graph: graphs.append(graph))
+    return Model(graphs[-1], model.options, (), model.sources)

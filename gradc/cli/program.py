@@ -203,36 +203,46 @@ def load(
     return model
 
 
+def after(model: Model, wanted: str | None, see: Callable[[str, Graph], None]) -> list[tuple[str, float]]:
+    """Run the passes of a model; ``see`` gets the graphs after the pass of a name, or after ``all``.
+
+    Returns the seconds of each pass. Raises ``CallError`` if there is no such pass among them.
+    """
+    from gradc import driver
+    from gradc.errors import CallError, Diagnostic, suggestion
+
+    found = wanted is None or wanted == "all"
+
+    def chosen(name: str, graph: Graph) -> None:
+        nonlocal found
+        if wanted in ("all", name, name.partition("(")[0]):
+            found = True
+            see(name, graph)
+
+    report = driver.optimise(model.graph, model.options, chosen)
+    if not found:
+        names = [name for name, _ in report.seconds]
+        near = suggestion(wanted or "", [name.partition("(")[0] for name in names])
+        hints = (*near, f"the passes that run are {', '.join(f'`{name}`' for name in names)}")
+        raise CallError(Diagnostic("E0802", f"the pass `{wanted}` does not run", hints=hints))
+    return report.seconds
+
+
 def watch(model: Model, *, time_passes: bool, print_ir_after: str | None, **_: Any) -> None:
     """Run the passes of a model and print what the options ask for on the way."""
     if not time_passes and print_ir_after is None:
         return
     import sys
 
-    from gradc import driver
     from gradc.cli import show
-    from gradc.errors import CallError, Diagnostic, suggestion
     from gradc.ir import text
 
-    ran: list[str] = []
-    printed = False
-
     def see(name: str, graph: Graph) -> None:
-        nonlocal printed
-        ran.append(name)
-        if print_ir_after in ("all", name, name.partition("(")[0]):
-            print(f"# after {name}", text.dump(graph), sep="\n", file=sys.stderr)
-            printed = True
+        print(f"# after {name}", text.dump(graph), sep="\n", file=sys.stderr)
 
-    report = driver.optimise(model.graph, model.options, see)
-    if print_ir_after is not None and not printed:
-        near = suggestion(print_ir_after, [name.partition("(")[0] for name in ran])
-        hints = (*near, f"the passes that run are {', '.join(f'`{name}`' for name in ran)}")
-        raise CallError(
-            Diagnostic("E0802", f"`--print-ir-after`: the pass `{print_ir_after}` does not run", hints=hints)
-        )
+    seconds = after(model, print_ir_after, see)
     if time_passes:
-        steps = [*report.seconds, ("total", sum(seconds for _, seconds in report.seconds))]
-        times = show.aligned([f"{seconds * 1e3:.3f}" for _, seconds in steps])
-        rows = [(name, f"{time.strip():>{len(time)}} ms") for (name, _), time in zip(steps, times, strict=True)]
+        steps = [*seconds, ("total", sum(each for _, each in seconds))]
+        times = show.aligned([f"{each * 1e3:.3f}" for _, each in steps])
+        rows = [(name, f"{time} ms") for (name, _), time in zip(steps, times, strict=True)]
         print(show.table(rows), file=sys.stderr)

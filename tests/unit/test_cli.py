@@ -168,6 +168,14 @@ def test_dot_prints_text(call: Call) -> None:
     assert "digraph" in out
 
 
+def test_dot_after_a_pass(call: Call) -> None:
+    for arguments in (("--after", "expand"), ("--grad", "--after", "simplify"), ("--passes", "expand, dissolve")):
+        code, out, err = call("dot", TWO_PATHS, *arguments)
+        assert (code, err) == (0, "")
+        assert f"after {arguments[-1]}" in out
+    assert call.codes("dot", TWO_PATHS, "--after", "hoist") == (2, ["E0802"])
+
+
 def test_what_the_passes_do(call: Call) -> None:
     _, out, err = call("run", TWO_PATHS, "--time-passes", "--print-ir-after", "dce", "--verify", "-O1")
     assert out == "  L    9\n"
