@@ -78,8 +78,8 @@ def draw(
     ``values`` are inputs in place of the defaults; where one is missing, the diagram shows formulas alone. ``path``
     names the stations of a path to highlight; ``paths`` is "all" (the default where ``wrt`` is one name), "one" for the
     path that contributes most, or "none". ``focus`` shows what is within ``depth`` steps of a name. Of a graph with
-    more than ``max_nodes`` nodes those nearest to the results, or to ``focus``, are shown, and a notice says so. ``title``
-    stands above the picture, ``caption`` in place of the words that say which graph it is.
+    more than ``max_nodes`` nodes those nearest to the results, or to ``focus``, are shown, and a notice says so.
+    ``title`` stands above the picture, ``caption`` in place of the words that say which graph it is.
 
     Raises ``CallError`` for a name that the program does not have and for a path that does not exist.
     """
