@@ -8,6 +8,7 @@ from gradc.errors import suggestion
 from gradc.ir.graph import Builder, Graph
 from gradc.ir.region import Function
 from gradc.syntax import code, tree
+from gradc.syntax.independence import smooth_ancestors
 from gradc.syntax.lower import Lowering
 from gradc.syntax.scope import Closure, Poison, Scope, Value
 
@@ -92,11 +93,33 @@ def _build(lowering: Lowering, statement: tree.DerivativeDef, closure: Closure, 
         instructions += code.postorder(partial)
     instructions.append(code.Return(statement.start, statement.end, len(statement.partials)))
     partials = _closed(lowering, closure, statement.parameters, instructions, scope, scope.order, statement.partials)
+    if partials is not None and _circular(partials, unique):
+        lowering.error(
+            "E0403",
+            f"the derivative of `{name}` is stated in terms of the derivative of `{name}`",
+            scope.source,
+            statement,
+            "needs what it defines",
+            (f"write out the derivative; `{name}(…)` itself may stand in it",),
+        )
     if body is not None and partials is not None and len(program.errors) == before:
         program.functions[unique] = Function(unique, shown, body, partials)
     else:
         # Calls are inlined then, so that the mistake makes no others.
         closure.registered = None
+
+
+def _circular(partials: Graph, function: str) -> bool:
+    """Whether a derivative is taken through a call of the function whose derivative is being stated."""
+    data = partials.data
+    calls = [n for n, entry in data.items() if entry["op"] == "call" and entry["attrs"]["function"] == function]
+    for entry in data.values():
+        if calls and entry["op"] in ("grad", "jvp", "vjp"):
+            y, v = entry["operands"][:2]
+            reached = smooth_ancestors(partials, y)
+            if any(call in reached and v in smooth_ancestors(partials, call) for call in calls):
+                return True
+    return False
 
 
 def _closed(

@@ -265,6 +265,38 @@ def test_the_classics_of_perturbation_confusion() -> None:
             check(f"input x = 3\nfn i(x, y) = {inner}\nfn o(x) = {outer}\nr = o(x)", {"r": 6})
 
 
+def test_equal_calls_may_share_what_they_make() -> None:
+    text = "fn f(t) { u = t*2\nreturn grad(u*u, u), u }\n"
+    body = "p, q = f(x)\nr, s = f(x)\nz = q*s\n"
+    due = {"a": 6, "b": 6, "c": 24}
+    check(text + "input x = 3\n" + body + "a = grad(z, q)\nb = grad(z, s)\nc = grad(z, x)\noutput a, b, c", due)
+    check(
+        text
+        + f"fn g(x) {{ {body}return grad(z, q), grad(z, s), grad(z, x) }}\n"
+        + "input x = 3\na, b, c = g(x)\noutput a, b, c",
+        due,
+    )
+    # Equal numbers of different names, kinds and signs are not equal arguments.
+    check(
+        "input x = 1\nfn f(n) = n*x\nk = 1\nj = 1\na = f(k)\nb = f(j)\nc = grad(a + 10*b, k)\nd = grad(a + 10*b, j)\n"
+        "output c, d",
+        {"c": 1, "d": 10},
+    )
+    check(
+        "fn f(t) = 1/t\na = f(0.0)\nb = f(-0.0)\nc = f(0)\nd = f(-0)\noutput a, b, c, d",
+        {"a": math.inf, "b": -math.inf, "c": math.inf, "d": -math.inf},
+    )
+    errors("input x = 1\nfn f(n, t) = polygamma(n, t)\na = f(1, x)\nb = f(1.0, x)", "E0303")
+    check(
+        "input x = 3\nfn o(k) { fn i(t) = t*k\nreturn i(2) }\nfn f(a, b) = a - b\n"
+        "y = o(x) + 10*o(x^2)\nz = f(x, 1) + 10*f(1, x) + 100*f(b = 1, a = x)\noutput y, z",
+        {"y": 186, "z": 182},
+    )
+    # A short text that stands for 2^200 calls.
+    text = "fn f0(t) = sin(t)\n" + "".join(f"fn f{k + 1}(t) = f{k}(t) + f{k}(t)\n" for k in range(200))
+    check(text + "input x = 1\ny = f200(x)", {"y": 2.0**200 * math.sin(1)})
+
+
 def test_a_function_sees_what_was_bound_before_it() -> None:
     check("k = 2\nfn f(x) = k*x\nfn g(k) = f(k)\ninput x = 5\ny = g(x)", {"y": 10})
     errors("fn f(x) = k*x\nk = 2\ny = f(3)", "E0204")
@@ -477,6 +509,9 @@ def test_own_derivatives_of_functions_that_call_each_other() -> None:
 
 
 def test_mistakes_in_own_derivatives() -> None:
+    errors("fn f(x) = x\nderivative f(x) = grad(f(x), x)\ny = f(1)", "E0403")
+    errors("fn f(x) = x\nderivative f(x) = jvp(x*f(x^2), x, 1)\ny = f(1)", "E0403")
+    check("fn f(x) = x\nderivative f(x) = grad(x*stop_gradient(f(x)), x)\ninput x = 1\ng = grad(f(x), x)", {"g": 1})
     errors("fn f(x) = x\nderivative f(x) = 1, 2\ny = f(1)", "E0403")
     errors("fn f(x, y) = x\nderivative f(x) = 1\ny = f(1, 2)", "E0403")
     errors("derivative f(x) = 1\ny = 1", "E0403")
