@@ -16,8 +16,8 @@ _was_enabled = False
 def collector_paused() -> Iterator[None]:
     """Pause the collector inside the block; nested and concurrent blocks pause it until the last one ends.
 
-    A large graph is millions of objects that all stay: a collector that walks them again and again doubles the time of a
-    compilation and finds nothing.
+    A large graph is millions of objects that all stay: a collector that walks them again and again doubles the time of
+    a compilation and finds nothing.
     """
     global _entered, _was_enabled
     with _lock:

@@ -177,5 +177,7 @@ def test_a_call_imports_only_what_it_needs(command: str) -> None:
         f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"
     )
     topic = "sin" if command == "help" else TWO_PATHS
-    done = subprocess.run([sys.executable, "-P", "-c", code, command, topic], capture_output=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, command, topic], capture_output=True, check=False, timeout=60
+    )
     assert done.stderr.decode().strip() == "[]"

@@ -78,7 +78,14 @@ def test_wheel_and_sdist_are_whole(tmp_path: Path) -> None:
     check_wheel(next(tmp_path.glob("*.whl")))
     with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for name in ("README.md", "LICENSE", "CHANGELOG.md", "grammar/grad.lark", "examples/two_paths.grad", "tests/conftest.py"):
+    for name in (
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "grammar/grad.lark",
+        "examples/two_paths.grad",
+        "tests/conftest.py",
+    ):
         assert name in names
 
 
