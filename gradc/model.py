@@ -151,7 +151,7 @@ class Model:
         return self._requests(self.targets(of), self.variables(wrt), ())
 
     def with_gradients(self, of: Names = None, wrt: Names = None, keep: Names = None) -> Model:
-        """A model whose outputs are the names in ``keep``, by default its outputs, and behind them those of ``grad``."""
+        """A model whose outputs are the names in ``keep``, by default its outputs, then those of ``grad``."""
         kept = self.outputs if keep is None else [self._shown(name) for name in _names(keep)]
         return self._requests(self.targets(of), self.variables(wrt), kept)
 
