@@ -25,10 +25,15 @@ Step = tuple[Callable[..., Any], int, int, "int | tuple[int, ...] | None"]
 
 def _elementwise(compute: Callable[..., Any]) -> Callable[..., Any]:
     """Integer evaluation, which is checked number by number, over arrays."""
-    ufunc = numpy.vectorize(compute, otypes=[object])
+
+    def checked(*operands: Any) -> Any:
+        # Python's integers: those of NumPy wrap around, and divide by zero without a word.
+        return compute(*map(int, operands))
+
+    ufunc = numpy.vectorize(checked, otypes=[object])
 
     def run(*operands: Any) -> Any:
-        return ufunc(*operands).astype(numpy.int64)
+        return ufunc(*operands).astype(numpy.int64)[()]
 
     return run
 

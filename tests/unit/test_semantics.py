@@ -579,6 +579,31 @@ def test_integers_are_checked(level: int) -> None:
     assert code("input n: int\ny = if n == 0 then 0 else 10 // n", n=0) in ("E0605",)
 
 
+INTEGERS = "input n: int, m: int = 3, x = 2\nfn f(a) = 5 // a + a % m - min(a, m, 7)\n"
+INTEGERS += (
+    "k = f(n)*m + clip(n, -2, m) - (if x > 1 then abs(n) else sign(n))\nj = m*m - 1\ny = k*x + j\noutput k, j, y"
+)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_integers_of_rows_and_of_single_precision(level: int) -> None:
+    model = gradc.compile(INTEGERS, level=level)
+    single = gradc.compile(INTEGERS, level=level, dtype="f32")
+    rows = [1, -2, 9, 2**40]
+    for each in (model, single):
+        mapped = each.map(n=rows)
+        assert mapped["k"].dtype == mapped["j"].dtype == numpy.int64
+        for at, n in enumerate(rows):
+            found = each(n=n)
+            assert [type(found[name]) for name in ("k", "j", "y")] == [int, int, float]
+            assert found == {name: mapped[name][at] for name in mapped}
+        for n, code in ((0, "E0605"), (-(2**62), "E0604"), (-(2**63), "E0604")):
+            for call in (lambda: each(n=n), lambda: each.map(n=[1, n]), lambda: each.map(n=n, x=[1.0, 2.0])):  # noqa: B023
+                with pytest.raises(gradc.CallError) as caught:
+                    call()
+                assert caught.value.diagnostics[0].code == code
+
+
 def test_real_division_by_zero_is_ieee() -> None:
     check(
         "input x = 0\na = 1/x\nb = -1/x\nc = x/x\nd = 1//x\nf = 1 % x\noutput a, b, c, d, f",
