@@ -27,6 +27,8 @@ from gradc.rules.rewrite import rules_of
 
 # A graph with more nodes is differentiated only as far as it is shown.
 WHOLE: Final = 4_000
+# What is shown may still hold very much: a sum of 100 000 terms is one box. Beyond so many nodes it is not differentiated.
+HEAVY: Final = 20_000
 # The longest statement and the longest local gradient that is written out, in characters.
 STATEMENT: Final = 44
 GRADIENT: Final = 34
@@ -113,9 +115,12 @@ class Notes:
         if not self.whole:
             graph, at = self._part()
             of = of if of in at else None
-            wrt = [node for node in wrt if node in at] or [n for n in at if sketch.data[n]["op"] == "input"]
+            # All arrows between what is shown, and none from the rest.
+            wrt = [node for node in shown if sketch.graph.type(node).real]
         self.of = of
         ends = [of] if of is not None else [] if self.whole else self._ends(at)
+        if len(graph) > HEAVY:
+            ends = []
         net = network(graph, [at[n] for n in ends], [at[n] for n in wrt if n in at], self._level, limits)
         self.net: Network = net
         # From the nodes of the sketch's graph to those of the network's.
@@ -244,7 +249,8 @@ class Notes:
                 self._given[node] = _atom(name)
         self._atoms = set(self.sketch.named)
         # A local gradient is simplified and written out, also where it is a derivative that has a name.
-        simple, self._simple = simplify(net.graph, rules_of(net.graph.ops, ("exact", "real")), fold=True)
+        rules = rules_of(net.graph.ops, ("exact", "real")) if net.edges else None
+        simple, self._simple = simplify(net.graph, rules, fold=bool(net.edges))
         there = {self._simple[self.at[node]]: entry for node, entry in self._given.items() if node in self.at}
         self._given_there = there
         self._atoms_there = {self._simple[node] for node in net.atoms} | set(there)
@@ -274,13 +280,27 @@ class Notes:
         return f"∂{above}/∂{below}" if order == 1 else f"∂{above}/∂{below} ({order})"
 
     @cached_property
-    def names(self) -> dict[int, str]:
-        """The names of nodes as written; of several for one node the first."""
-        found: dict[int, str] = {}
+    def derivatives(self) -> dict[int, list[str]]:
+        """The derivatives that nodes are, those by what stands last in the program first."""
+        found: dict[int, list[str]] = {}
+        for (y, v, order), node in sorted(self.sketch.graph.adjoints.items(), reverse=True):
+            if (label := self.derivative(y, v, order)) is not None:
+                found.setdefault(node, []).append(label)
+        return found
+
+    @cached_property
+    def all_names(self) -> dict[int, list[str]]:
+        """The names of nodes, as values and as outputs."""
+        found: dict[int, list[str]] = {}
         graph = self.sketch.graph
         for name, node in [*graph.names.items(), *graph.outputs]:
-            found.setdefault(node, graph.name(node) or name)
+            found.setdefault(node, []).append(graph.name(node) or name)
         return found
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """The names of nodes as written; of several for one node the first."""
+        return {node: names[0] for node, names in self.all_names.items()}
 
     def text(self, box: int) -> str | None:
         """What the box is computed by; None for an input."""

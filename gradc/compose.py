@@ -55,6 +55,10 @@ class Composer:
         self.keys: list[tuple[str, str, str]] = []
         self.ids: dict[int, str] = {}
         self.steps = 0
+        # The outputs that a box is.
+        self.results: dict[int, list[str]] = {}
+        for name, node in subject.graph.outputs:
+            self.results.setdefault(sketch.home(node), []).append(name)
 
     def _hubs(self) -> set[int]:
         """The inputs that are drawn at each of their uses."""
@@ -206,7 +210,7 @@ class Composer:
         entry = graph.data[box]
         if entry["op"] == "input":
             return "param" if entry["attrs"]["kind"] == "param" else "input"
-        names = [name for name, node in graph.outputs if self.sketch.home(node) == box]
+        names = self.results.get(box, [])
         if any(name in self.subject.shown for name in names):
             return "derivative"
         if names:
@@ -219,18 +223,13 @@ class Composer:
         """What the box is called: its names, or the derivatives that it is."""
         graph = self.graph
         nodes = {box, self.sketch.core(box)} if self.sketch.home(self.sketch.core(box)) == box else {box}
-        found: list[str] = []
-        for (y, v, order), node in sorted(graph.adjoints.items(), reverse=True):
-            if node in nodes and (label := self.notes.derivative(y, v, order)) is not None:
-                found.append(label)
-        found += [
-            self.subject.shown[name] for name, node in graph.outputs if node in nodes and name in self.subject.shown
-        ]
+        found = [label for node in sorted(nodes) for label in self.notes.derivatives.get(node, ())]
+        found += [self.subject.shown[name] for name in self.results.get(box, ()) if name in self.subject.shown]
         if not found:
             if graph.name(box) and box in self.sketch.named:
                 found.append(graph.name(box) or "")
             else:
-                found += [name for name, node in [*graph.names.items(), *graph.outputs] if node in nodes]
+                found += [name for node in sorted(nodes) for name in self.notes.all_names.get(node, ())]
         return list(dict.fromkeys(found))
 
     def _box(self, box: int) -> Box:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from gradc.errors import CompileError, Diagnostic, located, suggestion
 from gradc.ir.graph import Builder, Graph, NodeLimit
@@ -276,7 +278,9 @@ class ModuleLowering:
         lowering = Lowering(self.program, scratch)
         lowering.default_of = item.name.shown
         outlook = self.lowering.outlook
-        lowering.not_in_default = {*self.scope.values, *self.scope.functions, *outlook.values, *outlook.functions}
+        names: list[Any] = [self.scope.values, self.scope.functions, outlook.values, outlook.functions]
+        # Looked up where they stand: a copy for every default would be quadratic.
+        lowering.not_in_default = ChainMap(*names)
         before = len(self.program.errors)
         value = lowering.single(self.source, place, lowering.evaluate(place, Scope(self.source)))
         if isinstance(value, Poison) or len(self.program.errors) > before:
