@@ -361,6 +361,27 @@ def test_a_long_chain_of_else_if() -> None:
     assert time.perf_counter() - start < 30
 
 
+def test_many_guards_in_forward_mode() -> None:
+    count = 1000
+    text = "input x\nl = log(x - 0.5)\nchain = "
+    text += "".join(f"if x < {k} then {f'{k}*l*x' if k % 2 else k} else " for k in range(count))
+    text += "x^2\np0 = x\n" + "".join(
+        f"p{k + 1} = p{k}*1.001 + sqrt(if x > {k} then x - {k} else 0)\n" for k in range(count)
+    )
+    text += f"y = chain\nj = jvp(y, x, 1)\nh = jvp(j, x, 1)\ng = grad(j, x)\nq = jvp(p{count}, x, 1)\n"
+    text += f"r = grad(p{count}, x)\n"
+    start = time.perf_counter()
+    model = gradc.compile(text + "output j, h, g, q, r")
+    found = model(x=2000)
+    assert (found["j"], found["h"], found["g"]) == (4000, 2, 2)
+    found = model(x=3.5)
+    assert (found["j"], found["h"], found["g"]) == (0, 0, 0)
+    assert close(found["q"], found["r"])
+    assert math.isfinite(found["q"])
+    assert close(model(x=-1)["q"], 1.001**count)
+    assert time.perf_counter() - start < 40
+
+
 def test_deep_nesting() -> None:
     depth = 200
     # The bad value stands in every level; the innermost branch is good.
