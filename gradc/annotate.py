@@ -27,7 +27,8 @@ from gradc.rules.rewrite import rules_of
 
 # A graph with more nodes is differentiated only as far as it is shown.
 WHOLE: Final = 4_000
-# What is shown may still hold very much: a sum of 100 000 terms is one box. Beyond so many nodes it is not differentiated.
+# What is shown may still hold very much, as a sum of 100 000 terms is one box. With more nodes it is not differentiated
+# at all.
 HEAVY: Final = 20_000
 # The longest statement and the longest local gradient that is written out, in characters.
 STATEMENT: Final = 44
@@ -249,8 +250,9 @@ class Notes:
                 self._given[node] = _atom(name)
         self._atoms = set(self.sketch.named)
         # A local gradient is simplified and written out, also where it is a derivative that has a name.
-        rules = rules_of(net.graph.ops, ("exact", "real")) if net.edges else None
-        simple, self._simple = simplify(net.graph, rules, fold=bool(net.edges))
+        simple, self._simple = net.graph, {node: node for node in net.graph}
+        if net.edges:
+            simple, self._simple = simplify(net.graph, rules_of(net.graph.ops, ("exact", "real")), fold=True)
         there = {self._simple[self.at[node]]: entry for node, entry in self._given.items() if node in self.at}
         self._given_there = there
         self._atoms_there = {self._simple[node] for node in net.atoms} | set(there)

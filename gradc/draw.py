@@ -12,6 +12,7 @@ from gradc.backends.sketch import LEVELS
 from gradc.compose import Composer
 from gradc.errors import CallError
 from gradc.ir.graph import Graph
+from gradc.memory import collector_paused
 from gradc.source import canonical
 
 if TYPE_CHECKING:
@@ -87,15 +88,16 @@ def draw(
         raise ValueError(f"level must be 'names' or 'ops', not {level!r}")
     if paths not in (None, "all", "one", "none"):
         raise ValueError(f"paths must be 'all', 'one' or 'none', not {paths!r}")
-    subject = Subject(model, grad, of, wrt, optimize)
-    subject.caption = caption or subject.caption
-    stations = [] if path is None else model.variables(path)
-    composer = Composer(subject, level, values, focus, depth, max(1, max_nodes))
-    if stations:
-        composer.highlight_path(stations)
-    elif len(subject.asked) == 1 and paths != "none":
-        composer.highlight(subject.asked[0], 1 if paths == "one" else None)
-    return Diagram(dot.to_dot(composer.picture(title)))
+    with collector_paused():
+        subject = Subject(model, grad, of, wrt, optimize)
+        subject.caption = caption or subject.caption
+        stations = [] if path is None else model.variables(path)
+        composer = Composer(subject, level, values, focus, depth, max(1, max_nodes))
+        if stations:
+            composer.highlight_path(stations)
+        elif len(subject.asked) == 1 and paths != "none":
+            composer.highlight(subject.asked[0], 1 if paths == "one" else None)
+        return Diagram(dot.to_dot(composer.picture(title)))
 
 
 class Subject:

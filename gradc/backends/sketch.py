@@ -27,6 +27,7 @@ class Sketch:
         self.named = set(graph.names.values()) | set(graph.inputs)
         self.results = {node for _, node in graph.outputs} | set(roots)
         self.kept = self.named | self.results | set(graph.adjoints.values())
+        self._tails: dict[int, list[tuple[int, int]]] = {}
         self.live = ancestors(self.data, roots)
         self.roots = list(dict.fromkeys(self.home(node) for node in roots))
 
@@ -74,6 +75,12 @@ class Sketch:
 
     def tails(self, box: int) -> list[tuple[int, int]]:
         """What the box is computed from: boxes, each with the node that stands for it among the operands."""
+        known = self._tails.get(box)
+        if known is None:
+            known = self._tails[box] = self._find_tails(box)
+        return known
+
+    def _find_tails(self, box: int) -> list[tuple[int, int]]:
         core = self.core(box)
         found: dict[int, int] = {}
         if core != box and self.is_box(core):
