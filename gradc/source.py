@@ -54,9 +54,20 @@ class Source:
         """The text of line ``number`` (from 1) without its end; empty beyond the last line."""
         if not 1 <= number <= len(self.starts):
             return ""
+        known = self._long.get(number)
+        if known is not None:
+            return known
         first = self.starts[number - 1]
         stop = self.starts[number] - 1 if number < len(self.starts) else len(self.text)
-        return self.text[first:stop]
+        line = self.text[first:stop]
+        if len(line) > 1000:
+            self._long[number] = line
+        return line
+
+    @cached_property
+    def _long(self) -> dict[int, str]:
+        """Long lines that have been asked for: many diagnostics about one must not hold a copy each."""
+        return {}
 
 
 def width(text: str) -> int:
