@@ -205,6 +205,11 @@ def _column(name: str, value: Any, dtype: str) -> numpy.ndarray[Any, Any] | None
         return None
     if array.ndim > 1:
         raise _fail("E0606", f"`{name}` takes one number a row, and the array has shape {array.shape}")
+    if dtype == "int" and array.dtype.kind == "f" and numpy.all(numpy.abs(array) < 2.0**63):
+        # As in a call for one row, 3.0 is an integer too.
+        whole = array.astype(numpy.int64)
+        if numpy.array_equal(whole, array):
+            return whole
     if array.size and array.dtype.kind not in _KINDS[dtype]:
         wanted = {"int": "integers", "bool": "truth values"}.get(dtype, "numbers")
         raise _fail("E0603", f"`{name}` takes rows of {wanted}, not of {array.dtype}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 
@@ -122,8 +122,8 @@ class Plan:
                     self._run(v)
             else:
                 self._run(v)
-        except (OverflowError, ZeroDivisionError) as problem:
-            raise self._failed(v, problem) from None
+        except (OverflowError, ZeroDivisionError):
+            return self._run_carefully(values)
         return [v[at] for at in self.results]
 
     def _run(self, v: list[Any]) -> None:
@@ -135,12 +135,50 @@ class Plan:
             else:
                 v[target] = compute(*[v[at] for at in second])  # type: ignore[union-attr]
 
-    def _failed(self, v: list[Any], problem: ArithmeticError) -> CallError:
-        """The diagnostic for the first step that has no value."""
-        done = [target for _, target, _, _ in self.steps if v[target] is None]
-        targets = [target for _, target, _, _ in self.steps]
-        node = self.nodes[targets.index(done[0])] if done else self.nodes[-1]
-        return CallError(failure(self.graph, node, problem, self.texts))
+    def _run_carefully(self, values: Sequence[Any]) -> list[Any]:
+        """The results where an integer operation has none: that matters only if a result is computed from it."""
+        count = next((len(value) for value in values if isinstance(value, numpy.ndarray) and value.ndim), None)
+        if count is None:
+            return self._row(values)
+        rows = [
+            self._row([v[at] if isinstance(v, numpy.ndarray) and v.ndim else v for v in values]) for at in range(count)
+        ]
+        return [numpy.array(column) for column in zip(*rows, strict=True)]
+
+    def _row(self, values: Sequence[Any]) -> list[Any]:
+        v = self.base.copy()
+        for at, value, dtype in zip(self.inputs, values, self.dtypes, strict=True):
+            v[at] = self.number(value, dtype)
+        with numpy.errstate(all="ignore"):
+            for (compute, target, first, second), node in zip(self.steps, self.nodes, strict=True):
+                places = (first,) if second is None else (first, second) if isinstance(second, int) else second
+                v[target] = _careful(self.graph.op(node), compute, [v[at] for at in places], node)
+        for at in self.results:
+            if isinstance(v[at], Fault):
+                raise CallError(failure(self.graph, v[at].node, v[at].problem, self.texts))
+        return [v[at] for at in self.results]
+
+
+class Fault(NamedTuple):
+    """In place of a value: an integer operation that has no result, and why."""
+
+    node: int
+    problem: ArithmeticError
+
+
+def _careful(op: str, compute: Callable[..., Any], operands: list[Any], node: int) -> Any:
+    """The value of a step, or the fault of an operand that it needs."""
+    if op == "select" and not isinstance(operands[0], Fault):
+        return operands[1] if operands[0] else operands[2]
+    faults = [operand for operand in operands if isinstance(operand, Fault)]
+    if faults:
+        # One false operand decides an `and`, one true operand an `or`.
+        decided = any(operand == (op == "or") for operand in operands if not isinstance(operand, Fault))
+        return op == "or" if op in ("and", "or") and decided else faults[0]
+    try:
+        return compute(*operands)
+    except (OverflowError, ZeroDivisionError) as problem:
+        return Fault(node, problem)
 
 
 def failure(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gradc.errors import Diagnostic, located
 from gradc.ir.graph import Builder
+from gradc.ir.op import Op
 from gradc.ir.types import BOOL, INT, SCALARS, Type, TypeMismatch
 from gradc.source import Source
 from gradc.syntax import tree
@@ -16,15 +17,6 @@ COMPARISONS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "
 BOOLEANS = {"and": "and", "or": "or", "not": "not"}
 OPERATORS = ARITHMETIC | COMPARISONS | BOOLEANS
 
-# Integers stay integers under these; `/` and `^` make them real.
-_WEAK: dict[str, Callable[[int, int], int | None]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "floordiv": lambda a, b: a // b if b else None,
-    "mod": lambda a, b: a % b if b else None,
-}
-_INT64 = range(-(2**63), 2**63)
 
 _KINDS = {"f64": "a number", "f32": "a number", "int": "an integer", "bool": "a truth value"}
 
@@ -92,13 +84,7 @@ class Applier:
             return POISON
         op = OPERATORS[node.op]
         self.builder.span = source.span(node.start, node.end)
-        value = self.apply(source, op, node.op, (left, right), (node.left, node.right))
-        if isinstance(left, Weak) and isinstance(right, Weak) and isinstance(value, int):
-            compute = _WEAK.get(op)
-            exact = compute(left.exact, right.exact) if compute else None
-            if exact is not None and exact in _INT64:
-                return Weak(exact, float(exact), value)
-        return value
+        return self.apply(source, op, node.op, (left, right), (node.left, node.right))
 
     def unary(self, source: Source, node: tree.Unary, operand: Value) -> Value:
         """The value of ``-x``, ``+x`` or ``not x``."""
@@ -116,10 +102,7 @@ class Applier:
             if self.type(operand) is BOOL:
                 return self.apply(source, "neg", "+", (operand,), (node.operand,))
             return operand
-        value = self.apply(source, "neg", "-", (operand,), (node.operand,))
-        if isinstance(operand, Weak) and isinstance(value, int) and -operand.exact in _INT64:
-            return Weak(-operand.exact, -operand.real, value)
-        return value
+        return self.apply(source, "neg", "-", (operand,), (node.operand,))
 
     def apply(
         self,
@@ -148,7 +131,8 @@ class Applier:
         retried: set[int] = set()
         while True:
             try:
-                return self.builder.apply(op, *nodes, attrs=self._cast if op == "float" else None)
+                made = self.builder.apply(op, *nodes, attrs=self._cast if op == "float" else None)
+                return self._weakly(row, values, made)
             except TypeMismatch as mismatch:
                 at = mismatch.position
                 value = values[at]
@@ -162,6 +146,17 @@ class Applier:
                     continue
                 self._mismatch(source, shown, mismatch, types[at], places[at])
                 return POISON
+
+    @staticmethod
+    def _weakly(row: Op, values: Sequence[int | Weak], node: int) -> int | Weak:
+        """The node; with its exact value where it is made of weak integers by an op that keeps integers."""
+        if row.integer is None or row.name == "float" or not all(isinstance(value, Weak) for value in values):
+            return node
+        try:
+            exact = row.integer(*[value.exact for value in values if isinstance(value, Weak)])
+        except (OverflowError, ZeroDivisionError):
+            return node
+        return Weak(exact, float(exact), node)
 
     def _mismatch(self, source: Source, shown: str, mismatch: TypeMismatch, found: Type, place: tree.Node) -> None:
         hints: tuple[str, ...] = ()

@@ -200,6 +200,7 @@ class ModuleLowering:
         self.main = module.source is main
         self.lowering = Lowering(program, builder)
         self.outputs: list[tree.Name] = []
+        self.used: list[Module] = []
         self.closures: list[Closure] = []
 
     def lower(self) -> list[tuple[str, int]]:
@@ -343,7 +344,10 @@ class ModuleLowering:
             self.outputs += statement.names
 
     def _use(self, statement: tree.Use, used: Module) -> None:
-        """Bring a file's functions and constants into scope; what it uses itself stays its own."""
+        """Bring a file's functions and constants into scope, once; what it uses itself stays its own."""
+        if used in self.used:
+            return
+        self.used.append(used)
         place = tree.Name(statement.start, statement.end, "", "")
         for name, (closure, _) in used.scope.functions.items():
             if closure.scope is not used.scope:
