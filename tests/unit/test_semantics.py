@@ -964,3 +964,35 @@ def test_a_text_can_use_only_what_is_allowed(tmp_path: Path) -> None:
     errors('use "a.grad"\ny = f(1)', "E0504")
     assert gradc.compile('use "a.grad"\ny = f(1)', allow=[str(tmp_path)])()["y"] == 2
     errors('use "../a.grad"\ny = f(1)', "E0503", allow=[str(tmp_path)])
+
+
+# Integer operations without a result: what is not selected does not count. -----------------------------------------
+
+
+def test_an_integer_mistake_in_a_branch_not_taken_is_none() -> None:
+    model = gradc.compile("input n: int\ny = if n == 0 then 0 else 10 // n\nz = n != 0 and 10 // n > 2\n")
+    assert model(n=0) == {"y": 0, "z": False}
+    assert model(n=3) == {"y": 3, "z": True}
+    rows = model.map(n=[0, 1, 5])
+    assert rows["y"].tolist() == [0, 10, 2]
+    assert rows["z"].tolist() == [False, True, False]
+
+
+def test_an_integer_mistake_that_reaches_a_result_is_one() -> None:
+    model = gradc.compile("input n: int, x = 2\ny = x * (10 // n)\n")
+    for call in (lambda: model(n=0), lambda: model.map(n=[1, 0]), lambda: model.grad("y", "x")(n=0)):
+        with pytest.raises(gradc.CallError) as caught:
+            call()
+        assert [d.code for d in caught.value.diagnostics] == ["E0605"]
+
+
+def test_weak_integers_stay_weak_through_what_keeps_integers() -> None:
+    model = gradc.compile("input n: int = 5, x = 1.5\ny = n // max(1, 2)\nz = polygamma(min(1, 3), x)\n")
+    assert model()["y"] == 2
+    assert type(model()["y"]) is int
+
+
+def test_a_file_used_twice_is_used_once(tmp_path: Path) -> None:
+    (tmp_path / "a.grad").write_text("k = 3\nfn f(x) = k*x\n")
+    (tmp_path / "main.grad").write_text('use "a.grad"\nuse "a.grad"\ny = f(2)\n')
+    assert gradc.load(tmp_path / "main.grad")() == {"y": 6.0}
