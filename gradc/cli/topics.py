@@ -10,12 +10,20 @@ from gradc.ir.op import Op, OpTable
 from gradc.resources import grammar, package_file
 
 LANGUAGE = "language"
+# Pages about more than one thing.
+PAGES = {
+    LANGUAGE: "the language, from names to derivatives",
+    "passes": "what a compilation does with a graph, at -O0 to -O3",
+    "rules": "the rewrite rules and their four classes",
+}
 
 
 def page(topic: str) -> str | None:
     """The text about a topic, or None if there is none of that name."""
     if topic.casefold() == LANGUAGE:
         return _language()
+    if topic.casefold() in PAGES:
+        return _file(topic.casefold())
     if topic.upper() in CODES:
         return _file(topic.upper()) or f"# {topic.upper()}: {CODES[topic.upper()]}\n"
     # Operators come first: the page about the function `min` is what people look for.
@@ -26,7 +34,7 @@ def similar(topic: str) -> list[str]:
     """The topics that ``topic`` may be a misspelling of."""
     from gradc.ops import TABLE
 
-    words = {LANGUAGE, *CODES, *TABLE.functions, *_passes(), *(rule.name for rule in _rules())}
+    words = {*PAGES, *CODES, *TABLE.functions, *_passes(), *(rule.name for rule in _rules())}
     return nearest(topic, words, 3)
 
 
@@ -36,7 +44,9 @@ def index() -> str:
 
     functions = [row.functions[0] for row in TABLE.values() if row.functions]
     symbols = dict.fromkeys(row.symbol for row in TABLE.values() if row.symbol)
-    rows = ["Topics of `gradc help TOPIC`:", "", "language", "    the language, from names to derivatives", "", "codes"]
+    rows = ["Topics of `gradc help TOPIC`:", "", "overviews"]
+    rows += [f"    {name:<8}  {summary}" for name, summary in PAGES.items()]
+    rows += ["", "codes"]
     rows += [f"    {code}  {title}" for code, title in sorted(CODES.items(), key=_errors_first)]
     rows += ["", "passes"]
     width = max(map(len, _passes()))

@@ -145,7 +145,8 @@ def test_colours_are_for_terminals_alone() -> None:
 
     for env, coloured in (({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False)):
         main, terminal = pty.openpty()
-        environment = {**os.environ, "PYTHONIOENCODING": "utf-8", **env}
+        inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+        environment = {**inherited, "PYTHONIOENCODING": "utf-8", **env}
         done = subprocess.run([*GRADC, "grad", TWO_PATHS], stdout=terminal, env=environment, check=False, timeout=60)
         os.close(terminal)
         shown = os.read(main, 10_000)
