@@ -11,7 +11,6 @@ from gradc.backends.dot import ADJOINT, BACKWARD, CARRIED, FAINT, INK, PATHS, QU
 from gradc.backends.expression import ELLIPSIS
 from gradc.backends.sketch import Sketch
 from gradc.errors import CallError, Diagnostic
-from gradc.values import convert
 
 if TYPE_CHECKING:
     from gradc.draw import Subject
@@ -48,7 +47,12 @@ class Composer:
         of = subject.find(subject.of[0]) if len(subject.of) == 1 else None
         of = of if of in sketch.live else None
         wrt = [node for name in subject.wrt if (node := subject.find(name)) is not None and node in sketch.live]
-        self.notes = Notes(sketch, self.boxes, of, wrt, self._inputs(values), subject.model.options.limits)
+        # A graph may have lost none of the inputs, so they are in the order of the model's.
+        needed = {
+            node for node, at in zip(subject.model.graph.inputs, self.graph.inputs, strict=True) if at in sketch.live
+        }
+        inputs = subject.model._inputs.where_known(values, needed)
+        self.notes = Notes(sketch, self.boxes, of, wrt, inputs, subject.model.options.limits)
         # Colours by the number of an edge of the network, and what stands above the picture.
         self.colors: dict[int, list[str]] = {}
         self.title: list[Line] = []
@@ -68,21 +72,6 @@ class Composer:
                 if self.graph.op(home) == "input":
                     uses[home] = uses.get(home, 0) + 1
         return {box for box, count in uses.items() if count > USES}
-
-    def _inputs(self, values: Mapping[str, Any] | None) -> list[Any] | None:
-        """The numbers of the inputs; None where one that matters is missing."""
-        inputs = self.subject.model._inputs
-        found = inputs.given(values, {})
-        for at, value in enumerate(found):
-            if value is not None:
-                found[at] = convert(inputs.shown[at], value, inputs.dtypes[at])
-            elif inputs.defaults[at] is not None:
-                found[at] = inputs.defaults[at]
-            elif self.graph.inputs[at] in self.sketch.live:
-                return None
-            else:
-                found[at] = 1
-        return found
 
     # Paths ---------------------------------------------------------------------------------------------------------
 

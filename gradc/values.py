@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy
@@ -95,6 +95,7 @@ class Inputs:
         self.dtypes: list[str] = []
         self.defaults: list[Any] = []
         self.index: dict[str, int] = {}
+        self.nodes = graph.inputs
         for node in graph.inputs:
             name = graph.name(node) or ""
             self.index[canonical(name)] = len(self.shown)
@@ -158,6 +159,23 @@ class Inputs:
                 found[at] = convert(self.shown[at], value, self.dtypes[at])
         if absent:
             raise self.missing(absent)
+        return found
+
+    def where_known(self, mapping: Mapping[str, Any] | None, needed: Collection[int]) -> list[Any] | None:
+        """One number an input, defaults filled in; None where one of the ``needed`` nodes has neither.
+
+        For pictures and explanations, which show formulas alone then. What is not needed may be any number.
+        """
+        found = self.given(mapping, {})
+        for at, value in enumerate(found):
+            if value is not None:
+                found[at] = convert(self.shown[at], value, self.dtypes[at])
+            elif self.defaults[at] is not None:
+                found[at] = self.defaults[at]
+            elif self.nodes[at] in needed:
+                return None
+            else:
+                found[at] = 1
         return found
 
     def rows(self, mapping: Mapping[str, Any] | None, values: Mapping[str, Any]) -> tuple[list[Any], int]:

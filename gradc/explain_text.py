@@ -1,0 +1,162 @@
+"""The page that an explanation is: values and local gradients side by side, the paths, their sum, one step of
+descent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradc.annotate import factor, short
+from gradc.source import width
+
+if TYPE_CHECKING:
+    from gradc.explain import Explanation, Path
+
+# Longer paths are cut in the middle, more rows than that at the end.
+_STATIONS = 8
+_ROWS = 40
+# A formula wider than this is cut in a column; the facts hold it whole.
+_COLUMN = 44
+# A local gradient in terms of what is differentiated by is shown where it is longer by no more than that.
+_LONGER = 2
+
+
+def page(found: Explanation) -> str:
+    """The explanation for people."""
+    blocks = [_head(found), _columns(found), _paths(found), _tail(found)]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _head(found: Explanation) -> list[str]:
+    name = f"∂{found.of}/∂{found.wrt}"
+    if found.sum is None:
+        missing = [each for each, value in found.inputs.items() if value is None]
+        known = f"        for any {', '.join(missing[:12])}{', …' if len(missing) > 12 else ''}" if missing else ""
+        return [f"{name} = {_cut(found.formula, 80)}{known}"]
+    at = [f"{each} = {short(value)}" for each, value in found.inputs.items() if value is not None]
+    where = f"        at {', '.join(at[:12])}{', …' if len(at) > 12 else ''}" if at else ""
+    return [f"{name} = {short(found.sum)}{where}"]
+
+
+def _columns(found: Explanation) -> list[str]:
+    """The forward values on the left, the local gradients on the right."""
+    forward = [(row.name, _cut(row.formula), _number(row.value)) for row in found.forward[:_ROWS]]
+    names = found.level == "names"
+    # At the level of operations an unnamed step is called by its own expression: it is not said twice.
+    left = [(name if name == formula else f"{name} = {formula}", value) for name, formula, value in forward]
+    if names:
+        wide = max((width(name) for name, _, _ in forward), default=0)
+        left = [(f"{_pad(name, wide)} = {formula}", value) for name, formula, value in forward]
+    right = []
+    for each in found.local_gradients[:_ROWS]:
+        formula = each.formula
+        if each.formula_in_wrt != formula and len(each.formula_in_wrt) <= len(formula) + _LONGER:
+            formula += f" = {each.formula_in_wrt}"
+        if not each.taken:
+            formula += "  (branch not taken)"
+        right.append((f"∂{_quotient(each.of)}/∂{_quotient(each.wrt)}", _cut(formula), _number(each.value)))
+    wide = max((width(name) for name, _, _ in right), default=0)
+    lefts = _table(left)
+    rights = _table([(f"{_pad(name, wide)} = {formula}", value) for name, formula, value in right])
+    for rows, facts, omitted in zip(
+        (lefts, rights), (found.forward, found.local_gradients), found.omitted, strict=True
+    ):
+        more = max(0, len(facts) - _ROWS) + omitted
+        if more:
+            rows.append(f"  … {more:,} more".replace(",", "\N{NO-BREAK SPACE}"))
+    if not rights:
+        return []
+    if not lefts:
+        return ["local gradients", *rights]
+    span = max(width(row) for row in [*lefts, "forward"]) + 6
+    lines = [f"{_pad('forward', span)}local gradients"]
+    for at in range(max(len(lefts), len(rights))):
+        one = lefts[at] if at < len(lefts) else ""
+        two = rights[at] if at < len(rights) else ""
+        lines.append((_pad(one, span) + two).rstrip())
+    return lines
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Texts on the left, numbers on the right, both in columns."""
+    texts = max((width(text) for text, _ in rows), default=0)
+    numbers = max((len(number) for _, number in rows), default=0)
+    return [f"  {_pad(text, texts)}    {number:>{numbers}}".rstrip() for text, number in rows]
+
+
+def _paths(found: Explanation) -> list[str]:
+    count = found.path_count
+    if count == 0:
+        return [f"no path leads from {found.wrt} to {found.of}: the derivative is 0"]
+    many = f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
+    title = f"{many} path{'s' if count != 1 else ''} from {found.wrt} to {found.of}"
+    if len(found.paths) < count:
+        title += f", the {'largest' if found.sum is not None else 'first'} {len(found.paths)}" if found.paths else ""
+    ways = ["  " + _way(path.nodes) for path in found.paths]
+    wide = max((width(way) for way in ways), default=0)
+    if found.sum is None:
+        rows = zip(ways, found.paths, strict=True)
+        return [title, *(f"{_pad(way, wide)}      {_product(path)}" for way, path in rows)]
+    products = [_product(path) for path in found.paths]
+    values = [_number(path.product) for path in found.paths]
+    word = "sum" if count > 1 else "gradient"
+    reach = max(width(text) for text in (*products, word))
+    numbers = max(len(value) for value in [*values, short(found.sum)])
+    lines = [title]
+    for way, product, value in zip(ways, products, values, strict=True):
+        lines.append(f"{_pad(way, wide)}      {_right(product, reach)}  =  {value:>{numbers}}")
+    if len(found.paths) < count:
+        lines.append(f"{_pad('  …', wide)}")
+    verdict = "the compiled adjoint agrees"
+    if not found.agrees:
+        verdict = f"BUT THE COMPILED ADJOINT IS {_number(found.adjoint)}: please report this"
+    lines.append(f"{word:>{wide + 6 + reach}}  =  {short(found.sum):>{numbers}}    {verdict}")
+    return lines
+
+
+def _way(nodes: Sequence[str]) -> str:
+    shown = list(nodes)
+    if len(shown) > _STATIONS:
+        shown = [*shown[: _STATIONS - 3], "…", *shown[-2:]]
+    return " → ".join(shown)
+
+
+def _product(path: Path) -> str:
+    if path.factors is None:
+        texts = [each if len(path.formulas) == 1 else factor(each) for each in path.formulas]
+    else:
+        texts = [factor(short(each)) for each in path.factors]
+    if len(texts) > _STATIONS:
+        texts = [*texts[: _STATIONS - 3], "…", *texts[-2:]]
+    return " · ".join(texts) if texts else "1"
+
+
+def _tail(found: Explanation) -> list[str]:
+    lines = []
+    if found.sum is not None:
+        lines.append(f"simplified              ∂{found.of}/∂{found.wrt} = {_cut(found.formula, 120)}")
+    if found.step is not None:
+        before, lr, after = (short(found.step[key]) for key in ("before", "lr", "after"))
+        lines.append(f"one step, lr = {lr:<9}{found.wrt}: {before} → {after}")
+    return lines
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else short(value)
+
+
+def _quotient(name: str) -> str:
+    return name if all(char.isalnum() or char in "_." for char in name) else f"({name})"
+
+
+def _cut(text: str, limit: int = _COLUMN) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _pad(text: str, columns: int) -> str:
+    return text + " " * (columns - width(text))
+
+
+def _right(text: str, columns: int) -> str:
+    return " " * (columns - width(text)) + text
