@@ -62,10 +62,11 @@ class LocalGradient:
 
 @dataclass(frozen=True)
 class Path:
-    """A path by its names; its factors and their product where the values are known, else the factors as formulas."""
+    """A path by its names; its factors and product where values are known, else the factors as source and as formulas."""
 
     nodes: tuple[str, ...]
     factors: tuple[float, ...] | None
+    expressions: tuple[str, ...]
     formulas: tuple[str, ...]
     product: float | None
 
@@ -112,7 +113,7 @@ class Explanation:
             "paths": [
                 {
                     "nodes": list(path.nodes),
-                    "factors": list(path.formulas if path.factors is None else path.factors),
+                    "factors": list(path.expressions if path.factors is None else path.factors),
                     "product": path.product,
                 }
                 for path in self.paths
@@ -287,12 +288,13 @@ class _Explainer:
     def _path(self, edges: Sequence[int]) -> Path:
         net = self.net
         nodes = (self.bottom, *(net.edges[index].target for index in edges))
-        formulas = tuple(self._texts(net.edges[index].gradient, net.atoms)[1] for index in edges[:ROWS])
-        factors = product = None
+        names = tuple(self._name(node) for node in nodes)
         if self.numbers:
             factors = tuple(self.factors[index] for index in edges)
             product = 0.0 if any(index in self.cut for index in edges) else math.prod(factors, start=1.0)
-        return Path(tuple(self._name(node) for node in nodes), factors, formulas, product)
+            return Path(names, factors, (), (), product)
+        texts = [self._texts(net.edges[index].gradient, net.atoms) for index in edges[:ROWS]]
+        return Path(names, None, tuple(source for source, _ in texts), tuple(shown for _, shown in texts), None)
 
     def _local(self, index: int, edge: Edge) -> LocalGradient:
         net = self.net

@@ -53,9 +53,10 @@ def _columns(found: Explanation) -> list[str]:
         formula = each.formula
         if each.formula_in_wrt != formula and len(each.formula_in_wrt) <= len(formula) + _LONGER:
             formula += f" = {each.formula_in_wrt}"
+        formula = _cut(formula)
         if not each.taken:
             formula += "  (branch not taken)"
-        right.append((f"∂{_quotient(each.of)}/∂{_quotient(each.wrt)}", _cut(formula), _number(each.value)))
+        right.append((f"∂{_quotient(each.of)}/∂{_quotient(each.wrt)}", formula, _number(each.value)))
     wide = max((width(name) for name, _, _ in right), default=0)
     lefts = _table(left)
     rights = _table([(f"{_pad(name, wide)} = {formula}", value) for name, formula, value in right])
