@@ -62,7 +62,7 @@ class LocalGradient:
 
 @dataclass(frozen=True)
 class Path:
-    """A path by its names; its factors and product where values are known, else the factors as source and as formulas."""
+    """A path by its names; its factors and product where values are known, else the factors as source and formulas."""
 
     nodes: tuple[str, ...]
     factors: tuple[float, ...] | None
