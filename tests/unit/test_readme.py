@@ -51,6 +51,7 @@ def test_commands_print_what_readme_shows(folder: Path, update_golden: bool) -> 
     text = README.read_text("utf-8")
     blocks = BLOCK.findall(text)
     assert len(blocks) > 5
+    assert "internal error" not in text
     for block in blocks:
         found = "".join(f"$ {command}\n{shown(command, folder)}" for command in commands(block))
         if update_golden:
