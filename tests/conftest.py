@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 
 import pytest
 
 # Tests neither read nor fill the caches of whoever runs them. Set before gradc is imported anywhere.
-os.environ["GRADC_CACHE_DIR"] = tempfile.mkdtemp(prefix="gradc-tests-")
+_caches = tempfile.mkdtemp(prefix="gradc-tests-")
+atexit.register(shutil.rmtree, _caches, ignore_errors=True)
+os.environ["GRADC_CACHE_DIR"] = _caches
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
