@@ -103,8 +103,9 @@ class Model:
     @property
     def names(self) -> tuple[str, ...]:
         """Every name of the program, in the order of the text."""
-        order = sorted(self.graph.names.values())
-        return tuple(self.graph.name(node) or "" for node in order)
+        listed = sorted(self.graph.names.items(), key=lambda item: item[1])
+        # An optimised graph knows names of values that are no name nodes.
+        return tuple(self.graph.name(node) or name for name, node in listed)
 
     def optimized(self, level: int | None = None) -> Graph:
         """The graph with derivatives expanded, at an optimisation level (0 to 3); without one, the graph that is

@@ -284,7 +284,9 @@ def network(
         names = {number[node] for node in graph.names.values()} | {number[node] for node in graph.inputs}
         tops = list(dict.fromkeys(number[node] for node in of))
         bottoms = list(dict.fromkeys(number[node] for node in wrt))
-        found = _Finder(builder, LocalGradients(builder, templates.partials), tops, bottoms, names)
+        # An optimised graph knows names of values that are no name nodes.
+        called = {number[node]: name for name, node in graph.names.items()}
+        found = _Finder(builder, LocalGradients(builder, templates.partials), tops, bottoms, names, called)
         if level == "ops":
             found.operations()
         else:
@@ -304,9 +306,16 @@ class _Finder:
     """Finds the edges of a network and appends their local gradients to the builder that holds the program."""
 
     def __init__(
-        self, builder: Builder, local: LocalGradients, of: Sequence[int], wrt: Sequence[int], names: Collection[int]
+        self,
+        builder: Builder,
+        local: LocalGradients,
+        of: Sequence[int],
+        wrt: Sequence[int],
+        names: Collection[int],
+        called: Mapping[int, str],
     ) -> None:
         self.builder = builder
+        self.called = called
         self.local = local
         members: set[int] = set()
         for y in of:
@@ -380,7 +389,7 @@ class _Finder:
         held: dict[tuple[int, int], int] = {}
         for step, position in places:
             operand = data[step]["operands"][position]
-            standin = held[step, position] = builder.name(data[operand].get("name", ""), operand)
+            standin = held[step, position] = builder.name(data[operand].get("name") or self.called[operand], operand)
             self.standins[standin] = operand
         copy: dict[int, int] = {}
         for step in sorted(steps):
