@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gradc import algebra
 from gradc.ad.expand import expand
+from gradc.annotate import Renamed
 from gradc.backends.expression import Printer
 from gradc.backends.interp import Plan
-from gradc.ir.graph import ancestors
+from gradc.ir.graph import Graph, ancestors
 from gradc.memory import collector_paused
 from gradc.paths import Edge, Level, Network, network, weight
 
@@ -28,6 +29,8 @@ SHOWN: Final = 10
 """How many paths are listed unless told otherwise."""
 ROWS: Final = 200
 """How many values and local gradients are listed; those beyond are counted."""
+DIGITS: Final = 1_000
+"""A number of paths with more digits is given as a text, such as 2^100000."""
 # The longest formula that is written out, in characters.
 _FORMULA: Final = 200
 
@@ -98,6 +101,13 @@ class Explanation:
     # How many rows are left out of ``forward`` and ``local_gradients``.
     omitted: tuple[int, int] = field(default=(0, 0))
 
+    @property
+    def many(self) -> str:
+        """The number of paths in few characters, for one that is too long to be read; powers of two are exact."""
+        if self.path_count & (self.path_count - 1) == 0:
+            return f"2^{self.path_count.bit_length() - 1}"
+        return f"about 10^{math.log10(self.path_count):.0f}"
+
     def to_dict(self) -> dict[str, Any]:
         """The facts as plain values, for JSON; numbers that are not known are None."""
         return {
@@ -108,7 +118,8 @@ class Explanation:
             "gradient": self.sum,
             "adjoint": self.adjoint,
             "expression": self.expression,
-            "path_count": self.path_count,
+            # JSON readers, Python's among them, refuse integers of thousands of digits.
+            "path_count": self.path_count if self.path_count < 10**DIGITS else self.many,
             "paths_shown": len(self.paths),
             "paths": [
                 {
@@ -178,8 +189,13 @@ class _Explainer:
         self.members = set(self.net.nodes)
         self.cone = ancestors(graph.data, [self.y])
         self.numbers: dict[int, Any] = {}
-        self.plain = Printer(self.net.graph, atoms=self.net.atoms)
-        self.pretty = Printer(self.net.graph, pretty=True, atoms=self.net.atoms)
+        # An optimised graph knows names of values that are no name nodes: here they are.
+        self.called = {
+            at: {"op": "name", "operands": (), "name": name, "type": self.data[at]["type"]}
+            for name, node in graph.names.items()
+            if self.data[at := self.net.number[node]]["op"] not in ("name", "input")
+        }
+        self.named = Renamed(self.net.graph, self.called)
 
     def explain(self, values: Mapping[str, Any] | None, count: int, lr: float | None) -> Explanation:
         inputs = self.model._inputs.where_known(values, self.cone)
@@ -275,15 +291,19 @@ class _Explainer:
 
     def _name(self, node: int) -> str:
         """What a node is called: its name, or its expression."""
-        entry = self.data[node]
-        return entry["name"] if entry["op"] in ("name", "input") else self.pretty.text(node, limit=40)
+        entry = self.named.data[node]
+        if entry["op"] in ("name", "input"):
+            return str(entry["name"])
+        return Printer(self.named, pretty=True, atoms=self.net.atoms).text(node, limit=40)
 
     def _forward(self) -> list[int]:
         """The values on the way that are computed."""
         return [node for node in self.net.nodes if self.data[node]["op"] not in ("input", "const")]
 
     def _row(self, node: int) -> Row:
-        return Row(self._name(node), self.pretty.text(node, through=(node,), limit=_FORMULA), self.numbers.get(node))
+        others = {at: entry for at, entry in self.called.items() if at != node} if self.called else {}
+        printer = Printer(Renamed(self.net.graph, others), pretty=True, atoms=self.net.atoms)
+        return Row(self._name(node), printer.text(node, through=(node,), limit=_FORMULA), self.numbers.get(node))
 
     def _path(self, edges: Sequence[int]) -> Path:
         net = self.net
@@ -299,29 +319,38 @@ class _Explainer:
     def _local(self, index: int, edge: Edge) -> LocalGradient:
         net = self.net
         source, shown = self._texts(edge.gradient, net.atoms)
-        # In terms of what is differentiated by: the names on the way are written out.
-        fixed = {name for name in net.names if name not in self.members} | {self.bottom}
-        atoms = fixed | {standin for standin, name in net.standins.items() if name in fixed}
-        return LocalGradient(
-            self._name(edge.target),
-            self._name(edge.source),
-            source,
-            shown,
-            *self._texts(edge.gradient, atoms),
-            self.factors[index] if self.numbers else None,
-            index not in self.cut or edge.gradient is None,
-        )
+        value = self.factors[index] if self.numbers else None
+        taken = index not in self.cut or edge.gradient is None
+        if edge.gradient is not None and value is not None and taken and not math.isfinite(value):
+            # School algebra would cancel the very quotient that makes it infinite or NaN.
+            source, shown = self._written(edge.gradient, net.atoms)
+        in_wrt = self._texts(edge.gradient, self._atoms_in_wrt)
+        return LocalGradient(self._name(edge.target), self._name(edge.source), source, shown, *in_wrt, value, taken)
+
+    @cached_property
+    def _atoms_in_wrt(self) -> frozenset[int]:
+        """Where formulas in terms of what is differentiated by stop: the names on the way are written out."""
+        net = self.net
+        fixed = net.names - self.members | {self.bottom}
+        return fixed | {standin for standin, name in net.standins.items() if name in fixed}
 
     def _texts(self, node: int | None, atoms: Collection[int]) -> tuple[str, str]:
         """A gradient in source form and as people write it, simplified where that is not too long."""
         if node is None:
             return "0", "0"
-        found = algebra.shortest(self.net.graph, node, atoms, same=self.net.standins, limit=_FORMULA)
-        if found is not None:
-            return found
-        return tuple(  # type: ignore[return-value]
-            Printer(self.net.graph, pretty=pretty, atoms=atoms).text(node, limit=_FORMULA) for pretty in (False, True)
-        )
+        found = algebra.shortest(self._knowing(atoms), node, atoms, same=self.net.standins, limit=_FORMULA)
+        return self._written(node, atoms) if found is None else found
+
+    def _written(self, node: int, atoms: Collection[int]) -> tuple[str, str]:
+        """A gradient in the two forms, just as it was made."""
+        graph = self._knowing(atoms)
+        plain, pretty = (Printer(graph, pretty=each, atoms=atoms) for each in (False, True))
+        return plain.text(node, limit=_FORMULA), pretty.text(node, limit=_FORMULA)
+
+    def _knowing(self, atoms: Collection[int]) -> Renamed | Graph:
+        """The graph in which those of ``atoms`` that are no name nodes are called what they are called."""
+        called = {at: entry for at, entry in self.called.items() if at in atoms}
+        return Renamed(self.net.graph, called) if called else self.net.graph
 
     def _gradient(self) -> tuple[str, str]:
         """The whole derivative: down to the inputs if that is no longer than in terms of the names."""

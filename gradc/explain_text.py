@@ -20,6 +20,8 @@ _ROWS = 40
 _COLUMN = 44
 # A local gradient in terms of what is differentiated by is shown where it is longer by no more than that.
 _LONGER = 2
+# A number of paths with more digits is told by its size alone.
+_DIGITS = 30
 
 
 def page(found: Explanation) -> str:
@@ -90,7 +92,7 @@ def _paths(found: Explanation) -> list[str]:
     count = found.path_count
     if count == 0:
         return [f"no path leads from {found.wrt} to {found.of}: the derivative is 0"]
-    many = f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
+    many = f"{count:,}".replace(",", "\N{NO-BREAK SPACE}") if count < 10**_DIGITS else found.many
     title = f"{many} path{'s' if count != 1 else ''} from {found.wrt} to {found.of}"
     if len(found.paths) < count:
         title += f", the {'largest' if found.sum is not None else 'first'} {len(found.paths)}" if found.paths else ""

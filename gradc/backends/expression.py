@@ -99,7 +99,7 @@ class Printer:
         self.pretty = pretty
         self.atoms = set(graph.names.values()) if atoms is None else atoms
         # A constant's name that the program uses for a value of its own is not available.
-        taken = {name for name in graph.names if len(name) <= 3}
+        taken = graph.names
         self.constants = {value: (shown if pretty else name) for name, shown, value in _CONSTANTS if name not in taken}
         self.special = {name for name in ("inf", "nan") if pretty or name not in taken}
 
