@@ -5,7 +5,7 @@ which neither it nor a derivative overflows at the sizes that are measured.
 
 A family gives the text of about ``size`` operations, and ``evaluate(size, inputs, functions)``, which computes the
 same from Python floats or from the symbols, tracers and tensors of another library: ``functions`` holds its ``sin``,
-``cos``, ``exp`` and ``log``.
+``cos``, ``exp``, ``sinh`` and ``atan``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Functions:
     sin: Callable[[Any], Any] = math.sin
     cos: Callable[[Any], Any] = math.cos
     exp: Callable[[Any], Any] = math.exp
-    log: Callable[[Any], Any] = math.log
+    sinh: Callable[[Any], Any] = math.sinh
+    atan: Callable[[Any], Any] = math.atan
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ def _declared(values: Sequence[float]) -> Iterator[str]:
 
 # A long chain --------------------------------------------------------------------------------------------------------
 
-# Each link is one statement with one operation. Once round they take y to 0.5 - y, or nearly so, which is why neither
-# value nor derivative dies out in a chain of any length.
-_LINKS = ("exp({})", "{} * 1.25", "log({})", "{} - 0.2231435513142098", "0.5 - {}")
+# Each link is one statement with one operation. Once round they take y to about y - y^3/4: in a chain of any length value
+# and derivative shrink slowly, and no algebra shortens it.
+_LINKS = ("sin({})", "{} * 1.25", "sinh({})", "{} / 1.25", "atan({})")
 
 
 def _chain_text(size: int) -> str:
@@ -65,13 +66,7 @@ def _chain_text(size: int) -> str:
 
 
 def _chain(size: int, x: Sequence[Any], m: Functions) -> Any:
-    links: tuple[Callable[[Any], Any], ...] = (
-        m.exp,
-        lambda y: y * 1.25,
-        m.log,
-        lambda y: y - 0.2231435513142098,
-        lambda y: 0.5 - y,
-    )
+    links: tuple[Callable[[Any], Any], ...] = (m.sin, lambda y: y * 1.25, m.sinh, lambda y: y / 1.25, m.atan)
     y = x[0]
     for i in range(size):
         y = links[i % len(links)](y)
