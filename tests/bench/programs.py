@@ -51,8 +51,8 @@ def _declared(values: Sequence[float]) -> Iterator[str]:
 
 # A long chain --------------------------------------------------------------------------------------------------------
 
-# Each link is one statement with one operation. Once round they take y to about y - y^3/4: in a chain of any length value
-# and derivative shrink slowly, and no algebra shortens it.
+# Each link is one statement with one operation. Once round they take y to about y - y^3/4: however long the chain, its
+# value and derivative shrink slowly, and no algebra shortens it.
 _LINKS = ("sin({})", "{} * 1.25", "sinh({})", "{} / 1.25", "atan({})")
 
 
