@@ -87,7 +87,8 @@ def shortest(
         try:
             builder, made = normalise(graph, node, atoms, same=same, expand=expand)
         except TooLarge:
-            continue
+            # Multiplied out it would be longer still.
+            break
         text = expression(builder, made, limit=limit)
         if len(text) <= limit and not text.endswith("…") and (best is None or len(text) < 0.75 * len(best[0])):
             best = text, expression(builder, made, pretty=True, limit=limit)

@@ -398,6 +398,12 @@ class _Finder:
             copy[step] = builder.make(entry["op"], tuple(operands), entry.get("attrs"))
         top = copy[root]
         standins = [held[place] for place in places]
+        if len(steps) == 1 and data[root]["op"] != "select":
+            # Most statements of a long program are one operation: its partials are all there is to find.
+            partials = self.local.of(top, [position for _, position in places], {top, *standins})
+            for (_, position), standin in zip(places, standins, strict=True):
+                self.edges.append(Edge(self.standins[standin], node, partials.get(position)))
+            return
         found = adjoints(builder, self.local, top, standins)
         guards = Guards(builder)
         guarded = guards.of(active(data, top, standins), top)

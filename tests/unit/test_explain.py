@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import time
 from pathlib import Path
@@ -163,6 +164,16 @@ def test_a_branch_that_is_not_taken_carries_nothing() -> None:
     assert "branch not taken" in str(found)
 
 
+def test_an_optimised_graph_keeps_its_names(two_paths: gradc.Model, tmp_path: Path) -> None:
+    two_paths.save(tmp_path / "two_paths.gir")
+    model = gradc.load(tmp_path / "two_paths.gir")
+    assert model.names == two_paths.names
+    found = facts(model, "L", "w2")
+    assert found["expression"] == "2*(x + 1)*(yhat - y)"
+    assert [path["nodes"] for path in found["paths"]] == [["w2", "a", "yhat", "L"], ["w2", "yhat", "L"]]
+    assert (found["sum"], found["adjoint"]) == (-24.0, -24.0)
+
+
 def test_derivatives_and_functions_inside_the_program() -> None:
     text = "fn s(x) = x/(1 + abs(x))\nderivative s(x) = 1/(1 + abs(x))^2\n"
     model = gradc.compile(text + "input x = 2\nw = s(3*x)\ny = w^2\ng = grad(y, x)\n")
@@ -217,3 +228,30 @@ def test_the_sum_over_the_paths_is_the_compiled_adjoint(text: str) -> None:
             products = [path.product or 0.0 for path in found.paths]
             scale = math.fsum(abs(p) for p in products)
             assert abs(math.fsum(products) - (found.sum or 0.0)) <= 1e-9 * scale + 1e-300
+
+
+def test_numbers_of_paths_beyond_all_digits() -> None:
+    lines = ["param x = 1", "y0 = x + x", *(f"y{i} = y{i - 1} + y{i - 1}" for i in range(1, 5_000))]
+    found = gradc.compile("\n".join(lines)).explain("y4999", "x", paths=2)
+    assert found.path_count == 2**5000
+    assert found.to_dict()["path_count"] == "2^5000"
+    assert "2^5000 paths from x to y4999" in str(found)
+    json.dumps(found.to_dict())
+
+
+def test_a_local_gradient_that_is_not_finite_is_written_out() -> None:
+    model = gradc.compile("input x\ny = sqrt(x)^2\n")
+    assert facts(model, "y", "x", {"x": 4})["local_gradients"][0]["expression"] == "1"
+    found = facts(model, "y", "x", {"x": 0})
+    assert math.isnan(found["sum"])
+    # Here one sees where it comes from.
+    assert found["local_gradients"][0]["expression"] == "2*sqrt(x)*(0.5/sqrt(x))"
+    assert model.explain("y", "x", {"x": 0}).agrees
+
+
+def test_single_precision() -> None:
+    model = gradc.compile("input x = 0.1, n: int = 3\ny = if n > 2 then x^2*n else 1/x\nz = y/3\n", dtype="f32")
+    found = model.explain("z", "x", lr=0.1)
+    assert found.agrees
+    assert math.isclose(found.sum or 0.0, 0.2, rel_tol=1e-6)
+    assert found.to_dict()["values"]["n"] == 3
