@@ -19,6 +19,7 @@ from gradc.ir import text
 from gradc.ir.graph import Graph
 from gradc.memory import collector_paused
 from gradc.source import Source, canonical
+from gradc.syntax.independence import smooth_ancestors
 from gradc.syntax.parse import decode
 from gradc.values import Inputs, Values
 
@@ -149,12 +150,12 @@ class Model:
         params, or the inputs if there are none. A derivative with respect to a name makes that name an input: what
         flows through it counts, and nothing else.
         """
-        return self._requests(self.targets(of), self.variables(wrt), ())
+        return self._requests(self.targets(of), self.variables(wrt), (), wrt is not None)
 
     def with_gradients(self, of: Names = None, wrt: Names = None, keep: Names = None) -> Model:
         """A model whose outputs are the names in ``keep``, by default its outputs, then those of ``grad``."""
         kept = self.outputs if keep is None else [self._shown(name) for name in _names(keep)]
-        return self._requests(self.targets(of), self.variables(wrt), kept)
+        return self._requests(self.targets(of), self.variables(wrt), kept, wrt is not None)
 
     def value_and_grad(self, of: str, wrt: Names = None) -> ValueAndGrad:
         """A function of the inputs that gives the value of ``of`` and its derivatives by name."""
@@ -193,11 +194,28 @@ class Model:
         node = self.graph.names.get(canonical(name))
         return name if node is None else self.graph.name(node) or name
 
-    def _requests(self, of: Sequence[str], wrt: Sequence[str], keep: Sequence[str]) -> Model:
+    def _requests(self, of: Sequence[str], wrt: Sequence[str], keep: Sequence[str], asked: bool = False) -> Model:
         pairs = [(f"grad({y}, {v})", self.node(y), self.node(v)) for y in dict.fromkeys(of) for v in dict.fromkeys(wrt)]
         kept = [(name, self.node(name)) for name in keep]
         graph = driver.with_requests(self.graph, pairs, kept, self.options.limits)
-        return Model(graph, self.options, self.warnings, self.sources)
+        found = self._independent(of, wrt) if asked else []
+        return Model(graph, self.options, (*self.warnings, *found), self.sources)
+
+    def _independent(self, of: Sequence[str], wrt: Sequence[str]) -> list[Diagnostic]:
+        """A warning for each name that was asked for and on which none of ``of`` depends."""
+        reached = smooth_ancestors(self.graph, [self.node(name) for name in of])
+        texts = {source.name: source for source in self.sources}
+        found = []
+        for name in dict.fromkeys(wrt):
+            node = self.node(name)
+            if node in reached:
+                continue
+            span = self.graph.span(node)
+            text = texts[span.file].line(span.line) if span and span.file in texts else ""
+            listed = ", ".join(f"`{y}`" for y in dict.fromkeys(of))
+            message = f"the derivative by `{name}` is zero: {listed} does not depend on it"
+            found.append(Diagnostic("W0102", message, span, "defined here", text=text))
+        return found
 
     # Explaining and drawing ----------------------------------------------------------------------------------------
 

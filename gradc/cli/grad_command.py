@@ -41,11 +41,12 @@ def command(
     from gradc.cli import show
 
     model = program.load(context, file, **options)
-    result = gradients(model, of, wrt, lr, settings, **options)
+    result = gradients(context, model, of, wrt, lr, settings, **options)
     show.write(as_json(result, sys.stdout) if json else _table(result, model.options.dtype))
 
 
 def gradients(
+    context: click.Context,
     model: Model,
     of: Sequence[str] | None,
     wrt: Sequence[str] | None,
@@ -58,7 +59,8 @@ def gradients(
     shown = list(dict.fromkeys([*model.outputs, *targets]))
     variables = list(dict.fromkeys(variables))
     kept = list(dict.fromkeys([*shown, *(variables if lr is not None else ())]))
-    whole = model.with_gradients(targets, variables, kept)
+    whole = model.with_gradients(targets, wrt, kept)
+    program.report_new(context, model, whole, **options)
     program.watch(whole, **options)
     values = whole(settings)
     found: dict[str, Any] = {

@@ -203,6 +203,16 @@ def load(
     return model
 
 
+def report_new(context: click.Context, model: Model, derived: Model, *, werror: bool, **_: Any) -> None:
+    """Report what is likely a mistake in what was asked of a model."""
+    from gradc import driver
+
+    found = [warning for warning in derived.warnings if warning not in model.warnings]
+    if found and werror:
+        raise driver.as_errors(found)
+    context.obj.report(found)
+
+
 def after(model: Model, wanted: str | None, see: Callable[[str, Graph], None]) -> list[tuple[str, float]]:
     """Run the passes of a model; ``see`` gets the graphs after the pass of a name, or after ``all``.
 

@@ -116,8 +116,8 @@ def _circular(partials: Graph, function: str) -> bool:
     for entry in data.values():
         if calls and entry["op"] in ("grad", "jvp", "vjp"):
             y, v = entry["operands"][:2]
-            reached = smooth_ancestors(partials, y)
-            if any(call in reached and v in smooth_ancestors(partials, call) for call in calls):
+            reached = smooth_ancestors(partials, [y])
+            if any(call in reached and v in smooth_ancestors(partials, [call]) for call in calls):
                 return True
     return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gradc.errors import Diagnostic
 from gradc.ir.graph import Graph
@@ -24,7 +24,7 @@ def independent_requests(graph: Graph, sources: Sequence[Source]) -> list[Diagno
         if y not in cones:
             if steps > _BUDGET:
                 break
-            cones[y] = smooth_ancestors(graph, y)
+            cones[y] = smooth_ancestors(graph, [y])
             steps += len(cones[y])
         if v in cones[y]:
             continue
@@ -43,11 +43,11 @@ def independent_requests(graph: Graph, sources: Sequence[Source]) -> list[Diagno
     return found
 
 
-def smooth_ancestors(graph: Graph, node: int) -> set[int]:
-    """The nodes on which ``node`` depends in a way that has a derivative."""
+def smooth_ancestors(graph: Graph, nodes: Iterable[int]) -> set[int]:
+    """The nodes on which one of ``nodes`` depends in a way that has a derivative."""
     data = graph.data
-    seen = {node}
-    stack = [node]
+    seen = set(nodes)
+    stack = list(seen)
     while stack:
         current = data[stack.pop()]
         if current["op"] == "stop_gradient":

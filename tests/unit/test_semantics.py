@@ -996,3 +996,11 @@ def test_a_file_used_twice_is_used_once(tmp_path: Path) -> None:
     (tmp_path / "a.grad").write_text("k = 3\nfn f(x) = k*x\n")
     (tmp_path / "main.grad").write_text('use "a.grad"\nuse "a.grad"\ny = f(2)\n')
     assert gradc.load(tmp_path / "main.grad")() == {"y": 6.0}
+
+
+def test_asking_for_a_derivative_that_is_zero_is_a_warning() -> None:
+    model = gradc.compile("input x = 3, y = 17\nparam w = 2\na = x*w\nb = y\n")
+    assert [d.code for d in model.grad("a", "x,y").warnings] == ["W0102"]
+    assert model.grad("a").warnings == ()
+    assert model.grad(wrt="y").warnings == ()
+    assert model.grad("a", "y")() == {"grad(a, y)": 0.0}
