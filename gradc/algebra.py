@@ -27,6 +27,8 @@ MAX_BITS: Final = 900
 # Terms that multiplying out may give.
 MAX_PRODUCT: Final = 16
 _MAX_EXPONENT: Final = 64
+# Bits of a number that is calculated with; one with more digits stays as it is, like a name.
+_EXACT: Final = 36
 
 Monomial = tuple[tuple[int, int], ...]
 """A product: factors by their number, each with its exponent, in the order of the numbers."""
@@ -98,7 +100,7 @@ def shortest(
 def _exact(value: float) -> Fraction | None:
     """A number as the fraction that its shortest spelling says; None where that is unwieldy."""
     fraction = Fraction(Decimal(repr(value)))
-    small = fraction.numerator.bit_length() <= 80 and fraction.denominator.bit_length() <= 80
+    small = fraction.numerator.bit_length() <= _EXACT and fraction.denominator.bit_length() <= _EXACT
     return fraction if small else None
 
 

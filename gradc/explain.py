@@ -31,8 +31,9 @@ ROWS: Final = 200
 """How many values and local gradients are listed; those beyond are counted."""
 DIGITS: Final = 1_000
 """A number of paths with more digits is given as a text, such as 2^100000."""
-# The longest formula that is written out, in characters.
+# The longest formula that is written out, in characters, and the longest for the whole derivative.
 _FORMULA: Final = 200
+_WHOLE: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -301,9 +302,23 @@ class _Explainer:
         return [node for node in self.net.nodes if self.data[node]["op"] not in ("input", "const")]
 
     def _row(self, node: int) -> Row:
+        return Row(self._name(node), self._statement(node), self.numbers.get(node))
+
+    def _statement(self, node: int) -> str:
+        """What a value is computed by, as it is written; derivatives in it are those that the program asks for."""
+        written = self.model.graph
+        origin = self._origins.get(node)
+        if origin is not None:
+            return Printer(written, pretty=True).text(origin, through=(origin,), limit=_FORMULA)
         others = {at: entry for at, entry in self.called.items() if at != node} if self.called else {}
         printer = Printer(Renamed(self.net.graph, others), pretty=True, atoms=self.net.atoms)
-        return Row(self._name(node), printer.text(node, through=(node,), limit=_FORMULA), self.numbers.get(node))
+        return printer.text(node, through=(node,), limit=_FORMULA)
+
+    @cached_property
+    def _origins(self) -> dict[int, int]:
+        """The name nodes of the graph as written by what has become of them."""
+        graph = self.model.graph
+        return {self.net.number[node]: node for node in graph.names.values() if graph.op(node) == "name"}
 
     def _path(self, edges: Sequence[int]) -> Path:
         net = self.net
@@ -334,18 +349,18 @@ class _Explainer:
         fixed = net.names - self.members | {self.bottom}
         return fixed | {standin for standin, name in net.standins.items() if name in fixed}
 
-    def _texts(self, node: int | None, atoms: Collection[int]) -> tuple[str, str]:
+    def _texts(self, node: int | None, atoms: Collection[int], limit: int = _FORMULA) -> tuple[str, str]:
         """A gradient in source form and as people write it, simplified where that is not too long."""
         if node is None:
             return "0", "0"
-        found = algebra.shortest(self._knowing(atoms), node, atoms, same=self.net.standins, limit=_FORMULA)
-        return self._written(node, atoms) if found is None else found
+        found = algebra.shortest(self._knowing(atoms), node, atoms, same=self.net.standins, limit=limit)
+        return self._written(node, atoms, limit) if found is None else found
 
-    def _written(self, node: int, atoms: Collection[int]) -> tuple[str, str]:
+    def _written(self, node: int, atoms: Collection[int], limit: int = _FORMULA) -> tuple[str, str]:
         """A gradient in the two forms, just as it was made."""
         graph = self._knowing(atoms)
         plain, pretty = (Printer(graph, pretty=each, atoms=atoms) for each in (False, True))
-        return plain.text(node, limit=_FORMULA), pretty.text(node, limit=_FORMULA)
+        return plain.text(node, limit=limit), pretty.text(node, limit=limit)
 
     def _knowing(self, atoms: Collection[int]) -> Renamed | Graph:
         """The graph in which those of ``atoms`` that are no name nodes are called what they are called."""
@@ -360,5 +375,5 @@ class _Explainer:
         if node is None:
             return "0", "0"
         inputs = {n for n in self.net.names if self.data[n]["op"] == "input"} | {self.bottom}
-        full, named = (self._texts(node, atoms) for atoms in (inputs, self.net.atoms))
+        full, named = (self._texts(node, atoms, _WHOLE) for atoms in (inputs, self.net.atoms))
         return named if full[0].endswith("…") or len(named[0]) < len(full[0]) else full

@@ -255,3 +255,10 @@ def test_single_precision() -> None:
     assert found.agrees
     assert math.isclose(found.sum or 0.0, 0.2, rel_tol=1e-6)
     assert found.to_dict()["values"]["n"] == 3
+
+
+def test_a_derivative_in_the_program_is_shown_as_it_is_written() -> None:
+    model = gradc.compile("input x = 3\nparam w = 2\nL = (w*x - 1)^2\ng = grad(L, w)\nh = 2*g^2\n")
+    found = model.explain("h", "w")
+    assert [(row.name, row.formula) for row in found.forward] == [("g", "grad(L, w)"), ("h", "2·g²")]
+    assert [each.expression for each in found.local_gradients] == ["2*x^2", "4*g"]
