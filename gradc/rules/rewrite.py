@@ -29,6 +29,9 @@ _NESTING = 40
 # Steps of a compiled pattern. Registers hold nodes: first the operands of the root, then those of inner nodes.
 _EXPAND, _SAME, _CONSTANT, _LITERAL = range(4)
 
+# Marks the key of a node whose two operands are one node: no operator has this name.
+_TWINS = "="
+
 
 class Firing(NamedTuple):
     """A rule that fired: its name and class, the place of the node that it replaced, and the node made instead."""
@@ -46,12 +49,15 @@ class Variant(NamedTuple):
     # The operator that each operand of the root must have; None where anything matches.
     heads: tuple[str | None, ...]
     steps: tuple[tuple[int, int, Any], ...]
-    registers: Mapping[str, int]
     # A register that must hold a real scalar, or -1 for rules about truth values and choices.
     typed: int
     # The registers of inner nodes, and how many nodes the replacement may make: see `_pays`.
     inner: tuple[int, ...]
     makes: int
+    # The replacement with registers for variables: ("node", register), ("fold", term of constants), (op, …).
+    plan: Term
+    # The names of the constants with their registers.
+    constants: tuple[tuple[str, int], ...]
 
 
 # Operators whose operands need not be numbers: a rule that has only these holds for every type.
@@ -75,17 +81,18 @@ def compile_rule(rule: Rule, table: OpTable) -> list[Variant]:
     for pattern in _orders(rule.pattern, table):
         variant = _compile(rule, pattern)
         # Variables are known by their registers here, so orders that differ only in the variables' names are one.
-        key = (variant.heads, variant.steps, _positional(rule.replacement, variant.registers))
+        key = (variant.heads, variant.steps, repr(variant.plan), variant.constants)
         found.setdefault(key, variant)
     return list(found.values())
 
 
-def _positional(term: Term, registers: Mapping[str, int]) -> Term:
-    if term[0] == "const":
-        return (term[0], repr(term[1]))
+def _plan(term: Term, registers: Mapping[str, int]) -> Term:
     if term[0] == "var":
-        return ("var", registers[term[1]])
-    return (term[0], *(_positional(operand, registers) for operand in term[1:]))
+        return ("node", registers[term[1]])
+    # Constants are folded even where folding is off: a rule does not leave work behind.
+    if ground(term):
+        return ("fold", term)
+    return (term[0], *(_plan(operand, registers) for operand in term[1:]))
 
 
 def _compile(rule: Rule, pattern: Term) -> Variant:
@@ -115,7 +122,9 @@ def _compile(rule: Rule, pattern: Term) -> Variant:
         if register < len(pattern) - 1:
             heads.append(head)
     inner = tuple(register for code, register, _ in steps if code == _EXPAND)
-    return Variant(rule, tuple(heads), tuple(steps), registers, typed, inner, operators(rule.replacement))
+    constants = tuple((name, register) for name, register in registers.items() if is_constant(name))
+    plan = _plan(rule.replacement, registers)
+    return Variant(rule, tuple(heads), tuple(steps), typed, inner, operators(rule.replacement), plan, constants)
 
 
 def _growing(queue: list[tuple[Term, str]]) -> Iterator[tuple[Term, str]]:
@@ -126,7 +135,7 @@ def _growing(queue: list[tuple[Term, str]]) -> Iterator[tuple[Term, str]]:
         at += 1
 
 
-def match(variant: Variant, data: Mapping[int, dict[str, Any]], operands: tuple[int, ...]) -> list[int] | None:
+def match(variant: Variant, data: Mapping[int, Mapping[str, Any]], operands: tuple[int, ...]) -> list[int] | None:
     """The registers, if the operands of a node of the root's operator fit; guard and type are not looked at."""
     registers = list(operands)
     for code, register, wanted in variant.steps:
@@ -168,10 +177,13 @@ class Rules:
         self._candidates: dict[tuple[str, ...], tuple[Variant, ...]] = {}
 
     def candidates(self, key: tuple[str, ...]) -> tuple[Variant, ...]:
-        """The variants that may match a node with operator ``key[0]`` on operands with the operators ``key[1:]``."""
+        """The variants that may match a node with operator ``key[0]`` on operands with the operators ``key[1:]``.
+
+        A last ``=`` says that the two operands are one node; without it they are two.
+        """
         found = self._candidates.get(key)
         if found is None:
-            found = self._candidates[key] = tuple(v for v in self._variants(key[0]) if _fits(v.heads, key[1:]))
+            found = self._candidates[key] = tuple(v for v in self._variants(key[0]) if _fits(v, key))
         return found
 
     def _variants(self, op: str) -> list[Variant]:
@@ -183,7 +195,12 @@ class Rules:
         return variants
 
 
-def _fits(heads: tuple[str | None, ...], ops: tuple[str, ...]) -> bool:
+def _fits(variant: Variant, key: tuple[str, ...]) -> bool:
+    heads, ops = variant.heads, key[1:]
+    if len(ops) == 3 and ops[2] == _TWINS:
+        ops = ops[:2]
+    elif len(ops) == 2 and (_SAME, 1, 0) in variant.steps:
+        return False
     return len(heads) == len(ops) and all(head is None or head == op for head, op in zip(heads, ops, strict=True))
 
 
@@ -275,7 +292,7 @@ def simplifier(
         if len(operands) == 2:
             a, b = operands
             first, second = data[a]["op"], data[b]["op"]
-            key = (op, first, second)
+            key = (op, first, second) if a != b else (op, first, second, _TWINS)
             if first == "const" and second == "const" and op in folds:
                 found = _fold(builder, op, operands, attrs)
                 if found is not None:
@@ -344,39 +361,35 @@ def _replace(variant: Variant, registers: list[int], builder: Builder) -> int | 
         if not (type.real and type.scalar):
             return None
     rule = variant.rule
-    values = {
-        name: data[registers[register]]["attrs"]["value"]
-        for name, register in variant.registers.items()
-        if is_constant(name)
-    }
+    values = {name: data[registers[register]]["attrs"]["value"] for name, register in variant.constants}
     apply = evaluate_with(builder.ops, type.dtype)
     if rule.guard is not None and evaluate(rule.guard, values, apply, type.dtype) is not True:
         return None
-    return _build(rule.replacement, variant.registers, registers, builder, type, values, apply)
+    return _build(variant.plan, registers, builder, type, values, apply)
 
 
 def _build(
-    term: Term,
-    places: Mapping[str, int],
+    plan: Term,
     registers: list[int],
     builder: Builder,
     type: Type,
     values: Mapping[str, Any],
     apply: Callable[[str, tuple[Any, ...]], Any],
 ) -> int | None:
-    if term[0] == "var":
-        return registers[places[term[1]]]
-    if term[0] == "const" or ground(term):
-        # Constants of the replacement are folded even where folding is off: a rule does not leave work behind.
-        value = evaluate(term, values, apply, type.dtype)
+    what = plan[0]
+    if what == "node":
+        node: int = registers[plan[1]]
+        return node
+    if what == "fold":
+        value = evaluate(plan[1], values, apply, type.dtype)
         return None if value is None else builder.constant(value, type)
     operands = []
-    for operand in term[1:]:
-        made = _build(operand, places, registers, builder, type, values, apply)
+    for operand in plan[1:]:
+        made = _build(operand, registers, builder, type, values, apply)
         if made is None:
             return None
         operands.append(made)
-    return builder.apply(term[0], *operands)
+    return builder.apply(what, *operands)
 
 
 def evaluate_with(table: OpTable, dtype: str) -> Callable[[str, tuple[Any, ...]], Any]:
