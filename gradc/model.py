@@ -39,6 +39,13 @@ class Model:
     value that is missing, unknown or of the wrong kind.
     """
 
+    graph: Graph
+    options: Options
+    warnings: tuple[Diagnostic, ...]
+    sources: tuple[Source, ...]
+    _inputs: Inputs
+    _cache: dict[Any, Any]
+
     def __init__(
         self,
         graph: Graph,
@@ -46,13 +53,17 @@ class Model:
         warnings: Sequence[Diagnostic] = (),
         sources: Sequence[Source] = (),
     ) -> None:
-        self.graph = graph
-        self.options = options
-        self.warnings = tuple(warnings)
-        self.sources = tuple(sources)
-        self._inputs = Inputs(graph, sources)
+        keep = super().__setattr__
+        keep("graph", graph)
+        keep("options", options)
+        keep("warnings", tuple(warnings))
+        keep("sources", tuple(sources))
+        keep("_inputs", Inputs(graph, sources))
         # Computed on demand; two threads that race compute the same twice.
-        self._cache: dict[Any, Any] = {}
+        keep("_cache", {})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a model does not change: `{name}` cannot be set")
 
     # Running -------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-Data = Mapping[int, dict[str, Any]]
+Data = Mapping[int, Mapping[str, Any]]
 
 
 def differentiable(data: Data, node: int) -> list[tuple[int, int]]:

@@ -32,7 +32,7 @@ class Nodes(Protocol):
     """What is printed: a graph, or a builder at work."""
 
     @property
-    def data(self) -> Mapping[int, dict[str, Any]]:
+    def data(self) -> Mapping[int, Mapping[str, Any]]:
         """Node number to attributes."""
 
     @property

@@ -23,7 +23,7 @@ class Sketch:
     def __init__(self, graph: Graph, level: str, roots: Sequence[int]) -> None:
         self.graph = graph
         self.level = level
-        self.data: Mapping[int, dict[str, Any]] = graph.data
+        self.data: Mapping[int, Mapping[str, Any]] = graph.data
         self.named = set(graph.names.values()) | set(graph.inputs)
         self.results = {node for _, node in graph.outputs} | set(roots)
         self.kept = self.named | self.results | set(graph.adjoints.values())

@@ -1,8 +1,7 @@
 """The IR: a typed face on a ``networkx.DiGraph``, and the builder that makes one.
 
-The DiGraph is the storage. A node is an integer, numbered in creation order, which is a topological order. Its
-attributes are ``op``, ``operands`` and ``type``, and, where set, ``attrs``, ``name``, ``span`` and ``adjoint_of``. An
-edge runs from operand to user and carries ``positions``, the places where the operand stands in the user's tuple.
+A node's attributes are ``op``, ``operands`` and ``type``, and, where set, ``attrs``, ``name``, ``span`` and
+``adjoint_of``; see ``gradc.ir.dag`` for how they are stored.
 """
 
 from __future__ import annotations
@@ -15,50 +14,15 @@ from typing import Any, TypeAlias
 
 import networkx
 
+from gradc.ir.dag import Dag, freeze
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
-from gradc.ir.types import BOOL, F64, INT, Type
+from gradc.ir.types import F64, Type
 from gradc.source import Span
-
-Positions: TypeAlias = Mapping[str, tuple[int, ...]]
 
 _NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 # How many further places one shared node remembers.
 MAX_SPANS = 8
-
-
-def _positions(*places: int) -> Positions:
-    return MappingProxyType({"positions": places})
-
-
-# Edge data are read-only, so edges may share them: the positions of nearly all edges are one of a few tuples.
-_FIRST, _SECOND, _BOTH = _positions(0), _positions(1), _positions(0, 1)
-
-
-class Dag(networkx.DiGraph):  # type: ignore[misc]
-    """A DiGraph with a quicker way to append a node together with its incoming edges."""
-
-    def append(self, node: int, data: dict[str, Any]) -> None:
-        """Add ``node``, a number not yet in the graph, and the edges that ``data['operands']`` calls for."""
-        incoming: dict[int, Positions] = {}
-        self._node[node] = data
-        self._succ[node] = {}
-        self._pred[node] = incoming
-        operands = data["operands"]
-        count = len(operands)
-        if count == 1:
-            incoming[operands[0]] = self._succ[operands[0]][node] = _FIRST
-        elif count == 2:
-            first, second = operands
-            if first == second:
-                incoming[first] = self._succ[first][node] = _BOTH
-            else:
-                incoming[first] = self._succ[first][node] = _FIRST
-                incoming[second] = self._succ[second][node] = _SECOND
-        elif count:
-            for operand in dict.fromkeys(operands):
-                places = _positions(*(i for i, other in enumerate(operands) if other == operand))
-                incoming[operand] = self._succ[operand][node] = places
 
 
 def bits(value: float | int | bool, dtype: str) -> object:
@@ -66,14 +30,6 @@ def bits(value: float | int | bool, dtype: str) -> object:
     if dtype == "f64" or dtype == "f32":
         return struct.pack("<d", value) if value == value else "nan"
     return value
-
-
-def freeze(dag: Dag) -> Dag:
-    """Make every way of changing ``dag`` raise ``NetworkXError``, and return it."""
-    frozen: Dag = networkx.freeze(dag)
-    # networkx has put a function that raises in the place of its own methods.
-    frozen.append = frozen.add_node  # type: ignore[method-assign]
-    return frozen
 
 
 class Graph:
@@ -87,6 +43,15 @@ class Graph:
 
     __slots__ = ("__weakref__", "adjoints", "functions", "inputs", "names", "nx", "ops", "outputs", "spans")
 
+    nx: networkx.DiGraph
+    ops: OpTable
+    inputs: tuple[int, ...]
+    outputs: tuple[tuple[str, int], ...]
+    names: Mapping[str, int]
+    spans: Mapping[int, tuple[Span, ...]]
+    adjoints: Mapping[tuple[int, int, int], int]
+    functions: Mapping[str, Function]
+
     def __init__(
         self,
         dag: networkx.DiGraph,
@@ -98,14 +63,18 @@ class Graph:
         adjoints: Mapping[tuple[int, int, int], int] = _NO_ATTRS,  # type: ignore[assignment]
         functions: Mapping[str, Function] = _NO_ATTRS,
     ) -> None:
-        self.nx = dag
-        self.ops = ops
-        self.inputs = tuple(inputs)
-        self.outputs = tuple(outputs)
-        self.names = MappingProxyType(dict(names))
-        self.spans = MappingProxyType(dict(spans))
-        self.adjoints = MappingProxyType(dict(adjoints))
-        self.functions = MappingProxyType(dict(functions))
+        keep = super().__setattr__
+        keep("nx", dag)
+        keep("ops", ops)
+        keep("inputs", tuple(inputs))
+        keep("outputs", tuple(outputs))
+        keep("names", MappingProxyType(dict(names)))
+        keep("spans", MappingProxyType(dict(spans)))
+        keep("adjoints", MappingProxyType(dict(adjoints)))
+        keep("functions", MappingProxyType(dict(functions)))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a graph does not change: `{name}` cannot be set; `copy` and `from_nx` make another one")
 
     # Reading -------------------------------------------------------------------------------------------------------
 
@@ -116,9 +85,9 @@ class Graph:
         return iter(self.nx)
 
     @property
-    def data(self) -> Mapping[int, dict[str, Any]]:
+    def data(self) -> Mapping[int, Mapping[str, Any]]:
         """Node number to attributes."""
-        nodes: Mapping[int, dict[str, Any]] = self.nx._node
+        nodes: Mapping[int, Mapping[str, Any]] = self.nx._node
         return nodes
 
     def op(self, node: int) -> str:
@@ -182,7 +151,7 @@ class Graph:
     def copy(self) -> networkx.DiGraph:
         """The graph as a DiGraph of the caller's own, free to change; see ``from_nx``."""
         mutable = networkx.DiGraph()
-        mutable.add_nodes_from((node, dict(data)) for node, data in self.data.items())
+        mutable.add_nodes_from((node, _opened(data)) for node, data in self.data.items())
         mutable.add_edges_from((a, b, dict(places)) for a, b, places in self.nx.edges(data=True))
         mutable.graph.update(
             ops=self.ops,
@@ -226,7 +195,7 @@ class Graph:
         fresh, number = Dag(), {}
         for new, old in enumerate(networkx.lexicographical_topological_sort(order)):
             number[old] = new
-            data = dict(dag.nodes[old])
+            data = _opened(dag.nodes[old])
             if "op" not in data or "type" not in data:
                 raise InvalidGraph(f"node {old} lacks 'op' or 'type'")
             data["operands"] = tuple(number[operand] for operand in data.get("operands", ()))
@@ -255,7 +224,7 @@ class Graph:
         return graph
 
     def __reduce__(self) -> tuple[Any, ...]:
-        nodes = tuple(tuple(data.items()) for data in self.data.values())
+        nodes = tuple(tuple(_opened(data).items()) for data in self.data.values())
         tables = (
             self.inputs,
             self.outputs,
@@ -274,7 +243,15 @@ def _restore(nodes: tuple[Any, ...], ops: OpTable, *tables: Any) -> Graph:
     return Graph(freeze(dag), ops, *tables)
 
 
-def ancestors(data: Mapping[int, dict[str, Any]], roots: Iterable[int]) -> set[int]:
+def _opened(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A node's attributes as a dictionary that shares nothing that can be changed."""
+    opened = dict(data)
+    if "attrs" in opened:
+        opened["attrs"] = dict(opened["attrs"])
+    return opened
+
+
+def ancestors(data: Mapping[int, Mapping[str, Any]], roots: Iterable[int]) -> set[int]:
     """The nodes that the roots are computed from, the roots included."""
     seen = set(roots)
     stack = list(seen)
@@ -308,7 +285,7 @@ class Builder:
         self.span: Span | None = None
         self.adjoint_of: int | None = None
         self.dag = Dag()
-        self.data: dict[int, dict[str, Any]] = self.dag._node
+        self.data: Mapping[int, Mapping[str, Any]] = self.dag._node
         self.inputs: list[int] = []
         self.names: dict[str, int] = {}
         self.adjoints: dict[tuple[int, int, int], int] = {}
@@ -480,19 +457,3 @@ def transfer(source: Graph, builder: Builder, number: Mapping[int, int]) -> Grap
         if node in number:
             builder.spans.setdefault(number[node], spans)
     return builder.finish([(name, number[node]) for name, node in source.outputs])
-
-
-__all__ = [
-    "BOOL",
-    "F64",
-    "INT",
-    "Builder",
-    "Dag",
-    "Graph",
-    "NodeLimit",
-    "Simplifier",
-    "ancestors",
-    "freeze",
-    "replay",
-    "transfer",
-]

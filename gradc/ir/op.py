@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradc.ir.types import Type
@@ -83,12 +84,16 @@ class OpTable(Mapping[str, Op]):
     """An immutable table of operators. Extend a copy of it and hand that to ``gradc.compile``.
 
     ``home`` is where a table that a module defines is found again, as ``module:name``: pickles hold that, not its rows.
+    The pickle of an extended table holds the rows that were added, whose functions a module must define.
     """
 
-    __slots__ = ("_cache", "_functions", "_rows", "home")
+    __slots__ = ("_added", "_base", "_cache", "_functions", "_rows", "home")
 
     def __init__(self, rows: Sequence[Op], home: str | None = None) -> None:
         self.home = home
+        # Of an extended table: what it was made from, which is what a pickle holds.
+        self._base: OpTable | None = None
+        self._added: tuple[Op, ...] = ()
         self._rows: dict[str, Op] = {}
         self._functions: dict[str, str] = {}
         # Filled by the rule loader: what it has read from the rows' text, by op name.
@@ -120,17 +125,25 @@ class OpTable(Mapping[str, Op]):
     def __reduce__(self) -> tuple[Any, ...]:
         if self.home is not None:
             return _table, (self.home,)
+        if self._base is not None:
+            return _extended, (self._base, self._added)
         return OpTable, (list(self._rows.values()),)
 
     @property
     def functions(self) -> Mapping[str, str]:
         """Function names of the language, aliases included, to op names."""
-        return self._functions
+        return MappingProxyType(self._functions)
 
     def extend(self, *rows: Op) -> OpTable:
         """A table with ``rows`` added; a row of an existing name replaces it."""
         names = {row.name for row in rows}
-        return OpTable([row for row in self._rows.values() if row.name not in names] + list(rows))
+        table = OpTable([row for row in self._rows.values() if row.name not in names] + list(rows))
+        table._base, table._added = self, rows
+        return table
+
+
+def _extended(base: OpTable, rows: tuple[Op, ...]) -> OpTable:
+    return base.extend(*rows)
 
 
 def _table(home: str) -> OpTable:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradc.errors import CompileError, Diagnostic, located, suggestion
-from gradc.ir.graph import Dag, Graph, freeze
+from gradc.ir.dag import Dag, freeze
+from gradc.ir.graph import Graph
 from gradc.ir.records import MAX_DIGITS, Block, Line, Raw, parse
 from gradc.ir.region import Function
 from gradc.ir.types import DTYPES, SCALARS, Type

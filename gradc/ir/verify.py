@@ -86,9 +86,10 @@ def verify(graph: Graph) -> Graph:
 
 
 def _verify_edges(graph: Graph, node: int, operands: tuple[int, ...]) -> None:
-    expected: dict[int, tuple[int, ...]] = {}
+    places: dict[int, list[int]] = {}
     for position, operand in enumerate(operands):
-        expected[operand] = (*expected.get(operand, ()), position)
+        places.setdefault(operand, []).append(position)
+    expected = {operand: tuple(taken) for operand, taken in places.items()}
     found = {operand: data.get("positions") for operand, data in graph.nx.pred[node].items()}
     if found != expected:
         _fail("I3", node, f"has edges {found}, but its operands call for {expected}")

@@ -39,7 +39,7 @@ def evaluator(
 class Constants:
     """The values of the nodes of a graph that are computed from constants alone, each found once."""
 
-    def __init__(self, data: Mapping[int, dict[str, Any]], ops: OpTable) -> None:
+    def __init__(self, data: Mapping[int, Mapping[str, Any]], ops: OpTable) -> None:
         self.data = data
         self.ops = ops
         self._known: dict[int, float | int | bool | None] = {}
@@ -83,6 +83,6 @@ class Constants:
             return None
 
 
-def evaluate_constants(data: Mapping[int, dict[str, Any]], ops: OpTable, node: int) -> float | int | bool | None:
+def evaluate_constants(data: Mapping[int, Mapping[str, Any]], ops: OpTable, node: int) -> float | int | bool | None:
     """The value of a node that is computed from constants alone; None if anything else, or no number, is in it."""
     return Constants(data, ops).value(node)

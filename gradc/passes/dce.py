@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gradc.ir.graph import Dag, Graph, freeze
+from gradc.ir.dag import Dag, freeze
+from gradc.ir.graph import Graph
 
 
 def dce(graph: Graph) -> tuple[Graph, dict[int, int]]:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from strategies import TABLE, floats, graphs
 
 from gradc.ir import diff, text
-from gradc.ir.graph import Builder, Dag, Graph, freeze
+from gradc.ir.dag import Dag, freeze
+from gradc.ir.graph import Builder, Graph
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
 from gradc.ir.types import BOOL, F32, F64, INT, Type

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gradc.ir.graph import Builder, Dag, Graph
+from gradc.ir.dag import Dag
+from gradc.ir.graph import Builder, Graph
 from gradc.ir.region import Function
 from gradc.ir.types import BOOL, F64, INT
 from gradc.ir.verify import InvalidGraph, verify
