@@ -75,6 +75,11 @@ class Lowering:
         # What the program defines, of which a default can use nothing.
         self.not_in_default: Collection[str] = ()
 
+    def release(self) -> None:
+        """Undo the knot between this and what makes calls: with it, the syntax tree would wait for the collector."""
+        del self.calls.requests
+        del self.calls
+
     # Running code --------------------------------------------------------------------------------------------------
 
     def evaluate(self, expression: tree.Expr, scope: Scope) -> Value | tuple[Value, ...]:

@@ -75,6 +75,9 @@ def lower(
     if program.errors:
         raise CompileError(_ordered(program.errors))
     builder.span = None
+    # Functions know the scope they stand in, and that knows them.
+    for module in modules.values():
+        module.scope.functions.clear()
     graph = builder.finish(outputs)
     warnings = [*program.warnings, *independent_requests(graph, [m.source for m in modules.values()])]
     return Lowered(graph, tuple(_ordered(warnings)), tuple(module.source for module in modules.values()))
@@ -221,7 +224,9 @@ class ModuleLowering:
             else:
                 steps[type(statement)](statement)
         self._check_uncalled()
-        return self._results() if self.main else []
+        results = self._results() if self.main else []
+        self.lowering.release()
+        return results
 
     # Statements ----------------------------------------------------------------------------------------------------
 
@@ -275,6 +280,9 @@ class ModuleLowering:
         """The number that a default stands for: an expression of literals and constants."""
         assert item.default is not None
         place = item.default
+        if isinstance(place, tree.Number) and type.real:
+            # Nearly every default is a literal.
+            return place.value
         scratch = Builder(self.program.ops, max_nodes=10_000)
         lowering = Lowering(self.program, scratch)
         lowering.default_of = item.name.shown
@@ -284,6 +292,7 @@ class ModuleLowering:
         lowering.not_in_default = ChainMap(*names)
         before = len(self.program.errors)
         value = lowering.single(self.source, place, lowering.evaluate(place, Scope(self.source)))
+        lowering.release()
         if isinstance(value, Poison) or len(self.program.errors) > before:
             return None
         if isinstance(value, Weak) and type is INT:
