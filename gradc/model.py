@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -18,8 +19,11 @@ from gradc.errors import CallError, CompileError, Diagnostic, suggestion
 from gradc.ir import text
 from gradc.ir.graph import Graph
 from gradc.memory import collector_paused
+from gradc.passes.manager import LEVELS
+from gradc.rules.load import rules
 from gradc.source import Source, canonical
 from gradc.syntax.independence import smooth_ancestors
+from gradc.syntax.modules import Lowered
 from gradc.syntax.parse import decode
 from gradc.values import Inputs, Values
 
@@ -276,19 +280,15 @@ def _python(value: Any) -> Any:
 
 
 def _names(names: str | Sequence[str]) -> list[str]:
-    parts = (
-        names.split(",")
-        if isinstance(names, str) and "(" not in names
-        else [names]
-        if isinstance(names, str)
-        else names
-    )
+    # The name of a derivative holds commas of its own.
+    parts: Sequence[str] = names if not isinstance(names, str) else [names] if "(" in names else names.split(",")
+    if any(not isinstance(part, str) for part in parts):
+        raise TypeError(f"names are text, not {parts!r}")
     return [part.strip() for part in parts if part.strip()]
 
 
 def _at_level(options: Options, level: int) -> Options:
-    from dataclasses import replace
-
+    _check_level(level)
     return replace(options, level=level, pipeline=None, passes=())
 
 
@@ -318,7 +318,7 @@ def load(path: str | os.PathLike[str], *, werror: bool = False, **options: Any) 
     return _model(driver.read(path, chosen), chosen, werror)
 
 
-def _model(lowered: Any, options: Options, werror: bool) -> Model:
+def _model(lowered: Lowered, options: Options, werror: bool) -> Model:
     if werror and lowered.warnings:
         raise driver.as_errors(lowered.warnings)
     return Model(lowered.graph, options, lowered.warnings, lowered.sources)
@@ -326,17 +326,32 @@ def _model(lowered: Any, options: Options, werror: bool) -> Model:
 
 def _options(options: Mapping[str, Any]) -> Options:
     given = dict(options)
-    for key in ("passes", "allow"):
-        if key in given:
-            given[key] = tuple(given[key])
-    if "disabled" in given:
-        given["disabled"] = frozenset(given["disabled"])
+    known = [field.name for field in fields(Options)]
+    for name in given:
+        if name not in known:
+            raise TypeError(f"there is no option {name!r}; the options are {', '.join(known)}")
+    # One path, name or pass may stand for a sequence of one; the letters of a path are not paths.
+    if isinstance(allow := given.get("allow", ()), (str, os.PathLike)):
+        allow = (allow,)
+    if isinstance(disabled := given.get("disabled", ()), str):
+        disabled = (disabled,)
+    if callable(passes := given.get("passes", ())):
+        passes = (passes,)
+    given |= {"allow": tuple(map(os.fspath, allow)), "disabled": frozenset(disabled), "passes": tuple(passes)}
     chosen = Options(**given)
     if chosen.dtype not in ("f64", "f32"):
         raise ValueError(f"dtype must be 'f64' or 'f32', not {chosen.dtype!r}")
-    if chosen.level not in (0, 1, 2, 3):
-        raise ValueError(f"level must be 0, 1, 2 or 3, not {chosen.level!r}")
+    _check_level(chosen.level)
+    if chosen.disabled:
+        every = {rule.name for rule in rules(chosen.ops)}
+        for name in sorted(chosen.disabled - every):
+            raise CallError(Diagnostic("E0610", f"there is no rewrite rule `{name}`", hints=suggestion(name, every)))
     return chosen
+
+
+def _check_level(level: int) -> None:
+    if type(level) is not int or level not in LEVELS:
+        raise ValueError(f"level must be 0, 1, 2 or 3, not {level!r}")
 
 
 __all__ = ["Model", "ValueAndGrad", "compile", "load"]

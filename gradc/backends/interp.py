@@ -23,17 +23,15 @@ _FLOATS = {"f64": numpy.float64, "f32": numpy.float32, "int": numpy.int64, "bool
 Step = tuple[Callable[..., Any], int, int, "int | tuple[int, ...] | None"]
 
 
-def _elementwise(compute: Callable[..., Any]) -> Callable[..., Any]:
-    """Integer evaluation, which is checked number by number, over arrays."""
-
-    def checked(*operands: Any) -> Any:
-        # Python's integers: those of NumPy wrap around, and divide by zero without a word.
-        return compute(*map(int, operands))
-
-    ufunc = numpy.vectorize(checked, otypes=[object])
+def _elementwise(compute: Callable[..., Any], dtype: str) -> Callable[..., Any]:
+    """Evaluation on single numbers, run over arrays."""
+    ufunc = numpy.vectorize(compute, otypes=[object])
 
     def run(*operands: Any) -> Any:
-        return ufunc(*operands).astype(numpy.int64)[()]
+        # On Python's numbers: NumPy's integers wrap around, and divide by zero without a word. Rows are taken apart
+        # into those anyway.
+        plain = [x.item() if isinstance(x, numpy.generic) else x for x in operands]
+        return ufunc(*plain).astype(_FLOATS[dtype])[()]
 
     return run
 
@@ -92,16 +90,17 @@ class Plan:
         graph = self.graph
         row = graph.ops[graph.op(node)]
         dtype = graph.type(node).dtype
-        compute: Callable[..., Any] | None
-        if not self.arrays:
-            dtypes = tuple(graph.type(operand).dtype for operand in graph.operands(node))
-            compute = evaluator(row, dtype, dtypes, graph.attrs(node))
-        elif dtype == "int" and row.integer is not None:
-            compute = _elementwise(row.integer)
-        else:
-            compute = partial(row.array, **attrs) if (attrs := graph.attrs(node)) and row.array else row.array
+        if row.kind in ("request", "region"):
+            hints = ("put `expand` into the pipeline; without it a program can be looked at, not run",)
+            raise CallError(Diagnostic("E0905", "the pipeline leaves derivatives that are not expanded", hints=hints))
+        dtypes = tuple(graph.type(operand).dtype for operand in graph.operands(node))
+        compute = evaluator(row, dtype, dtypes, graph.attrs(node))
+        if self.arrays and row.array is not None and (dtype != "int" or row.integer is None):
+            compute = partial(row.array, **attrs) if (attrs := graph.attrs(node)) else row.array
+        elif self.arrays and compute is not None:
+            compute = _elementwise(compute, dtype)
         if compute is None:
-            raise TypeError(f"the op {row.name!r} cannot be evaluated")
+            raise TypeError(f"the operator {row.name!r} cannot be evaluated: its row has no `scalar`")
         if len(operands) == 1:
             return compute, target, operands[0], None
         if len(operands) == 2:

@@ -53,14 +53,15 @@ class Constants:
             if current in known:
                 stack.pop()
                 continue
-            # What has no value anywhere among the operands settles the node; the others are looked at first.
+            # What has no value anywhere among the operands settles the node; the others are looked at first, all
+            # at once: one by one, a sum of very many would be read as often.
             operands = data[current]["operands"]
             if any(known.get(operand, current) is None for operand in operands):
                 known[current] = None
                 continue
-            waiting = next((operand for operand in operands if operand not in known), None)
-            if waiting is not None:
-                stack.append(waiting)
+            waiting = [operand for operand in operands if operand not in known]
+            if waiting:
+                stack += waiting
                 continue
             known[current] = self._compute(data[current])
         return known[node]
