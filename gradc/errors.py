@@ -59,6 +59,7 @@ CODES: dict[str, str] = {
     "E0607": "rows that do not fit",
     "E0608": "no such name",
     "E0609": "nothing to differentiate",
+    "E0610": "there is no such rewrite rule",
     # Limits
     "E0701": "file too large",
     "E0702": "program too large",

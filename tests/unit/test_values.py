@@ -361,3 +361,12 @@ def test_options_of_the_wrong_kind_are_the_callers_mistake() -> None:
         gradc.compile("y = 1", dtype="f16")
     with pytest.raises(ValueError, match="level"):
         gradc.compile("y = 1", level=7)
+
+
+def test_a_rule_that_does_not_exist_cannot_be_left_out() -> None:
+    with pytest.raises(gradc.CallError) as caught:
+        gradc.compile("y = 2", disabled=["sofplus"])
+    text = str(caught.value)
+    assert text.startswith("error[E0610]: there is no rewrite rule `sofplus`\n")
+    assert "`softplus`" in text
+    assert gradc.compile("y = log(1 + exp(2))", disabled=["softplus"]).outputs == ("y",)
