@@ -8,11 +8,13 @@ differentiate what lies between», so names stay nodes of their own until all re
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from gradc.ad.forward import tangent
 from gradc.ad.reverse import adjoints
 from gradc.errors import CompileError, Diagnostic
-from gradc.ir.graph import Builder, Graph, NodeLimit, Simplifier, replay, transfer
+from gradc.ir.graph import Builder, Graph, NodeLimit, Simplifier, ancestors, replay, transfer
 from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.rules.gradients import LocalGradients, Template
 
@@ -85,35 +87,24 @@ class Expander:
 
 
 class Templates:
-    """The functions of a program that have derivatives of their own, ready to be spliced.
+    """The functions of a program that have derivatives of their own, without requests.
 
     A function is registered when both its graphs are built, so each calls only functions that come before it in the
     table, and its partials besides that only the function itself.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        self.bodies: dict[str, Template] = {}
+    def __init__(self, graph: Graph, limits: Limits = DEFAULT) -> None:
         self.partials: dict[str, Template] = {}
+        self.bodies: dict[str, Graph] = {}
         for name, function in graph.functions.items():
-            try:
-                self.partials[name] = Template(self._expanded(function.partials))
-                self.bodies[name] = Template(self._inlined(self._expanded(function.body)))
-            except KeyError:
-                raise CompileError(
-                    Diagnostic("E0403", f"the derivative of `{name}` is stated in terms of the derivative of `{name}`")
-                ) from None
+            self.partials[name] = Template(self._expanded(function.partials, limits))
+            self.bodies[name] = self._expanded(function.body, limits)
 
-    def _expanded(self, graph: Graph) -> Graph:
+    def _expanded(self, graph: Graph, limits: Limits) -> Graph:
         if not has_requests(graph):
             return graph
-        builder = Builder(graph.ops)
+        builder = Builder(graph.ops, max_nodes=limits.expanded_nodes)
         return transfer(graph, builder, Expander(graph, builder, self).run())
-
-    def _inlined(self, graph: Graph) -> Graph:
-        if not has_calls(graph):
-            return graph
-        builder = Builder(graph.ops)
-        return transfer(graph, builder, inline_into(graph, builder, self))
 
 
 def has_calls(graph: Graph) -> bool:
@@ -121,16 +112,85 @@ def has_calls(graph: Graph) -> bool:
     return any(data["op"] == "call" for data in graph.data.values())
 
 
+Call = tuple[str, tuple[int, ...]]
+"""A function and the nodes that it is called on."""
+
+
+class _Body:
+    """The body of a function on its way into a builder."""
+
+    def __init__(self, call: Call, body: Graph) -> None:
+        self.call = call
+        self.body = body
+        self.output = body.outputs[0][1]
+        self.waiting: Iterator[int] = iter(sorted(ancestors(body.data, [self.output])))
+        self.number = dict(zip(body.inputs, call[1], strict=True))
+
+
+class Inliner:
+    """Puts the bodies of functions in the place of their calls, each once for the same operands.
+
+    Functions may call each other deep down, and twice at every step: hence a stack, and a memory.
+    """
+
+    def __init__(self, builder: Builder, bodies: Mapping[str, Graph]) -> None:
+        self.builder = builder
+        self.bodies = bodies
+        self._made: dict[Call, int] = {}
+
+    def inline(self, name: str, operands: tuple[int, ...]) -> int:
+        """The node that the call stands for."""
+        wanted = (name, operands)
+        stack: list[_Body] = []
+        entered: set[str] = set()
+        while wanted not in self._made:
+            missing = wanted if not stack else self._run(stack[-1])
+            if missing is not None:
+                if missing[0] in entered:
+                    raise CompileError(Diagnostic("E0304", f"the function `{missing[0]}` calls itself"))
+                entered.add(missing[0])
+                stack.append(_Body(missing, self.bodies[missing[0]]))
+                continue
+            done = stack.pop()
+            entered.remove(done.call[0])
+            self._made[done.call] = done.number[done.output]
+        return self._made[wanted]
+
+    def _run(self, body: _Body) -> Call | None:
+        """Go on with a body; the call that is to be made before, or None at its end."""
+        builder, number, data = self.builder, body.number, body.body.data
+        for node in body.waiting:
+            if node in number:
+                continue
+            entry = data[node]
+            op = entry["op"]
+            operands = tuple([number[operand] for operand in entry["operands"]])
+            if op == "call":
+                call = (entry["attrs"]["function"], operands)
+                if call not in self._made:
+                    body.waiting = chain([node], body.waiting)
+                    return call
+                number[node] = self._made[call]
+            elif op == "const":
+                number[node] = builder.constant(entry["attrs"]["value"], entry["type"])
+            elif op == "name":
+                number[node] = operands[0]
+            else:
+                number[node] = builder.apply(op, *operands, attrs=entry.get("attrs"))
+        return None
+
+
 def inline_into(graph: Graph, builder: Builder, templates: Templates) -> dict[int, int]:
     """Stream a graph without requests, with the bodies of functions in place of their calls."""
+    inliner = Inliner(builder, templates.bodies)
     number: dict[int, int] = {}
     for node, data in graph.data.items():
         if data["op"] == "call":
             builder.span = data.get("span")
             marked = data.get("adjoint_of")
             builder.adjoint_of = None if marked is None else number.get(marked)
-            operands = [number[operand] for operand in data["operands"]]
-            number[node] = templates.bodies[data["attrs"]["function"]].splice(builder, operands, 0, {})
+            operands = tuple([number[operand] for operand in data["operands"]])
+            number[node] = inliner.inline(data["attrs"]["function"], operands)
         else:
             number[node] = replay(graph, node, builder, number)
     return number
@@ -146,8 +206,8 @@ def expand(
     """
     if not has_requests(graph) and not has_calls(graph):
         return graph, {node: node for node in graph}
-    templates = Templates(graph)
     try:
+        templates = Templates(graph, limits)
         builder = Builder(graph.ops, simplifier, limits.expanded_nodes)
         number = Expander(graph, builder, templates).run()
         expanded = transfer(graph, builder, number)

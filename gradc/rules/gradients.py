@@ -223,7 +223,12 @@ class LocalGradients:
         data = builder.data[node]
         op, operands = data["op"], data["operands"]
         if op == "call":
-            template = self.templates[data["attrs"]["function"]]
+            name = data["attrs"]["function"]
+            template = self.templates.get(name)
+            if template is None:
+                # The function's own derivative is being made, or that of one further down in the table.
+                message = f"the derivative of `{name}` is stated in terms of the derivative of `{name}`"
+                raise CompileError(Diagnostic("E0403", message))
             return {position: template.splice(builder, operands, position, {}) for position in positions}
         row = self.ops[op]
         if row.gradient is not None:
