@@ -12,7 +12,7 @@ from gradc.ad.expand import expand
 from gradc.errors import CompileError, Diagnostic, located
 from gradc.files import Folder, read_source
 from gradc.ir import text
-from gradc.ir.graph import Builder, Graph, NodeLimit, replay, transfer
+from gradc.ir.graph import Builder, Graph, NodeLimit
 from gradc.ir.op import OpTable
 from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.memory import collector_paused
@@ -152,29 +152,12 @@ def with_requests(
 def _with_requests(
     graph: Graph, pairs: Sequence[tuple[str, int, int]], keep: Sequence[tuple[str, int]], limits: Limits
 ) -> Graph:
-    builder = Builder(graph.ops, max_nodes=limits.expanded_nodes)
-    number: dict[int, int] = {}
-    outputs: list[tuple[str, int]] = []
+    builder = Builder.continuing(graph, limits.expanded_nodes)
     try:
-        for node in graph.data:
-            number[node] = replay(graph, node, builder, number)
-        builder.span = builder.adjoint_of = None
-        for name, y, v in pairs:
-            outputs.append((name, builder.make("grad", (number[y], number[v]))))
+        requests = [(name, builder.make("grad", (y, v))) for name, y, v in pairs]
     except NodeLimit:
         raise too_many_nodes(limits.expanded_nodes) from None
-    finished = transfer(graph, builder, number)
-    kept = [(name, number[node]) for name, node in keep]
-    return Graph(
-        finished.nx,
-        finished.ops,
-        finished.inputs,
-        kept + outputs,
-        finished.names,
-        finished.spans,
-        finished.adjoints,
-        finished.functions,
-    )
+    return builder.finish([*keep, *requests])
 
 
 def as_errors(warnings: Sequence[Diagnostic]) -> CompileError:

@@ -50,6 +50,15 @@ class Dag(networkx.DiGraph):  # type: ignore[misc]
             for operand, taken in places.items():
                 incoming[operand] = self._succ[operand][node] = _positions(*taken)
 
+    def branch(self) -> Dag:
+        """A graph with the same nodes that can grow, made from a frozen one without making the nodes again."""
+        grown = Dag()
+        grown._node.update(self._node)
+        # What a node's operands are does not change; who uses it may.
+        grown._pred.update(self._pred)
+        grown._succ.update((node, users.copy()) for node, users in self._succ.items())
+        return grown
+
 
 def freeze(dag: Dag) -> Dag:
     """Make every way of changing ``dag`` or what its nodes say an error, and return it.
@@ -58,6 +67,9 @@ def freeze(dag: Dag) -> Dag:
     """
     nodes = dag._node
     for node, data in nodes.items():
+        if data.__class__ is not dict:
+            # Shared with the graph that this one was branched from.
+            continue
         attrs = data.get("attrs")
         if attrs.__class__ is dict:
             data["attrs"] = MappingProxyType(attrs)

@@ -17,7 +17,7 @@ import networkx
 from gradc.ir.dag import Dag, freeze
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
-from gradc.ir.types import F64, Type
+from gradc.ir.types import F32, F64, Type
 from gradc.source import Span
 
 _NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
@@ -267,6 +267,15 @@ class NodeLimit(Exception):
     """A builder was asked for more nodes than it may make."""
 
 
+def _key(op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None) -> Any:
+    """What nodes that are one have in common."""
+    return (op, operands, tuple(sorted(attrs.items()))) if attrs else (op, operands)
+
+
+def _constant_key(value: float | int | bool, type: Type) -> Any:
+    return "const", type.dtype, bits(value, type.dtype)
+
+
 Simplifier: TypeAlias = Callable[["Builder", str, tuple[int, ...], "Mapping[str, Any] | None"], "int | None"]
 """Given the node about to be made, a node that stands for it, or None to make it."""
 
@@ -295,6 +304,25 @@ class Builder:
         self._max = math.inf if max_nodes is None else max_nodes
         self._finished = False
 
+    @classmethod
+    def continuing(cls, graph: Graph, max_nodes: int | None = None) -> Builder:
+        """A builder that has made what is in ``graph`` already, under the same numbers."""
+        builder = cls(graph.ops, max_nodes=max_nodes)
+        builder.dag = graph.nx.branch()
+        builder.data = builder.dag._node
+        builder.inputs += graph.inputs
+        builder.names.update(graph.names)
+        builder.adjoints.update(graph.adjoints)
+        builder.spans.update(graph.spans)
+        builder.functions.update(graph.functions)
+        for node, data in graph.data.items():
+            op = data["op"]
+            if op == "const":
+                builder._made.setdefault(_constant_key(data["attrs"]["value"], data["type"]), node)
+            elif op != "input" and op != "name":
+                builder._made.setdefault(_key(op, data["operands"], data.get("attrs")), node)
+        return builder
+
     # Making nodes --------------------------------------------------------------------------------------------------
 
     def input(self, name: str, type: Type = F64, *, kind: str = "input", default: float | None = None) -> int:
@@ -310,7 +338,7 @@ class Builder:
         """The constant of that type and those bits."""
         if type.real:
             value = float(value)
-        key = ("const", type.dtype, bits(value, type.dtype))
+        key = _constant_key(value, type)
         node = self._made.get(key)
         if node is None:
             node = self._made[key] = self._append("const", (), type, {"value": value}, None)
@@ -335,7 +363,7 @@ class Builder:
 
     def make(self, op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None = None) -> int:
         """The node as asked for, hash-consed but not simplified."""
-        key: Any = (op, operands, tuple(sorted(attrs.items()))) if attrs else (op, operands)
+        key = _key(op, operands, attrs)
         node = self._made.get(key)
         if node is not None:
             self._note(node)
@@ -353,8 +381,12 @@ class Builder:
         data = self.data
         if row.uniform:
             first: Type = data[operands[0]]["type"]
-            if first.real and first.scalar and all(data[operand]["type"] is first for operand in operands):
-                return first
+            if first is F64 or first is F32:
+                for operand in operands:
+                    if data[operand]["type"] is not first:
+                        break
+                else:
+                    return first
         return row.type_rule([data[operand]["type"] for operand in operands], attrs or _NO_ATTRS)
 
     def _append(

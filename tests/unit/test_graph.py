@@ -271,3 +271,25 @@ def test_a_pass_that_changes_nothing() -> None:
     for node in graph:
         number[node] = replay(graph, node, builder, number)
     assert diff.diff(graph, transfer(graph, builder, number), spans=True) == ""
+
+
+def test_a_builder_that_continues_a_graph_leaves_it_as_it_was() -> None:
+    graph = chain()
+    users = {node: graph.users(node) for node in graph}
+    builder = Builder.continuing(graph)
+    a, b = graph.names["a"], graph.names["b"]
+    assert builder.apply("mul", builder.constant(2.0), a) == graph.operands(b)[0]
+    further = builder.apply("add", a, b)
+    grown = builder.finish([*graph.outputs, ("further", further)])
+    verify(grown)
+    assert {node: graph.users(node) for node in graph} == users
+    assert [grown.data[node] for node in graph] == [graph.data[node] for node in graph]
+    assert (grown.inputs, grown.names, grown.users(a)) == (graph.inputs, graph.names, [*users[a], further])
+    with pytest.raises(networkx.NetworkXError):
+        grown.nx.add_edge(a, further)
+
+
+def test_a_builder_that_continues_a_graph_keeps_to_its_limit() -> None:
+    builder = Builder.continuing(chain(), max_nodes=len(chain()))
+    with pytest.raises(NodeLimit):
+        builder.apply("sin", builder.inputs[0])
