@@ -248,10 +248,14 @@ def render(diagnostic: Diagnostic) -> str:
     return "\n".join(rows)
 
 
+# Among more names than these a search takes long, and finds names that have nothing to do with each other.
+_MAX_NAMES = 4000
+
+
 def nearest(name: str, names: Iterable[str], count: int = 1) -> list[str]:
-    """The candidates that ``name`` is most likely a misspelling of, best first."""
+    """The candidates that ``name`` is most likely a misspelling of, best first; none where there are very many."""
     candidates = sorted(set(names))
-    if not candidates or len(name) > 200:
+    if not 0 < len(candidates) <= _MAX_NAMES or len(name) > 200:
         return []
     folded = {candidate.casefold(): candidate for candidate in reversed(candidates)}
     if name.casefold() in folded:

@@ -20,7 +20,7 @@ class Limits:
     source_bytes: int = 64 * 2**20
     files: int = 1_000
     nodes: int = 1_000_000
-    expanded_nodes: int = 10_000_000
+    expanded_nodes: int = 5_000_000
     inline_depth: int = 10_000
     seconds: float = 60.0
 

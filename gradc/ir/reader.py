@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # More findings in one text than anybody reads.
 _MAX_PROBLEMS = 20
-_MAX_SUGGESTED = 1000
 _MAX_NUMBER = 400
 _NO_FUNCTIONS: Mapping[str, Function] = MappingProxyType({})
 _INT64 = range(-(2**63), 2**63)
@@ -243,7 +242,7 @@ class _Reader:
         elif kind == "call":
             attrs["function"] = key = self.string(head)
             if key not in self.params:
-                hints = suggestion(key, self.params) if len(self.params) <= _MAX_SUGGESTED else ()
+                hints = suggestion(key, self.params)
                 self.problem(f"unknown function `{key}`", head.start, head.end, "expected one defined above", hints)
             elif self.params[key] != len(operands):
                 message = f"function `{key}` is called with {_count(len(operands), 'operand')}"
@@ -299,8 +298,8 @@ class _Reader:
         return tuple(found)
 
     def unknown(self, reference: str, start: int, end: int, labels: dict[str, int]) -> None:
-        # Among numbers everything is similar to everything, and a search among many labels takes long.
-        hints = () if reference[1:].isdigit() or len(labels) > _MAX_SUGGESTED else suggestion(reference, labels)
+        # Among numbers everything is similar to everything.
+        hints = () if reference[1:].isdigit() else suggestion(reference, labels)
         self.problem(f"unknown node `{reference}`", start, end, "expected a node of this graph", hints)
 
     def one(self, raw: Raw, labels: dict[str, int]) -> int:

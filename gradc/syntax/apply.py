@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gradc.errors import Diagnostic, located
 from gradc.ir.graph import Builder
 from gradc.ir.op import Op
-from gradc.ir.types import BOOL, INT, SCALARS, Type, TypeMismatch
+from gradc.ir.types import BOOL, INT, Type, TypeMismatch
 from gradc.source import Source
 from gradc.syntax import tree
 from gradc.syntax.scope import POISON, Poison, Value, Weak
@@ -29,7 +29,7 @@ def describe(type: Type) -> str:
 class Applier:
     """Makes nodes for the operators and functions of the language on one builder; reports what does not fit."""
 
-    def __init__(self, builder: Builder, real: Type, report: list[Diagnostic]) -> None:
+    def __init__(self, builder: Builder, real: Type, report: Callable[[Diagnostic], None]) -> None:
         self.builder = builder
         self.real = real
         self.report = report
@@ -70,7 +70,7 @@ class Applier:
         if isinstance(left, Poison) or isinstance(right, Poison):
             return POISON
         if node.op == "@":
-            self.report.append(
+            self.report(
                 located(
                     "E0303",
                     "`@` multiplies matrices, and these are scalars",
@@ -166,7 +166,7 @@ class Applier:
             hints = ("compare it to make a truth value, as in `x != 0`",)
         elif mismatch.expected == "an integer":
             hints = ("write a whole number, or declare the name as an integer: `input n: int`",)
-        self.report.append(
+        self.report(
             located(
                 "E0303",
                 f"`{shown}` takes {mismatch.expected} here",
@@ -177,8 +177,3 @@ class Applier:
                 hints,
             )
         )
-
-
-def real_type(dtype: str) -> Type:
-    """The type of a program's numbers by its name, ``f64`` or ``f32``."""
-    return SCALARS[dtype]

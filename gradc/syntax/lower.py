@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from gradc.errors import Diagnostic, located, suggestion
+from gradc.errors import CompileError, Diagnostic, located, suggestion
 from gradc.ir.graph import Builder, NodeLimit, ancestors
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
 from gradc.ir.types import F64, Type
 from gradc.limits import Clock
-from gradc.source import Source
+from gradc.source import Source, Span
 from gradc.syntax import code, tree
 from gradc.syntax.apply import Applier
 from gradc.syntax.calls import Calls
@@ -38,6 +38,14 @@ class Outlook:
 NOTHING = Outlook()
 
 
+# More findings than anybody reads; each of them costs a look at all names of the program.
+_MAX_ERRORS = 100
+
+
+class Enough(CompileError):
+    """So many errors have been found that the search for others is given up."""
+
+
 @dataclass
 class Program:
     """What is shared by everything that is lowered for one program: findings and functions with derivatives."""
@@ -48,6 +56,14 @@ class Program:
     errors: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
     functions: dict[str, Function] = field(default_factory=dict)
+    _places: set[Span | None] = field(default_factory=set)
+
+    def report(self, found: Diagnostic) -> None:
+        """Keep an error; raises ``Enough`` when there are very many, an inlined function's counting once."""
+        self.errors.append(found)
+        self._places.add(found.span)
+        if len(self._places) >= _MAX_ERRORS:
+            raise Enough(self.errors)
 
 
 class Lowering:
@@ -58,7 +74,7 @@ class Lowering:
         self.builder = builder
         # The function whose closed body this is, if any: it may read only constants from outside.
         self.closed = closed
-        self.applier = Applier(builder, program.real, program.errors)
+        self.applier = Applier(builder, program.real, program.report)
         self.calls = Calls(self)
         self.stack: list[Value | tuple[Value, ...]] = []
         self.frames: list[Frame] = []
@@ -162,7 +178,7 @@ class Lowering:
         notes: Sequence[tuple[Source, int, int, str]] = (),
     ) -> None:
         """Report an error at the text of ``place``."""
-        self.program.errors.append(located(name, message, source, place.start, place.end, label, hints, notes))
+        self.program.report(located(name, message, source, place.start, place.end, label, hints, notes))
 
     def warn(
         self, name: str, message: str, source: Source, start: int, end: int, label: str = "", hints: Sequence[str] = ()

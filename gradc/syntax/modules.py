@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from gradc.syntax import tree
 from gradc.syntax.code import DIFFERENTIATORS, postorder
 from gradc.syntax.derivative import register
 from gradc.syntax.independence import independent_requests
-from gradc.syntax.lower import Lowering, Outlook, Program
+from gradc.syntax.lower import Enough, Lowering, Outlook, Program
 from gradc.syntax.parse import parse_program
 from gradc.syntax.scope import CONSTANTS, Binding, Closure, Poison, Scope, Weak
 
@@ -72,6 +73,8 @@ def lower(
             outputs = ModuleLowering(program, builder, module, modules, source).lower()
     except NodeLimit:
         raise too_many_nodes(limits.nodes) from None
+    except Enough:
+        raise CompileError(_ordered(program.errors)) from None
     if program.errors:
         raise CompileError(_ordered(program.errors))
     builder.span = None
@@ -402,16 +405,20 @@ class ModuleLowering:
 
     def _check_uncalled(self) -> None:
         """Find the errors in functions that nothing calls, as far as they do not hang on the arguments' types."""
+        # What a function does not see although the file defines it is defined behind it.
+        outlook = FileOutlook(self.module.program)
         for closure in self.closures:
             if closure.code is not None or closure.registered is not None:
                 continue
             trial = Program(self.program.ops, self.program.real, self.program.clock)
             scratch = Lowering(trial, Builder(self.program.ops, max_nodes=_TRIAL))
-            # What a function does not see although the file defines it is defined behind it.
-            scratch.outlook = FileOutlook(self.module.program)
-            scratch.call_blindly(closure)
+            scratch.outlook = outlook
+            with suppress(Enough):
+                scratch.call_blindly(closure)
             closure.code = None
-            self.program.errors += [d for d in trial.errors if d.code not in ("E0303", "E0401", "E0404")]
+            for found in trial.errors:
+                if found.code not in ("E0303", "E0401", "E0404"):
+                    self.program.report(found)
 
     def _results(self) -> list[tuple[str, int]]:
         """The outputs: those named, or else the values that nothing uses."""
@@ -444,7 +451,7 @@ class ModuleLowering:
                     binding.used = True
                     found[key] = (binding.shown, self._node(binding))
         if not found:
-            self.program.errors.append(
+            self.program.report(
                 Diagnostic(
                     "E0208",
                     f"`{self.source.name}` computes nothing",
