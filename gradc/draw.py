@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from gradc import driver
 from gradc.backends import dot
 from gradc.backends.render import render
 from gradc.backends.sketch import LEVELS
@@ -137,19 +138,17 @@ class Subject:
 
     def _with_adjoints(self, wrt: Sequence[str], level: int) -> Graph:
         """The program with the derivatives by ``wrt``, the adjoints of all names on the way known by theirs."""
-        from gradc.model import Model
-
         model = self.model
         names = model.graph.names
         inner = [name for name in names if model.graph.type(names[name]).real]
         every = list(dict.fromkeys([*wrt, *(model.graph.name(names[name]) or name for name in inner)]))
-        wanted = model._requests(self.of, every, self.of).graph
+        wanted = model.with_gradients(self.of, every, keep=self.of).graph
         for y in self.of:
             self.shown |= {f"grad({y}, {v})": f"∂{y}/∂{v}" for v in wrt}
         outputs = [(name, node) for name, node in wanted.outputs if name in self.shown or name in self.of]
         tables = (wanted.names, wanted.spans, wanted.adjoints, wanted.functions)
         whole = Graph(wanted.nx, wanted.ops, wanted.inputs, outputs, *tables)
-        return Model(whole, model.options, (), model.sources).optimized(level)
+        return driver.optimise(whole, model.options.at(level)).graph
 
 
 __all__ = ["ENDINGS", "MAX_NODES", "Diagram", "draw"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gradc.ad.expand import expand
@@ -47,8 +47,18 @@ class Options:
     assume_finite: bool = False
     disabled: frozenset[str] = frozenset()
     allow: tuple[str, ...] = ()
-    limits: Limits = field(default=DEFAULT)
+    limits: Limits = DEFAULT
     verify: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in ("f64", "f32"):
+            raise ValueError(f"dtype must be 'f64' or 'f32', not {self.dtype!r}")
+        if type(self.level) is not int or self.level not in manager.LEVELS:
+            raise ValueError(f"level must be 0, 1, 2 or 3, not {self.level!r}")
+
+    def at(self, level: int) -> Options:
+        """The same options at another level, whose passes replace a pipeline and the caller's own."""
+        return replace(self, level=level, pipeline=None, passes=())
 
 
 # Comments may stand above the line that says what the text is.

@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradc.errors import CompileError, Diagnostic
+from gradc.errors import CompileError, Diagnostic, located, suggestion
 from gradc.limits import DEFAULT, Limits
 from gradc.source import Source
-from gradc.syntax.parse import decode
 
 
 def _fail(code: str, message: str, *hints: str) -> CompileError:
@@ -47,8 +46,6 @@ def read_bytes(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> bytes:
 
 
 def _neighbours(name: str) -> tuple[str, ...]:
-    from gradc.errors import suggestion
-
     folder = Path(name).parent
     try:
         files = [entry.name for entry in os.scandir(folder) if entry.name.endswith((".grad", ".gir"))]
@@ -61,6 +58,33 @@ def _bounded(name: str, data: bytes, limits: Limits) -> bytes:
     if len(data) > limits.source_bytes:
         raise _fail("E0701", f"{name} is larger than {limits.source_bytes:,} bytes")
     return data
+
+
+def decode(data: bytes, name: str) -> Source:
+    """The source in ``data``, which is UTF-8; a byte order mark is dropped and every line end becomes ``\\n``."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The error's offsets count from behind the byte order mark, as its object does.
+        before = _unix(error.object[: error.start].decode("utf-8", "replace"))
+        broken = Source(name, _unix(error.object.decode("utf-8", "replace")))
+        hints = ["save the file as UTF-8"]
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            hints = ["this looks like UTF-16: save the file as UTF-8"]
+        place = error.start + len(data) - len(error.object)
+        message = f"the text is not UTF-8: byte 0x{error.object[error.start]:02X} at offset {place}"
+        found = located("E0105", message, broken, len(before), len(before) + 1, "cannot be decoded", hints)
+        raise CompileError(found) from None
+    return from_text(text, name)
+
+
+def from_text(text: str, name: str) -> Source:
+    """The source with this text; a byte order mark is dropped and every line end becomes ``\\n``."""
+    return Source(name, _unix(text.removeprefix("\ufeff")))
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def read_source(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> Source:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -16,15 +16,14 @@ from gradc import driver
 from gradc.backends.interp import Plan
 from gradc.driver import Options
 from gradc.errors import CallError, CompileError, Diagnostic, suggestion
+from gradc.files import check_target, from_text, write
 from gradc.ir import text
 from gradc.ir.graph import Graph
 from gradc.memory import collector_paused
-from gradc.passes.manager import LEVELS
 from gradc.rules.load import rules
 from gradc.source import Source, canonical
 from gradc.syntax.independence import smooth_ancestors
 from gradc.syntax.modules import Lowered
-from gradc.syntax.parse import decode
 from gradc.values import Inputs, Values
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ class Model:
         key = ("graph", level)
         graph = self._cache.get(key)
         if graph is None:
-            options = self.options if level is None else _at_level(self.options, level)
+            options = self.options if level is None else self.options.at(level)
             graph = self._cache[key] = driver.optimise(self.graph, options).graph
         return graph
 
@@ -141,8 +140,6 @@ class Model:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the optimised graph as textual IR, which ``gradc.load`` reads."""
-        from gradc.files import check_target, write
-
         write(check_target(os.fspath(path), (".gir",)), self.ir.encode())
 
     def node(self, name: str, of: str = "name") -> int:
@@ -287,11 +284,6 @@ def _names(names: str | Sequence[str]) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _at_level(options: Options, level: int) -> Options:
-    _check_level(level)
-    return replace(options, level=level, pipeline=None, passes=())
-
-
 def _restore(version: str, *parts: Any) -> Model:
     if version != gradc.__version__:
         raise CompileError(
@@ -307,7 +299,7 @@ def _restore(version: str, *parts: Any) -> Model:
 def compile(source: str, *, name: str = "<text>", werror: bool = False, **options: Any) -> Model:
     """Compile a program given as text. See ``Options`` for the keyword arguments; raises ``CompileError``."""
     chosen = _options(options)
-    return _model(driver.front(decode(source.encode("utf-8", "surrogatepass"), name), chosen), chosen, werror)
+    return _model(driver.front(from_text(source, name), chosen), chosen, werror)
 
 
 def load(path: str | os.PathLike[str], *, werror: bool = False, **options: Any) -> Model:
@@ -339,19 +331,11 @@ def _options(options: Mapping[str, Any]) -> Options:
         passes = (passes,)
     given |= {"allow": tuple(map(os.fspath, allow)), "disabled": frozenset(disabled), "passes": tuple(passes)}
     chosen = Options(**given)
-    if chosen.dtype not in ("f64", "f32"):
-        raise ValueError(f"dtype must be 'f64' or 'f32', not {chosen.dtype!r}")
-    _check_level(chosen.level)
     if chosen.disabled:
         every = {rule.name for rule in rules(chosen.ops)}
         for name in sorted(chosen.disabled - every):
             raise CallError(Diagnostic("E0610", f"there is no rewrite rule `{name}`", hints=suggestion(name, every)))
     return chosen
-
-
-def _check_level(level: int) -> None:
-    if type(level) is not int or level not in LEVELS:
-        raise ValueError(f"level must be 0, 1, 2 or 3, not {level!r}")
 
 
 __all__ = ["Model", "ValueAndGrad", "compile", "load"]

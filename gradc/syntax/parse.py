@@ -1,4 +1,4 @@
-"""From text to syntax tree: bytes to text, text to tokens, tokens to nodes.
+"""From text to syntax tree: text to tokens, tokens to nodes.
 
 Lark reads `grammar/grad.lark` and makes the tables; ``Builder`` makes a node at every reduction, so that there is no
 tree in between. Nothing here recurses: the parser is a loop over a stack of its own. What explains mistakes is
@@ -17,7 +17,7 @@ from lark import Token, UnexpectedInput
 from lark.lark import PostLex
 
 from gradc import cache
-from gradc.errors import CompileError, Diagnostic, located
+from gradc.errors import CompileError, Diagnostic
 from gradc.source import Source, canonical
 from gradc.syntax import tree
 from gradc.syntax.refused import Refused
@@ -27,36 +27,6 @@ if TYPE_CHECKING:
 
 MAX_ERRORS = 20
 """So many syntax errors are reported of one text; what follows them is rarely news."""
-
-
-# From bytes to text --------------------------------------------------------------------------------------------------
-
-
-def decode(data: bytes, name: str) -> Source:
-    """The source in ``data``, which is UTF-8; a byte order mark is dropped and every line end becomes ``\\n``."""
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # The error's offsets count from behind the byte order mark, as its object does.
-        before = _unix(error.object[: error.start].decode("utf-8", "replace"))
-        broken = Source(name, _unix(error.object.decode("utf-8", "replace")))
-        hints = ["save the file as UTF-8"]
-        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            hints = ["this looks like UTF-16: save the file as UTF-8"]
-        place = error.start + len(data) - len(error.object)
-        message = f"the text is not UTF-8: byte 0x{error.object[error.start]:02X} at offset {place}"
-        found = located("E0105", message, broken, len(before), len(before) + 1, "cannot be decoded", hints)
-        raise CompileError(found) from None
-    return from_text(text, name)
-
-
-def from_text(text: str, name: str) -> Source:
-    """The source with this text; a byte order mark is dropped and every line end becomes ``\\n``."""
-    return Source(name, _unix(text.removeprefix("\ufeff")))
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 # Characters that no text may hold, not even in a comment: NUL and halves of surrogate pairs, which other tools stumble

@@ -15,7 +15,7 @@ import pytest
 
 import gradc
 from gradc.errors import CODES, Error
-from gradc.syntax.parse import decode
+from gradc.files import decode
 
 HERE = Path(__file__).parent
 PACKAGE = Path(gradc.__file__).parent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gradc import files
 from gradc.errors import CODES, CompileError, Diagnostic
 from gradc.source import Source
 from gradc.syntax import parse, tree
@@ -41,7 +42,7 @@ def check(source: Source) -> None:
 @settings(max_examples=300, deadline=None)
 def test_bytes(data: bytes) -> None:
     try:
-        source = parse.decode(data, "fuzz.grad")
+        source = files.decode(data, "fuzz.grad")
     except CompileError as error:
         text = str(error)
     else:
@@ -53,7 +54,7 @@ def test_bytes(data: bytes) -> None:
 @given(st.text(max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_text(text: str) -> None:
-    check(parse.from_text(text, "fuzz.grad"))
+    check(files.from_text(text, "fuzz.grad"))
 
 
 @given(st.lists(st.sampled_from(WORDS), max_size=30), st.sampled_from(["", " "]))

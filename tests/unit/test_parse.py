@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from gradc import cache, resources
+from gradc import cache, files, resources
 from gradc.errors import CompileError
 from gradc.source import Source
 from gradc.syntax import parse, tree
@@ -206,11 +206,11 @@ def test_rule_files() -> None:
 
 
 def test_bytes() -> None:
-    source = parse.decode(b"\xef\xbb\xbfx = 1\r\ny = 2\rz = 3", "a.grad")
-    assert source == parse.from_text("x = 1\ny = 2\nz = 3", "a.grad")
+    source = files.decode(b"\xef\xbb\xbfx = 1\r\ny = 2\rz = 3", "a.grad")
+    assert source == files.from_text("x = 1\ny = 2\nz = 3", "a.grad")
     assert source.text == "x = 1\ny = 2\nz = 3"
     with pytest.raises(CompileError) as caught:
-        parse.decode(b"\xef\xbb\xbfx = 1\r\ny = \xe9", "a.grad")
+        files.decode(b"\xef\xbb\xbfx = 1\r\ny = \xe9", "a.grad")
     (found,) = caught.value.diagnostics
     assert (found.code, found.line, found.column) == ("E0105", 2, 5)
     with pytest.raises(CompileError):
