@@ -208,8 +208,7 @@ def _excerpt(span: Span, text: str) -> tuple[str, int, int]:
         line = ("…" if first else "") + line[first:last] + ("…" if last < len(line) else "")
         before = ("…" if first else "") + before[first:]
         marked = marked[: max(1, last - first - (len(before) - (1 if first else 0)))]
-    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
-    return printable, width(before), max(1, width(marked.expandtabs(4)))
+    return _printable(line), width(before), max(1, width(marked.expandtabs(4)))
 
 
 def _frame(span: Span, text: str, label: str, mark: str, gutter: int) -> list[str]:
@@ -227,7 +226,14 @@ _LONGEST = 400
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST * 2 // 3]}…{text[-_LONGEST // 3 :]}"
+    return _printable(text if len(text) <= _LONGEST else f"{text[: _LONGEST * 2 // 3]}…{text[-_LONGEST // 3 :]}")
+
+
+def _printable(text: str) -> str:
+    """The text without what a terminal would obey rather than show."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def render(diagnostic: Diagnostic) -> str:
@@ -238,11 +244,11 @@ def render(diagnostic: Diagnostic) -> str:
     gutter = len(str(max(numbers))) if numbers else 1
     pad = " " * gutter
     if span is not None:
-        rows.append(f"{pad}--> {span}")
+        rows.append(f"{pad}--> {_printable(str(span))}")
         if diagnostic.text:
             rows += _frame(span, diagnostic.text, _cut(diagnostic.label), "^", gutter)
     for place, text, message in diagnostic.notes:
-        rows.append(f"{pad}::: {place}")
+        rows.append(f"{pad}::: {_printable(str(place))}")
         rows += _frame(place, text, _cut(message), "-", gutter)
     rows += [f"{pad} = help: {_cut(hint)}" for hint in diagnostic.hints]
     return "\n".join(rows)

@@ -131,7 +131,8 @@ class Folder:
         for tree in trees:
             if spelled.is_relative_to(tree):
                 steps = spelled.relative_to(tree).parts
-                return any(tree.joinpath(*steps[: i + 1]).is_symlink() for i in range(len(steps)))
+                # os.path, unlike pathlib, takes a name that no file can have for one that there is not.
+                return any(os.path.islink(tree.joinpath(*steps[: i + 1])) for i in range(len(steps)))
         return False
 
 
@@ -147,14 +148,14 @@ def check_target(path: str, endings: Iterable[str], source: str | None = None) -
         raise _fail("E0804", f"cannot write `{path}`: the ending must be one of {listed}")
     if source is not None and source != "-":
         try:
-            same = target.exists() and os.path.samefile(target, source)
+            same = os.path.exists(target) and os.path.samefile(target, source)
         except OSError:
             same = False
         if same:
             raise _fail("E0805", f"`{path}` is the input file and would be overwritten", "choose another name")
-    if target.is_dir():
+    if os.path.isdir(target):
         raise _fail("E0803", f"cannot write `{path}`: it is a folder")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise _fail("E0803", f"cannot write `{path}`: there is no folder `{target.parent}`")
     return target
 
@@ -169,9 +170,11 @@ def write(path: Path, data: bytes) -> None:
             file.flush()
         os.chmod(name, _mode(path))
         os.replace(name, path)
-    except OSError as problem:
+    except (OSError, ValueError) as problem:
         _discard(name)
-        reason = "no space left on the device" if problem.errno == errno.ENOSPC else (problem.strerror or str(problem))
+        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+        if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
+            reason = "no space left on the device"
         raise _fail("E0803", f"cannot write `{path}`: {reason.lower()}") from None
     except BaseException:
         _discard(name)
