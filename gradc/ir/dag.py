@@ -26,7 +26,7 @@ _FIRST, _SECOND, _BOTH = _positions(0), _positions(1), _positions(0, 1)
 class Dag(networkx.DiGraph):  # type: ignore[misc]
     """A DiGraph with a quicker way to append a node together with its incoming edges."""
 
-    def append(self, node: int, data: dict[str, Any]) -> None:
+    def append(self, node: int, data: Mapping[str, Any]) -> None:
         """Add ``node``, a number not yet in the graph, and the edges that ``data['operands']`` calls for."""
         incoming: dict[int, Positions] = {}
         self._node[node] = data
@@ -68,7 +68,7 @@ def freeze(dag: Dag) -> Dag:
     nodes = dag._node
     for node, data in nodes.items():
         if data.__class__ is not dict:
-            # Shared with the graph that this one was branched from.
+            # Shared with the graph that this one was made from.
             continue
         attrs = data.get("attrs")
         if attrs.__class__ is dict:

@@ -334,6 +334,13 @@ class Builder:
         self.inputs.append(node)
         return node
 
+    def declare(self, data: Mapping[str, Any]) -> int:
+        """Declare what is an input of another graph: without operands, what it says can be shared."""
+        node = self._number()
+        self.dag.append(node, data)
+        self.inputs.append(node)
+        return node
+
     def constant(self, value: float | int | bool, type: Type = F64) -> int:
         """The constant of that type and those bits."""
         if type.real:
@@ -389,12 +396,17 @@ class Builder:
                     return first
         return row.type_rule([data[operand]["type"] for operand in operands], attrs or _NO_ATTRS)
 
-    def _append(
-        self, op: str, operands: tuple[int, ...], type: Type, attrs: Mapping[str, Any] | None, name: str | None
-    ) -> int:
+    def _number(self) -> int:
+        """The number of the next node."""
         node = len(self.data)
         if node >= self._max:
             raise NodeLimit(node)
+        return node
+
+    def _append(
+        self, op: str, operands: tuple[int, ...], type: Type, attrs: Mapping[str, Any] | None, name: str | None
+    ) -> int:
+        node = self._number()
         data: dict[str, Any] = {"op": op, "operands": operands, "type": type}
         if attrs:
             data["attrs"] = dict(attrs)
@@ -467,8 +479,7 @@ def replay(source: Graph, node: int, builder: Builder, number: Mapping[int, int]
     if op == "const":
         new = builder.constant(data["attrs"]["value"], data["type"])
     elif op == "input":
-        attrs = data["attrs"]
-        new = builder.input(data["name"], data["type"], kind=attrs["kind"], default=attrs.get("default"))
+        new = builder.declare(data)
     elif op == "name":
         new = builder.name(data["name"], number[data["operands"][0]])
     else:

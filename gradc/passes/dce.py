@@ -20,6 +20,9 @@ def dce(graph: Graph) -> tuple[Graph, dict[int, int]]:
         if node not in live:
             continue
         new = number[node] = len(number)
+        if data["op"] == "input":
+            dag.append(new, data)
+            continue
         fresh = dict(data)
         fresh["operands"] = tuple([number[operand] for operand in data["operands"]])
         marked = data.get("adjoint_of")
