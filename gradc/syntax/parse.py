@@ -29,6 +29,10 @@ MAX_ERRORS = 20
 """So many syntax errors are reported of one text; what follows them is rarely news."""
 
 
+MAX_WORDS = 10_000_000
+"""More words than this are not read: they would make more nodes than a graph may have, after minutes and gigabytes."""
+
+
 # Characters that no text may hold, not even in a comment: NUL and halves of surrogate pairs, which other tools stumble
 # over, and marks that make a line look different from what it says.
 _FORBIDDEN = re.compile("[\0\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -59,8 +63,11 @@ class _LineEnds(PostLex):
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         depth = 0
-        for token in stream:
+        for count, token in enumerate(stream):
             kind = token.type
+            if count == MAX_WORDS:
+                hints = ("programs of this size are built with `gradc.Builder`, without a text",)
+                raise CompileError(Diagnostic("E0702", f"the text has more than {MAX_WORDS:,} words", hints=hints))
             if kind == "LPAR":
                 depth += 1
             elif kind == "RPAR":
