@@ -81,7 +81,71 @@ class Call(Node):
     arguments: list[Argument]
 
 
-Expr = Number | Name | Unary | Binary | Conditional | Call
+# Arrays --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)
+class ArrayLiteral(Node):
+    """``[a, b, c]``, whose items may be arrays again. The text allows no empty one."""
+
+    items: list[Expr]
+
+
+@dataclass(slots=True, eq=False)
+class Slice(Node):
+    """``start:stop:step`` inside the brackets of a subscript, each part optional; ``:`` is a whole axis."""
+
+    lower: Expr | None
+    upper: Expr | None
+    step: Expr | None
+
+
+@dataclass(slots=True, eq=False)
+class Subscript(Node):
+    """``value[items]``: elements, rows and slices, one item an axis from the left; axes without one are whole."""
+
+    value: Expr
+    items: list[Expr | Slice]
+
+
+@dataclass(slots=True, eq=False)
+class Attribute(Node):
+    """``value.name``; the one attribute of the language is ``.T``, the transpose."""
+
+    value: Expr
+    name: Name
+
+
+@dataclass(slots=True, eq=False)
+class Binder(Node):
+    """``i`` or ``i in lower..upper`` behind ``for``: an index and, where it is given, its half-open range."""
+
+    name: Name
+    lower: Expr | None
+    upper: Expr | None
+
+
+@dataclass(slots=True, eq=False)
+class Comprehension(Node):
+    """``body for i, j in 0..n if condition``, in brackets an array and as a call's one argument a reduction."""
+
+    body: Expr
+    binders: list[Binder]
+    condition: Expr | None
+
+
+Expr = (
+    Number
+    | Name
+    | Unary
+    | Binary
+    | Conditional
+    | Call
+    | ArrayLiteral
+    | Subscript
+    | Attribute
+    | Comprehension
+)
 
 
 # Statements ----------------------------------------------------------------------------------------------------------
@@ -89,11 +153,12 @@ Expr = Number | Name | Unary | Binary | Conditional | Call
 
 @dataclass(slots=True, eq=False)
 class Declared(Node):
-    """One item of a declaration: ``x``, ``x = 3`` or ``n: int = 3``."""
+    """One item of a declaration: ``x``, ``x = 3``, ``n: int = 3`` or ``X[n, d]``; ``shape`` is None for a scalar."""
 
     name: Name
     dtype: Name | None
     default: Expr | None
+    shape: list[Expr] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +175,17 @@ class Assign(Node):
 
     targets: list[Name]
     value: Expr
+
+
+@dataclass(slots=True, eq=False)
+class IndexAssign(Node):
+    """``C[i, j] = value`` or ``C[i, j] = value for i in 0..n, j in 0..m if condition``."""
+
+    target: Name
+    indices: list[Expr]
+    value: Expr
+    binders: list[Binder]
+    condition: Expr | None
 
 
 @dataclass(slots=True, eq=False)
@@ -155,7 +231,7 @@ class Use(Node):
     path_end: int
 
 
-Statement = Declaration | Assign | Output | FunctionDef | DerivativeDef | Use
+Statement = Declaration | Assign | IndexAssign | Output | FunctionDef | DerivativeDef | Use
 
 
 @dataclass(slots=True, eq=False)
