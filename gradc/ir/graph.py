@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -17,7 +18,8 @@ import networkx
 from gradc.ir.dag import Dag, freeze
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
-from gradc.ir.types import F32, F64, Type
+from gradc.ir.sizes import Dim
+from gradc.ir.types import F32, F64, Index, Type, typed
 from gradc.source import Span
 
 _NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
@@ -32,16 +34,38 @@ def bits(value: float | int | bool, dtype: str) -> object:
     return value
 
 
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What the sizes of a call must meet: ``left == right`` or ``left >= right``; what stands at ``span`` asks it."""
+
+    relation: str
+    left: Dim
+    right: Dim
+    span: Span | None = None
+
+
 class Graph:
     """A finished program: frozen, shared between threads, pickled.
 
     ``inputs`` are the input and param nodes in the order of their declaration, ``outputs`` the results by name,
     ``names`` every name of the program with its node, ``spans`` the further places where a shared node was written,
     ``adjoints`` maps (y, v, order) to the node that is the derivative of y with respect to v. ``ops`` is the table that
-    the nodes' op names refer to, ``functions`` holds the functions that ``call`` nodes name.
+    the nodes' op names refer to, ``functions`` holds the functions that ``call`` nodes name, ``constraints`` what the
+    sizes of a call have to meet beside the shapes of the inputs.
     """
 
-    __slots__ = ("__weakref__", "adjoints", "functions", "inputs", "names", "nx", "ops", "outputs", "spans")
+    __slots__ = (
+        "__weakref__",
+        "adjoints",
+        "constraints",
+        "functions",
+        "inputs",
+        "names",
+        "nx",
+        "ops",
+        "outputs",
+        "spans",
+    )
 
     nx: networkx.DiGraph
     ops: OpTable
@@ -51,6 +75,7 @@ class Graph:
     spans: Mapping[int, tuple[Span, ...]]
     adjoints: Mapping[tuple[int, int, int], int]
     functions: Mapping[str, Function]
+    constraints: tuple[Constraint, ...]
 
     def __init__(
         self,
@@ -62,6 +87,7 @@ class Graph:
         spans: Mapping[int, tuple[Span, ...]] = _NO_ATTRS,  # type: ignore[assignment]
         adjoints: Mapping[tuple[int, int, int], int] = _NO_ATTRS,  # type: ignore[assignment]
         functions: Mapping[str, Function] = _NO_ATTRS,
+        constraints: Sequence[Constraint] = (),
     ) -> None:
         keep = super().__setattr__
         keep("nx", dag)
@@ -72,6 +98,7 @@ class Graph:
         keep("spans", MappingProxyType(dict(spans)))
         keep("adjoints", MappingProxyType(dict(adjoints)))
         keep("functions", MappingProxyType(dict(functions)))
+        keep("constraints", tuple(constraints))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a graph does not change: `{name}` cannot be set; `copy` and `from_nx` make another one")
@@ -161,6 +188,7 @@ class Graph:
             spans=dict(self.spans),
             adjoints=dict(self.adjoints),
             functions=dict(self.functions),
+            constraints=self.constraints,
         )
         return mutable
 
@@ -219,7 +247,8 @@ class Graph:
             results = [(name, number[node]) for name, node in wanted]
         except KeyError as missing:
             raise InvalidGraph(f"the output node {missing} does not exist") from None
-        graph = cls(freeze(fresh), ops, inputs, results, names, spans, adjoints, functions)
+        constraints = dag.graph.get("constraints", ())
+        graph = cls(freeze(fresh), ops, inputs, results, names, spans, adjoints, functions, constraints)
         verify(graph)
         return graph
 
@@ -232,6 +261,7 @@ class Graph:
             dict(self.spans),
             dict(self.adjoints),
             dict(self.functions),
+            self.constraints,
         )
         return _restore, (nodes, self.ops, *tables)
 
@@ -273,7 +303,11 @@ def _key(op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None) ->
 
 
 def _constant_key(value: float | int | bool, type: Type) -> Any:
-    return "const", type.dtype, bits(value, type.dtype)
+    return ("const", bits(value, type.dtype), type.dtype, type.shape) if type.shape else _scalar_key(value, type.dtype)
+
+
+def _scalar_key(value: float | int | bool, dtype: str) -> Any:
+    return "const", bits(value, dtype), dtype
 
 
 Simplifier: TypeAlias = Callable[["Builder", str, tuple[int, ...], "Mapping[str, Any] | None"], "int | None"]
@@ -300,6 +334,8 @@ class Builder:
         self.adjoints: dict[tuple[int, int, int], int] = {}
         self.spans: dict[int, tuple[Span, ...]] = {}
         self.functions: dict[str, Function] = {}
+        # In order, each once.
+        self.constraints: dict[Constraint, None] = {}
         self._made: dict[Any, int] = {}
         self._max = math.inf if max_nodes is None else max_nodes
         self._finished = False
@@ -315,6 +351,7 @@ class Builder:
         builder.adjoints.update(graph.adjoints)
         builder.spans.update(graph.spans)
         builder.functions.update(graph.functions)
+        builder.constraints.update(dict.fromkeys(graph.constraints))
         for node, data in graph.data.items():
             op = data["op"]
             if op == "const":
@@ -342,7 +379,9 @@ class Builder:
         return node
 
     def constant(self, value: float | int | bool, type: Type = F64) -> int:
-        """The constant of that type and those bits."""
+        """The constant of that type and those bits; of an array type, an array filled with it."""
+        if type.free:
+            type = typed(type.dtype, type.shape)
         if type.real:
             value = float(value)
         key = _constant_key(value, type)
@@ -377,6 +416,10 @@ class Builder:
             return node
         node = self._made[key] = self._append(op, operands, self.infer(op, operands, attrs), attrs, None)
         return node
+
+    def fresh(self, name: str, extent: Dim) -> Index:
+        """A free index that nothing else in this graph is called; its value is made as the next node."""
+        return Index(f"{name}.{len(self.data)}", extent)
 
     def known(self, op: str, *operands: int) -> int | None:
         """The node ``op(operands)`` if it exists already."""
@@ -462,7 +505,8 @@ class Builder:
         self._finished = True
         self._made = {}
         dag = freeze(self.dag)
-        return Graph(dag, self.ops, self.inputs, list(outputs), self.names, self.spans, self.adjoints, self.functions)
+        tables = (self.names, self.spans, self.adjoints, self.functions, tuple(self.constraints))
+        return Graph(dag, self.ops, self.inputs, list(outputs), *tables)
 
 
 def replay(source: Graph, node: int, builder: Builder, number: Mapping[int, int]) -> int:
@@ -492,6 +536,7 @@ def transfer(source: Graph, builder: Builder, number: Mapping[int, int]) -> Grap
     builder.span = builder.adjoint_of = None
     if source.functions and any(data["op"] == "call" for data in builder.data.values()):
         builder.functions.update(source.functions)
+    builder.constraints.update(dict.fromkeys(source.constraints))
     builder.names.update((name, number[node]) for name, node in source.names.items() if node in number)
     for (y, v, order), node in source.adjoints.items():
         if y in number and v in number and node in number:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from gradc.ir.types import Type
+from gradc.ir.types import Index, Type
 
 if TYPE_CHECKING:
     from gradc.ir.graph import Builder
@@ -20,6 +20,48 @@ PartialRule = Callable[["Builder", int], Sequence[int | None]]
 """A builder and a node in it to the node's partials, one an operand; None for a partial that is zero everywhere."""
 
 Kind = Literal["leaf", "elementwise", "structural", "request", "region"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A structural node for concrete sizes: what an evaluation on NumPy arrays is planned from.
+
+    The arrays' leading axes are batch axes, one for a free index; they have extent 1 where an operand lacks the index.
+    An op's own axes come last, so that it addresses them from the right. ``axes`` are those that a reduction removes,
+    counted from the right and with the indices that it binds among them; ``attrs`` holds numbers in the place of sizes.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+    shape: tuple[int, ...]
+    dtype: str
+    attrs: Mapping[str, Any]
+    batch: tuple[int, ...] = ()
+    axes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """A contribution to some elements of an array: ``value`` adds to what ``access`` reads with the same items and
+    indices. Those to one array meet in a single node, however many there are.
+    """
+
+    value: int
+    items: tuple[Any, ...]
+    indices: tuple[int, ...]
+
+
+Planner = Callable[[Site], Callable[..., Any]]
+"""A site to a function of the operands' arrays."""
+
+Pullback = Callable[["Builder", int, int, Collection[int]], Mapping[int, "int | Scatter"]]
+"""A builder, a node in it, the node's adjoint and the positions of operands: contributions to these operands' adjoints.
+
+The adjoint is linear in it. A contribution is a family over the node's free and bound indices; whoever asked sums it
+over those that the operand lacks. A position that is left out has none.
+"""
+
+Pushforward = Callable[["Builder", int, Mapping[int, int]], "int | None"]
+"""A builder, a node in it and the tangents of operands by position: the node's tangent; None for zero."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +95,14 @@ class Op:
     # Where a line of text cannot say it (variadic ops).
     partials: PartialRule | None = None
 
+    # Of structural ops: evaluation on arrays, and the derivative as a linear map and its transpose. ``linear`` is
+    # "each" for a map that is linear in each of its real operands, "joint" for one linear in all of them together:
+    # these need no pushforward.
+    plan: Planner | None = None
+    pullback: Pullback | None = None
+    pushforward: Pushforward | None = None
+    linear: Literal["", "each", "joint"] = ""
+
     commutative: bool = False
     # How the result depends on each operand: "none" (derivative zero wherever it exists), "linear" or "smooth".
     dependence: tuple[str, ...] = ("smooth",)
@@ -74,10 +124,22 @@ class Op:
     # Spellings for emitters, by target ("python", "c", "llvm"); `{0}` is an operand.
     emit: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def elementwise(self) -> bool:
+        """Whether the op acts on each element by itself, so that operands and result have one shape."""
+        return self.kind == "elementwise"
+
     def accepts(self, count: int) -> bool:
         """Whether the op takes that many operands."""
         low, high = self.arity
         return count >= low and (high is None or count <= high)
+
+
+def bound(attrs: Mapping[str, Any] | None) -> tuple[Index, ...]:
+    """The free indices of its operands that a node with these attributes binds."""
+    if not attrs:
+        return ()
+    return (*attrs.get("over", ()), *attrs.get("indices", ()))
 
 
 class OpTable(Mapping[str, Op]):

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-Dim = int | str
-"""An extent of an axis: an integer, or the name of a size that the call fixes."""
+from gradc.ir.sizes import Dim
 
 DTYPES: Final = ("f64", "f32", "int", "bool")
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """A free index of a comprehension, which runs from 0 to ``extent - 1``; a range that starts elsewhere is shifted.
+
+    What binds it binds no other of that name, so a name tells indices apart within a graph.
+    """
+
+    name: str
+    extent: Dim
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.extent}"
+
+
+@dataclass(frozen=True, slots=True)
 class Type:
-    """The type of a node: number type, shape (one extent an axis) and the free indices of a comprehension's body."""
+    """The type of a node: number type, shape (one extent an axis) and free indices, in the order of their names.
+
+    A value with free indices is a family of values, one for every choice of the indices.
+    """
 
     dtype: str
     shape: tuple[Dim, ...] = ()
-    free: tuple[str, ...] = ()
+    free: tuple[Index, ...] = ()
 
     @property
     def real(self) -> bool:
@@ -29,12 +46,17 @@ class Type:
         """Whether there is one value, not an array or an indexed family of them."""
         return not self.shape and not self.free
 
+    @property
+    def rank(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
     def __str__(self) -> str:
         text = self.dtype
         if self.shape:
             text += f"[{', '.join(map(str, self.shape))}]"
         if self.free:
-            text += f"{{{', '.join(self.free)}}}"
+            text += f"{{{', '.join(map(str, self.free))}}}"
         return text
 
 
@@ -44,6 +66,17 @@ F32: Final = Type("f32")
 INT: Final = Type("int")
 BOOL: Final = Type("bool")
 SCALARS: Final = {"f64": F64, "f32": F32, "int": INT, "bool": BOOL}
+
+
+def typed(dtype: str, shape: tuple[Dim, ...] = (), free: Iterable[Index] = ()) -> Type:
+    """The type of these parts, the shared one for a scalar; the free indices in any order, also repeated."""
+    indices = free if isinstance(free, tuple) and len(free) < 2 else union(free)
+    return SCALARS[dtype] if not shape and not indices else Type(dtype, shape, indices)
+
+
+def union(indices: Iterable[Index]) -> tuple[Index, ...]:
+    """Indices in canonical order, each once."""
+    return tuple(sorted(set(indices), key=lambda index: (index.name, str(index.extent))))
 
 
 class TypeMismatch(Exception):

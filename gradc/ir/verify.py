@@ -74,7 +74,8 @@ def verify(graph: Graph) -> Graph:
         if (op in ("input", "name")) != isinstance(data.get("name"), str):
             _fail("I5", node, "has a name exactly if it is an input or a name node")
         if op not in ("input", "name"):
-            key = (op, operands, data["type"].dtype, tuple(sorted((k, repr(v)) for k, v in attrs.items())))
+            type = (data["type"].dtype, data["type"].shape)
+            key = (op, operands, type, tuple(sorted((k, repr(v)) for k, v in attrs.items())))
             if key in seen:
                 _fail("I6", node, f"equals node {seen[key]}")
             seen[key] = node

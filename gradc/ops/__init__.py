@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from gradc.ir.op import Op, OpTable
-from gradc.ops import arith, compare, control, elementary, functions, precedence
+from gradc.ops import arith, compare, control, elementary, functions, linalg, precedence, reduce, structure
 from gradc.resources import package_file
 
 GRADIENTS: Final = "ops/gradients.grad"
@@ -81,7 +81,16 @@ def gaps(row: Op) -> list[str]:
 
 TABLE: Final = OpTable(
     _with_gradients(
-        [*arith.ROWS, *compare.ROWS, *control.ROWS, *elementary.ROWS, *functions.ROWS],
+        [
+            *arith.ROWS,
+            *compare.ROWS,
+            *control.ROWS,
+            *elementary.ROWS,
+            *functions.ROWS,
+            *structure.ROWS,
+            *reduce.ROWS,
+            *linalg.ROWS,
+        ],
         package_file(GRADIENTS).read_text(encoding="utf-8"),
     ),
     home="gradc.ops:TABLE",

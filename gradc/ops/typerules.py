@@ -1,6 +1,7 @@
-"""Type rules: from the types of the operands to the type of the result.
+"""Type rules of elementwise operators: from the types of the operands to the type of the result.
 
-The texts of a ``TypeMismatch`` are shown to users: "`sin` takes a number here".
+Operands have one shape (lowering inserts ``broadcast`` where the language allows another); free indices of the result
+are those of all operands. The texts of a ``TypeMismatch`` are shown to users: "`sin` takes a number here".
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from gradc.ir.types import BOOL, F64, INT, SCALARS, Type, TypeMismatch
+from gradc.ir.types import BOOL, F64, INT, Type, TypeMismatch, typed
 
 NUMBER: Final = "a number"
 INTEGER: Final = "an integer"
@@ -18,16 +19,27 @@ Attrs = Mapping[str, Any]
 
 
 def _alike(types: Sequence[Type], first: int = 0) -> Type:
-    """The one type of the operands from ``first`` on."""
+    """The one type of the operands from ``first`` on, with the free indices of all operands."""
     due = types[first]
-    for position in range(first + 1, len(types)):
-        if types[position] != due:
+    for position in range(len(types)):
+        found = types[position]
+        if found is due:
+            continue
+        if position >= first and found.dtype != due.dtype:
             raise TypeMismatch(_kind(due), position)
+        if found.shape != due.shape:
+            raise TypeMismatch(f"a value of shape {_shape(due)}", position)
+    if any(found.free != due.free for found in types):
+        return typed(due.dtype, due.shape, [index for found in types for index in found.free])
     return due
 
 
+def _shape(due: Type) -> str:
+    return f"[{', '.join(map(str, due.shape))}]" if due.shape else "of a single number"
+
+
 def _kind(due: Type) -> str:
-    return {"bool": TRUTH, "int": INTEGER, "f64": NUMBER}.get(due.dtype, f"a number of type {due}")
+    return {"bool": TRUTH, "int": INTEGER, "f64": NUMBER}.get(due.dtype, f"a number of type {due.dtype}")
 
 
 def leaf(types: Sequence[Type], attrs: Attrs) -> Type:
@@ -55,7 +67,7 @@ def arithmetic(types: Sequence[Type], attrs: Attrs) -> Type:
 def comparison(types: Sequence[Type], attrs: Attrs) -> Type:
     """Two numbers of one type give a truth value."""
     due = arithmetic(types, attrs)
-    return Type("bool", due.shape, due.free) if due.shape or due.free else BOOL
+    return BOOL if due.scalar else typed("bool", due.shape, due.free)
 
 
 def boolean(types: Sequence[Type], attrs: Attrs) -> Type:
@@ -70,10 +82,7 @@ def select(types: Sequence[Type], attrs: Attrs) -> Type:
     """A truth value and two values of one type give that type."""
     if types[0].dtype != "bool":
         raise TypeMismatch(TRUTH, 0)
-    due = _alike(types, 1)
-    if (types[0].shape, types[0].free) != (due.shape, due.free):
-        raise TypeMismatch(TRUTH, 0)
-    return due
+    return _alike(types, 1)
 
 
 def convert(types: Sequence[Type], attrs: Attrs) -> Type:
@@ -81,8 +90,7 @@ def convert(types: Sequence[Type], attrs: Attrs) -> Type:
     (type,) = types
     if type.real:
         raise TypeMismatch("an integer or a truth value", 0)
-    due = SCALARS[attrs.get("dtype", "f64")]
-    return due if type.scalar else Type(due.dtype, type.shape, type.free)
+    return typed(attrs.get("dtype", "f64"), type.shape, type.free)
 
 
 def order(types: Sequence[Type], attrs: Attrs) -> Type:
@@ -91,7 +99,7 @@ def order(types: Sequence[Type], attrs: Attrs) -> Type:
         raise TypeMismatch(INTEGER, 0)
     if not types[1].real:
         raise TypeMismatch(NUMBER, 1)
-    return types[1]
+    return _alike(types, 1)
 
 
 def first(types: Sequence[Type], attrs: Attrs) -> Type:
@@ -100,8 +108,33 @@ def first(types: Sequence[Type], attrs: Attrs) -> Type:
 
 
 def derivative(types: Sequence[Type], attrs: Attrs) -> Type:
-    """A derivative of a real has the type of that real."""
+    """The derivative of a real scalar by a target has the target's shape, and the free indices of both."""
+    y, v = types
+    if not y.real or y.shape:
+        raise TypeMismatch(NUMBER, 0)
+    if not v.real:
+        raise TypeMismatch(NUMBER, 1)
+    return typed(v.dtype, v.shape, (*y.free, *v.free))
+
+
+def forward_product(types: Sequence[Type], attrs: Attrs) -> Type:
+    """A derivative times a tangent, which has the target's shape, has the type of what is differentiated."""
+    y, v, direction = _products(types)
+    if direction.shape != v.shape:
+        raise TypeMismatch(f"a direction of shape {_shape(v)}", 2)
+    return typed(y.dtype, y.shape, (*y.free, *v.free, *direction.free))
+
+
+def reverse_product(types: Sequence[Type], attrs: Attrs) -> Type:
+    """A cotangent, which has the shape of what is differentiated, times a derivative has the type of the target."""
+    y, v, weight = _products(types)
+    if weight.shape != y.shape:
+        raise TypeMismatch(f"weights of shape {_shape(y)}", 2)
+    return typed(v.dtype, v.shape, (*y.free, *v.free, *weight.free))
+
+
+def _products(types: Sequence[Type]) -> Sequence[Type]:
     for position, type in enumerate(types):
         if not type.real:
             raise TypeMismatch(NUMBER, position)
-    return types[0]
+    return types

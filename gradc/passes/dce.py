@@ -44,5 +44,6 @@ def dce(graph: Graph) -> tuple[Graph, dict[int, int]]:
         {number[node]: spans for node, spans in graph.spans.items() if node in number},
         adjoints,
         graph.functions,
+        graph.constraints,
     )
     return shrunk, number

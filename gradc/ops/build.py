@@ -1,0 +1,88 @@
+"""Small graphs that derivatives of structural operators, and lowering, are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from gradc.ir.sizes import Dim
+from gradc.ir.types import INT, Index, Type, typed
+
+if TYPE_CHECKING:
+    from gradc.ir.graph import Builder
+
+
+def filled(builder: Builder, value: float, like: Type) -> int:
+    """An array of the type's shape filled with one number."""
+    return builder.constant(value, typed(like.dtype, like.shape))
+
+
+def broadcast(builder: Builder, node: int, shape: Sequence[Dim]) -> int:
+    """The node repeated to a shape; the node itself where it has it. A constant becomes a constant of that shape."""
+    type = builder.type(node)
+    if type.shape == tuple(shape):
+        return node
+    value = builder.value(node)
+    if value is not None:
+        return builder.constant(value, typed(type.dtype, tuple(shape)))
+    return builder.apply("broadcast", node, attrs={"shape": tuple(shape)})
+
+
+def reshape(builder: Builder, node: int, shape: Sequence[Dim]) -> int:
+    """The elements in their order under another shape."""
+    if builder.type(node).shape == tuple(shape):
+        return node
+    return builder.apply("reshape", node, attrs={"shape": tuple(shape)})
+
+
+def transpose(builder: Builder, node: int, order: Sequence[int] | None = None) -> int:
+    """The axes in another order, by default the last two exchanged."""
+    rank = builder.type(node).rank
+    if order is None:
+        order = (*range(rank - 2), rank - 1, rank - 2)
+    if tuple(order) == tuple(range(rank)):
+        return node
+    return builder.apply("transpose", node, attrs={"order": tuple(order)})
+
+
+def expand(builder: Builder, node: int, axes: Iterable[int], shape: Sequence[Dim]) -> int:
+    """The node with the axes that a reduction removed put back: repeated along them to ``shape``."""
+    dims = list(shape)
+    for axis in axes:
+        dims[axis] = 1
+    return broadcast(builder, reshape(builder, node, dims), shape)
+
+
+def total(builder: Builder, node: int, over: Iterable[Index] = (), axes: Iterable[int] = ()) -> int:
+    """The sum over free indices, which the node may lack, and over its own axes."""
+    over, axes = tuple(over), tuple(axes)
+    if not over and not axes:
+        return node
+    return builder.apply("sum", node, attrs={"axes": axes, "over": over})
+
+
+def matmul(builder: Builder, left: int, right: int) -> int:
+    """The matrix product."""
+    return builder.apply("matmul", left, right)
+
+
+def index(builder: Builder, which: Index) -> int:
+    """The value of a free index."""
+    return builder.apply("index", attrs={"index": which})
+
+
+def extent(builder: Builder, dim: Dim) -> int:
+    """An extent as an integer."""
+    if isinstance(dim, int):
+        return builder.constant(dim, INT)
+    return builder.apply("size", attrs={"size": dim})
+
+
+def access(builder: Builder, array: int, items: tuple[object, ...], indices: Sequence[int]) -> int:
+    """The elements, rows or slices that the items and indices name."""
+    return builder.apply("access", array, *indices, attrs={"items": items})
+
+
+def tabulate(builder: Builder, node: int, indices: Sequence[Index]) -> int:
+    """The family as an array, its free ``indices`` in front as axes."""
+    return builder.apply("tabulate", node, attrs={"indices": tuple(indices)}) if indices else node

@@ -1,0 +1,611 @@
+"""Rows of the reductions and of what runs along an axis. NaN wins in every maximum and minimum, also of one element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradc.ir.op import Op, Scatter, Site
+from gradc.ir.types import Index, Type, TypeMismatch, typed
+from gradc.ops import build
+from gradc.ops.integers import checked
+from gradc.ops.typerules import NUMBER, TRUTH, Attrs
+
+if TYPE_CHECKING:
+    from gradc.ir.graph import Builder
+
+Found = Mapping[int, "int | Scatter"]
+
+
+class EmptyReduction(ArithmeticError):
+    """The largest or the smallest of no elements."""
+
+
+# Type rules ----------------------------------------------------------------------------------------------------------
+
+
+def _reduced(type: Type, attrs: Attrs) -> Type:
+    axes, over = attrs.get("axes", ()), attrs.get("over", ())
+    if any(not 0 <= axis < type.rank for axis in axes) or len(set(axes)) != len(axes):
+        raise TypeMismatch("an array with these axes", 0)
+    shape = tuple(extent for axis, extent in enumerate(type.shape) if axis not in axes)
+    return typed(type.dtype, shape, tuple(index for index in type.free if index not in over))
+
+
+def _number(types: Sequence[Type], attrs: Attrs) -> Type:
+    (type,) = types
+    if type.dtype == "bool":
+        raise TypeMismatch(NUMBER, 0)
+    return _reduced(type, attrs)
+
+
+def _real(types: Sequence[Type], attrs: Attrs) -> Type:
+    (type,) = types
+    if not type.real:
+        raise TypeMismatch(NUMBER, 0)
+    return _reduced(type, attrs)
+
+
+def _truth(types: Sequence[Type], attrs: Attrs) -> Type:
+    (type,) = types
+    if type.dtype != "bool":
+        raise TypeMismatch(TRUTH, 0)
+    return _reduced(type, attrs)
+
+
+def _place(types: Sequence[Type], attrs: Attrs) -> Type:
+    found = _number(types, {"axes": (attrs["axis"],)})
+    return typed("int", found.shape, found.free)
+
+
+def _along(types: Sequence[Type], attrs: Attrs) -> Type:
+    """The type of the operand, an array that has the axis or axes."""
+    (type,) = types
+    if type.dtype == "bool":
+        raise TypeMismatch(NUMBER, 0)
+    _reduced(type, {"axes": attrs.get("axes", (attrs["axis"],) if "axis" in attrs else ())})
+    return type
+
+
+def _along_real(types: Sequence[Type], attrs: Attrs) -> Type:
+    if not types[0].real:
+        raise TypeMismatch(NUMBER, 0)
+    return _along(types, attrs)
+
+
+def _order(types: Sequence[Type], attrs: Attrs) -> Type:
+    found = _along(types, attrs)
+    return typed("int", found.shape, found.free)
+
+
+def _recurrence(types: Sequence[Type], attrs: Attrs) -> Type:
+    for position, type in enumerate(types):
+        if not type.real or type.shape != types[0].shape or not 0 <= attrs["axis"] < type.rank:
+            raise TypeMismatch(NUMBER, position)
+    return typed(types[0].dtype, types[0].shape, (*types[0].free, *types[1].free))
+
+
+# Derivatives ---------------------------------------------------------------------------------------------------------
+
+
+def _attrs(builder: Builder, node: int) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = builder.data[node].get("attrs", {})
+    return found
+
+
+def _operand(builder: Builder, node: int) -> int:
+    return builder.operands(node)[0]
+
+
+def _repeat(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    x = _operand(builder, node)
+    type, attrs = builder.type(x), _attrs(builder, node)
+    lacking = [index for index in attrs.get("over", ()) if index not in type.free]
+    spread = build.expand(builder, adjoint, attrs.get("axes", ()), type.shape)
+    return {0: build.total(builder, spread, lacking)}
+
+
+def _expanded(builder: Builder, node: int, reduced: int) -> int:
+    """A value of the reduction's type repeated to the shape of its operand."""
+    return build.expand(builder, reduced, _attrs(builder, node)["axes"], builder.type(_operand(builder, node)).shape)
+
+
+def _shares(builder: Builder, node: int) -> int:
+    """1/k for each of the k elements that equal the extreme, 0 for the others; NaN where it is NaN."""
+    x = _operand(builder, node)
+    type = builder.type(x)
+    one, zero = build.filled(builder, 1.0, type), build.filled(builder, 0.0, type)
+    chosen = builder.apply("select", builder.apply("eq", x, _expanded(builder, node, node)), one, zero)
+    count = build.total(builder, chosen, axes=_attrs(builder, node)["axes"])
+    return builder.apply("div", chosen, _expanded(builder, node, count))
+
+
+def _to_extremes(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    return {0: builder.apply("mul", _expanded(builder, node, adjoint), _shares(builder, node))}
+
+
+def _weighted(
+    weights: Callable[[Builder, int], int],
+) -> Callable[[Builder, int, Mapping[int, int]], int]:
+    """The tangent of a reduction: the operand's tangents by weight."""
+
+    def push(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
+        product = builder.apply("mul", tangents[0], weights(builder, node))
+        return build.total(builder, product, axes=_attrs(builder, node)["axes"])
+
+    return push
+
+
+def _softmax_of(builder: Builder, node: int) -> int:
+    return builder.apply("softmax", _operand(builder, node), attrs={"axes": _attrs(builder, node)["axes"]})
+
+
+def _to_exponents(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    return {0: builder.apply("mul", _expanded(builder, node, adjoint), _softmax_of(builder, node))}
+
+
+def _softmax_map(builder: Builder, node: int, vector: int) -> int:
+    # The Jacobian diag(s) - s s^T is symmetric, so both modes are one map.
+    mean = build.total(builder, builder.apply("mul", vector, node), axes=_attrs(builder, node)["axes"])
+    return builder.apply("mul", node, builder.apply("sub", vector, _expanded(builder, node, mean)))
+
+
+def _directions(builder: Builder, node: int) -> int:
+    """The unit vector along the operand; 0 where the norm is 0, which has no derivative there."""
+    x = _operand(builder, node)
+    type = builder.type(x)
+    length = _expanded(builder, node, node)
+    zero = build.filled(builder, 0.0, type)
+    return builder.apply("select", builder.apply("eq", length, zero), zero, builder.apply("div", x, length))
+
+
+def _along_directions(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    return {0: builder.apply("mul", _expanded(builder, node, adjoint), _directions(builder, node))}
+
+
+def _others(builder: Builder, node: int) -> int:
+    """For each element the product of all others: without a division, so that it holds where elements are 0."""
+    x = _operand(builder, node)
+    type, axes = builder.type(x), _attrs(builder, node)["axes"]
+    flat, places = x, axes
+    if len(axes) != 1:
+        # One axis holds all elements that are multiplied; it comes last.
+        kept = [axis for axis in range(type.rank) if axis not in axes]
+        turned = build.transpose(builder, x, (*kept, *axes))
+        count: Any = 1
+        for axis in axes:
+            count = type.shape[axis] * count
+        flat = build.reshape(builder, turned, (*(type.shape[axis] for axis in kept), count))
+        places = (len(kept),)
+    before = builder.apply("cumprod", flat, attrs={"axis": places[0], "reverse": False})
+    after = builder.apply("cumprod", flat, attrs={"axis": places[0], "reverse": True})
+    product = builder.apply("mul", before, after)
+    if len(axes) == 1:
+        return product
+    product = build.reshape(builder, product, builder.type(turned).shape)
+    return build.transpose(builder, product, tuple(int(axis) for axis in np.argsort((*kept, *axes))))
+
+
+def _to_factors(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    return {0: builder.apply("mul", _expanded(builder, node, adjoint), _others(builder, node))}
+
+
+def _shifted(builder: Builder, node: int, axis: int, by: int) -> int:
+    """Element t is element t - by, and 0 where there is none; ``by`` is 1 or -1."""
+    shape = builder.type(node).shape
+    count = shape[axis] - 1
+    whole = [(0, 1, extent) for extent in shape[:axis]]
+    source, target = (0, 1) if by > 0 else (1, 0)
+    read = build.access(builder, node, (*whole, (source, 1, count)), ())
+    attrs = {"shape": shape, "parts": (((*whole, (target, 1, count)), ()),)}
+    return builder.apply("assemble", read, attrs=attrs)
+
+
+def _solve_recurrence(builder: Builder, factors: int, terms: int, axis: int, reverse: bool) -> int:
+    return builder.apply("recurrence", factors, terms, attrs={"axis": axis, "reverse": reverse})
+
+
+def _recurrence_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    factors, _ = builder.operands(node)
+    axis, reverse = _attrs(builder, node)["axis"], _attrs(builder, node)["reverse"]
+    step = -1 if reverse else 1
+    terms = _solve_recurrence(builder, _shifted(builder, factors, axis, -step), adjoint, axis, not reverse)
+    return {0: builder.apply("mul", terms, _shifted(builder, node, axis, step)), 1: terms}
+
+
+def _recurrence_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
+    factors, _ = builder.operands(node)
+    axis, reverse = _attrs(builder, node)["axis"], _attrs(builder, node)["reverse"]
+    terms = tangents.get(1)
+    if 0 in tangents:
+        moved = builder.apply("mul", tangents[0], _shifted(builder, node, axis, -1 if reverse else 1))
+        terms = moved if terms is None else builder.apply("add", terms, moved)
+    assert terms is not None
+    return _solve_recurrence(builder, factors, terms, axis, reverse)
+
+
+def _cumprod_as_recurrence(builder: Builder, node: int) -> tuple[int, int, int, bool]:
+    """The exclusive product y[t] = x[t-1] y[t-1]: its operand, the shifted factors, the axis and the direction."""
+    x = _operand(builder, node)
+    axis, reverse = _attrs(builder, node)["axis"], _attrs(builder, node)["reverse"]
+    return x, _shifted(builder, x, axis, -1 if reverse else 1), axis, reverse
+
+
+def _cumprod_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    _, factors, axis, reverse = _cumprod_as_recurrence(builder, node)
+    step = -1 if reverse else 1
+    terms = _solve_recurrence(builder, _shifted(builder, factors, axis, -step), adjoint, axis, not reverse)
+    shares = builder.apply("mul", terms, _shifted(builder, node, axis, step))
+    return {0: _shifted(builder, shares, axis, -step)}
+
+
+def _cumprod_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
+    _, factors, axis, reverse = _cumprod_as_recurrence(builder, node)
+    step = -1 if reverse else 1
+    moved = builder.apply("mul", _shifted(builder, tangents[0], axis, step), _shifted(builder, node, axis, step))
+    return _solve_recurrence(builder, factors, moved, axis, reverse)
+
+
+def _cumsum_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    attrs = _attrs(builder, node)
+    return {0: builder.apply("cumsum", adjoint, attrs={**attrs, "reverse": not attrs["reverse"]})}
+
+
+def _places(builder: Builder, node: int) -> tuple[list[Index], list[int], int]:
+    """Of a sort: an index for each axis, their values, and where in the operand the sorted element stands."""
+    x = _operand(builder, node)
+    axis = _attrs(builder, node)["axis"]
+    order = builder.apply("argsort", x, attrs={"axis": axis})
+    indices = [builder.fresh("k", extent) for extent in builder.type(x).shape]
+    values = [build.index(builder, index) for index in indices]
+    return indices, values, build.access(builder, order, (None,) * len(values), values)
+
+
+def _sort_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    indices, values, place = _places(builder, node)
+    items = (None,) * len(values)
+    axis = _attrs(builder, node)["axis"]
+    read = build.access(builder, adjoint, items, values)
+    targets = [*values[:axis], place, *values[axis + 1 :]]
+    attrs = {"shape": builder.type(node).shape, "parts": ((items, tuple(indices)),)}
+    return {0: builder.apply("assemble", read, *targets, attrs=attrs)}
+
+
+def _sort_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
+    indices, values, place = _places(builder, node)
+    axis = _attrs(builder, node)["axis"]
+    read = build.access(builder, tangents[0], (None,) * len(values), [*values[:axis], place, *values[axis + 1 :]])
+    return build.tabulate(builder, read, indices)
+
+
+# Evaluation ----------------------------------------------------------------------------------------------------------
+
+
+def _plan_sum(site: Site) -> Any:
+    axes = site.axes
+    if site.dtype != "int":
+        return lambda x: x.sum(axis=axes)
+
+    def run(x: Any) -> Any:
+        found = x.sum(axis=axes)
+        if x.size and float(np.abs(x).max()) * x.size >= 2.0**63:
+            # NumPy's integers wrap around without a word.
+            exact = x.astype(object).sum(axis=axes)
+            for value in np.ravel(exact):
+                checked(int(value))
+        return found
+
+    return run
+
+
+def _plan_prod(site: Site) -> Any:
+    axes = site.axes
+    if site.dtype != "int":
+        return lambda x: x.prod(axis=axes)
+
+    def run(x: Any) -> Any:
+        exact = np.asarray(x.astype(object).prod(axis=axes), dtype=object)
+        for value in exact.ravel():
+            checked(int(value))
+        return exact.astype(np.int64)[()]
+
+    return run
+
+
+def _plan_extreme(name: str) -> Callable[[Site], Any]:
+    ufunc = getattr(np, name)
+
+    def plan(site: Site) -> Any:
+        axes = site.axes
+        shape = site.shapes[0]
+        if any(shape[axis] == 0 for axis in axes):
+
+            def fail(x: Any) -> Any:
+                raise EmptyReduction
+
+            return fail
+        return lambda x: ufunc.reduce(x, axis=axes)
+
+    return plan
+
+
+def _plan_method(name: str) -> Callable[[Site], Any]:
+    def plan(site: Site) -> Any:
+        axes = site.axes
+        return lambda x: getattr(x, name)(axis=axes)
+
+    return plan
+
+
+def _own(site: Site, axis: int) -> int:
+    """An axis of the operand counted from the right."""
+    return axis - len(site.shapes[0])
+
+
+def _plan_place(name: str) -> Callable[[Site], Any]:
+    search = getattr(np, name)
+
+    def plan(site: Site) -> Any:
+        axis = _own(site, site.attrs["axis"])
+        if site.shapes[0][axis] == 0:
+
+            def fail(x: Any) -> Any:
+                raise EmptyReduction
+
+            return fail
+        return lambda x: search(x, axis=axis)
+
+    return plan
+
+
+def _plan_logsumexp(site: Site) -> Any:
+    axes = site.axes
+
+    def run(x: Any) -> Any:
+        if 0 in x.shape:
+            return np.log(np.zeros_like(x.sum(axis=axes)))
+        top = x.max(axis=axes, keepdims=True)
+        # Of infinite terms the largest decides; inf - inf would be NaN.
+        top = np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
+        shifted = x - top
+        np.exp(shifted, out=shifted)
+        return np.log(shifted.sum(axis=axes)) + top.reshape(shifted.sum(axis=axes).shape)
+
+    return run
+
+
+def _plan_softmax(site: Site) -> Any:
+    axes = tuple(_own(site, axis) for axis in site.attrs["axes"])
+
+    def run(x: Any) -> Any:
+        if 0 in x.shape:
+            return x.copy()
+        shifted = x - x.max(axis=axes, keepdims=True)
+        np.exp(shifted, out=shifted)
+        shifted /= shifted.sum(axis=axes, keepdims=True)
+        return shifted
+
+    return run
+
+
+def _plan_norm(site: Site) -> Any:
+    axes = site.axes
+    # Within these the squares neither overflow nor lose digits.
+    low, high = (1e-140, 1e150) if site.dtype == "f64" else (1e-16, 1e18)
+
+    def run(x: Any) -> Any:
+        length = np.sqrt(np.square(x).sum(axis=axes))
+        if x.size and not (low < np.min(length) and np.max(length) < high):
+            top = np.abs(x).max(axis=axes, keepdims=True)
+            scale = np.where(np.isfinite(top) & (top > 0), top, 1.0).astype(x.dtype)
+            length = np.sqrt(np.square(x / scale).sum(axis=axes)) * scale.reshape(np.shape(length))
+        return length
+
+    return run
+
+
+def _plan_cumsum(site: Site) -> Any:
+    axis, reverse = _own(site, site.attrs["axis"]), site.attrs["reverse"]
+    if reverse:
+        return lambda x: np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis)
+    return lambda x: np.cumsum(x, axis=axis)
+
+
+def _plan_cumprod(site: Site) -> Any:
+    axis, reverse = _own(site, site.attrs["axis"]), site.attrs["reverse"]
+
+    def run(x: Any) -> Any:
+        result = np.ones_like(x)
+        source, target = np.moveaxis(x, axis, 0), np.moveaxis(result, axis, 0)
+        if reverse:
+            source, target = source[::-1], target[::-1]
+        np.cumprod(source[:-1], axis=0, out=target[1:])
+        return result
+
+    return run
+
+
+def _plan_recurrence(site: Site) -> Any:
+    axis, reverse = _own(site, site.attrs["axis"]), site.attrs["reverse"]
+
+    def run(factors: Any, terms: Any) -> Any:
+        factors, terms = np.broadcast_arrays(factors, terms)
+        result = np.array(terms)
+        a, y = np.moveaxis(factors, axis, 0), np.moveaxis(result, axis, 0)
+        if reverse:
+            a, y = a[::-1], y[::-1]
+        for t in range(1, len(y)):
+            y[t] += a[t] * y[t - 1]
+        return result
+
+    return run
+
+
+def _plan_sorted(name: str) -> Callable[[Site], Any]:
+    def plan(site: Site) -> Any:
+        axis = _own(site, site.attrs["axis"])
+        if name == "argsort":
+            return lambda x: np.argsort(x, axis=axis, kind="stable")
+        return lambda x: np.sort(x, axis=axis)
+
+    return plan
+
+
+_AXES = {"axes": tuple}
+_AXIS = {"axis": int}
+_DIRECTED = {"axis": int, "reverse": bool}
+
+
+def _reduction(name: str, doc: str, rule: Any, plan: Any, **fields: Any) -> Op:
+    fields = {"attrs": _AXES, "dependence": ("smooth",), "reference": "NumPy, ufunc.reduce", **fields}
+    return Op(name=name, doc=doc, kind="structural", type_rule=rule, plan=plan, **fields)
+
+
+ROWS = (
+    _reduction(
+        "sum",
+        "The sum over own axes (attribute axes) and free indices (attribute over). Over nothing it is 0; a value that "
+        "lacks an index counts as often as the index has values.",
+        _number,
+        _plan_sum,
+        attrs={"axes": tuple, "over": tuple},
+        pullback=_repeat,
+        linear="each",
+        dependence=("linear",),
+    ),
+    _reduction(
+        "prod",
+        "The product over axes; over nothing it is 1. Its derivative does not divide, so it holds where factors are 0.",
+        _number,
+        _plan_prod,
+        pullback=_to_factors,
+        pushforward=_weighted(_others),
+    ),
+    _reduction(
+        "amax",
+        "The largest element over axes; a NaN wins. Ties share the derivative evenly.",
+        _number,
+        _plan_extreme("maximum"),
+        pullback=_to_extremes,
+        pushforward=_weighted(_shares),
+    ),
+    _reduction(
+        "amin",
+        "The smallest element over axes; a NaN wins. Ties share the derivative evenly.",
+        _number,
+        _plan_extreme("minimum"),
+        pullback=_to_extremes,
+        pushforward=_weighted(_shares),
+    ),
+    _reduction(
+        "any",
+        "Whether one of the truth values holds; of none it is false.",
+        _truth,
+        _plan_method("any"),
+        dependence=("none",),
+    ),
+    _reduction(
+        "all",
+        "Whether all of the truth values hold; of none it is true.",
+        _truth,
+        _plan_method("all"),
+        dependence=("none",),
+    ),
+    _reduction(
+        "argmax",
+        "Where along the axis the largest element stands, the first of equal ones; a NaN wins.",
+        _place,
+        _plan_place("argmax"),
+        attrs=_AXIS,
+        dependence=("none",),
+    ),
+    _reduction(
+        "argmin",
+        "Where along the axis the smallest element stands, the first of equal ones; a NaN wins.",
+        _place,
+        _plan_place("argmin"),
+        attrs=_AXIS,
+        dependence=("none",),
+    ),
+    _reduction(
+        "logsumexp",
+        "log(sum(exp(x))) over axes without overflow; of nothing it is -inf. Its derivative is the softmax.",
+        _real,
+        _plan_logsumexp,
+        pullback=_to_exponents,
+        pushforward=_weighted(_softmax_of),
+        reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
+    ),
+    _reduction(
+        "softmax",
+        "exp(x)/sum(exp(x)) over axes without overflow; the result has the operand's shape.",
+        _along_real,
+        _plan_softmax,
+        pullback=lambda builder, node, adjoint, positions: {0: _softmax_map(builder, node, adjoint)},
+        pushforward=lambda builder, node, tangents: _softmax_map(builder, node, tangents[0]),
+        reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
+    ),
+    _reduction(
+        "norm",
+        "The Euclidean length over axes, without overflow. At 0, where it has no derivative, the derivative is 0.",
+        _real,
+        _plan_norm,
+        pullback=_along_directions,
+        pushforward=_weighted(_directions),
+        reference="Blue 1978, A portable Fortran program to find the Euclidean norm of a vector",
+    ),
+    _reduction(
+        "cumsum",
+        "The sums of the elements up to each one along an axis, or from each one on (attribute reverse).",
+        _along,
+        _plan_cumsum,
+        attrs=_DIRECTED,
+        pullback=_cumsum_back,
+        linear="each",
+        dependence=("linear",),
+    ),
+    _reduction(
+        "cumprod",
+        "The product of the elements before each one along an axis, or behind it (attribute reverse); of none it is 1.",
+        _along_real,
+        _plan_cumprod,
+        attrs=_DIRECTED,
+        pullback=_cumprod_back,
+        pushforward=_cumprod_forward,
+    ),
+    Op(
+        name="recurrence",
+        doc=(
+            "y[t] = a[t]*y[t-1] + b[t] along an axis, from y[-1] = 0; with the attribute reverse from the other end. "
+            "The first a counts for nothing. The derivatives of products along an axis are recurrences."
+        ),
+        kind="structural",
+        arity=(2, 2),
+        type_rule=_recurrence,
+        plan=_plan_recurrence,
+        pullback=_recurrence_back,
+        pushforward=_recurrence_forward,
+        dependence=("smooth", "linear"),
+        attrs=_DIRECTED,
+        reference="Blelloch 1990, Prefix sums and their applications",
+    ),
+    _reduction(
+        "sort",
+        "The elements along an axis in ascending order, NaN last. Of equal ones the derivative keeps the order.",
+        _along_real,
+        _plan_sorted("sort"),
+        attrs=_AXIS,
+        pullback=_sort_back,
+        pushforward=_sort_forward,
+    ),
+    _reduction(
+        "argsort",
+        "The places of the elements along an axis in ascending order, equal ones in theirs.",
+        _order,
+        _plan_sorted("argsort"),
+        attrs=_AXIS,
+        dependence=("none",),
+    ),
+)
