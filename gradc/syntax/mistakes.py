@@ -90,7 +90,7 @@ class Situation:
             parts.append("a name")
         if self.operator:
             parts.append("an operator")
-            accepted -= {"LPAR", "ARROW"} if "_END" in accepted else {"LPAR"}
+            accepted -= {"LPAR", "LSQB", "DOT", "FOR"} | ({"ARROW"} if "_END" in accepted else set())
             if self.place.open and self.place.open[-1][0].text == "(":
                 accepted = (accepted - {"_END", "$END", "THEN", "ELSE"}) | {"RPAR"}
         parts += [words for terminal, words in NAMED.items() if terminal in accepted]
@@ -112,7 +112,7 @@ class Situation:
     # Spelling: what is wrong with the word itself -------------------------------------------------------------------
 
     def _spelling(self) -> Diagnostic | None:
-        here, before, text = self.here, self.before, self.source.text
+        here, before = self.here, self.before
         if here.kind == "name" and not here.text.isascii():
             place = no_letter(here.text)
             if place is not None:
@@ -124,21 +124,8 @@ class Situation:
             return bad_number(self.source, before.start, here.start)
         if here.kind in ("name", "number") and before is not None and before.text == "." and len(self.words) > 1:
             return None
-        if here.text == "[" and "LABEL" not in self.accepted:
-            return self._array()
         if here.text in ("for", "while") and not (self._named_next() or self._name_wanted()):
             return self._reserved(f"`{here.text}` is reserved notation", "loops are not part of this version")
-        if here.text == ".":
-            after = word_at(text, here.end)
-            if before is not None and after.text == "T" and before.end == here.start:
-                return self._reserved(
-                    "the transpose `.T` is reserved notation", "arrays are not part of this version", after
-                )
-            if before is not None and before.kind == "name" and after.kind == "name":
-                hint = (
-                    f"functions are built in: write `{after.text}(…)`" if word_at(text, after.end).text == "(" else ""
-                )
-                return self._say(self._expected(), "a name has no parts", hint)
         if here.kind == "string":
             if len(here.text) == 1 or not here.text.endswith('"'):
                 return self._say(
@@ -172,18 +159,6 @@ class Situation:
 
     def _reserved(self, message: str, label: str, to: Word | None = None) -> Diagnostic:
         return self._say(message, label, to=to, code="E0106")
-
-    def _array(self) -> Diagnostic:
-        last = self.here
-        depth = 0
-        for word in self.place.following():
-            depth += (word.text == "[") - (word.text == "]")
-            last = word if depth >= 0 else last
-            if depth <= 0:
-                break
-        if depth > 0:
-            last = self.here
-        return self._reserved("`[ ]` is reserved notation", "arrays are not part of this version", last)
 
     # Brackets --------------------------------------------------------------------------------------------------------
 
@@ -474,6 +449,9 @@ class Situation:
         here, before = self.here, self.before
         assert before is not None
         second = word_at(self.source.text, here.end)
+        if here.text == "(" and len(self.words) > 2 and self.words[-2].text == ".":
+            hint = f"functions are built in: write `{before.text}(…)`" if before.text in TABLE.functions else ""
+            return self._say("an attribute cannot be called", "", hint)
         if before.text == "lambda":
             return self._say("unknown notation `lambda`", "", STATEMENTS["lambda"], at=before)
         for left, right in pairwise(self.words):

@@ -56,8 +56,11 @@ def _refuse_forbidden(source: Source) -> None:
 # From tokens to nodes ------------------------------------------------------------------------------------------------
 
 
+_DEPTH = {"LPAR": 1, "RPAR": -1, "LSQB": 1, "RSQB": -1}
+
+
 class _LineEnds(PostLex):
-    """Drops the line ends inside parentheses, where they are white space."""
+    """Drops the line ends inside parentheses and brackets, where they are white space."""
 
     always_accept = ("_END",)
 
@@ -68,10 +71,8 @@ class _LineEnds(PostLex):
             if count == MAX_WORDS:
                 hints = ("programs of this size are built with `gradc.Builder`, without a text",)
                 raise CompileError(Diagnostic("E0702", f"the text has more than {MAX_WORDS:,} words", hints=hints))
-            if kind == "LPAR":
-                depth += 1
-            elif kind == "RPAR":
-                depth -= 1
+            if kind in _DEPTH:
+                depth += _DEPTH[kind]
             elif depth > 0 and kind == "_END" and ";" not in token.partition("#")[0]:
                 continue
             yield token
@@ -149,9 +150,17 @@ class Builder:
 
     @staticmethod
     def declared(parts: list[Any]) -> tree.Declared:
-        """``n: int = 3``."""
-        name, dtype, default = parts
-        return tree.Declared(name.start, (default or dtype or name).end, name, dtype, default)
+        """``n: int = 3`` or ``X[n, d] = 0``."""
+        name, shape, dtype, default = parts
+        sizes, close = shape or (None, name.end)
+        last = default or dtype
+        return tree.Declared(name.start, last.end if last else close, name, dtype, default, sizes)
+
+    @staticmethod
+    def shape(parts: list[Any]) -> tuple[list[tree.Expr], int]:
+        """``[n, d]`` behind a declared name, and where it ends."""
+        sizes, close = parts
+        return sizes, close.end_pos
 
     @staticmethod
     def output(parts: list[Any]) -> tree.Output:
@@ -170,6 +179,13 @@ class Builder:
         """``q, r = expr``."""
         targets, value = parts
         return tree.Assign(targets[0].start, value.end, targets, value)
+
+    @staticmethod
+    def index_assign(parts: list[Any]) -> tree.IndexAssign:
+        """``C[i, j] = expr for i in 0..n if condition``."""
+        target, indices, value, ranges = parts
+        binders, condition, end = ranges or ([], None, value.end)
+        return tree.IndexAssign(target.start, end, target, indices, value, binders, condition)
 
     @staticmethod
     def short_function(parts: list[Any]) -> tree.FunctionDef:
@@ -198,7 +214,7 @@ class Builder:
     @staticmethod
     def conditional(parts: list[Any]) -> tree.Conditional:
         """``if test then a else b``."""
-        keyword, test, then, other = parts
+        keyword, test, _, then, _, other = parts
         return tree.Conditional(keyword.start_pos, other.end, test, then, other)
 
     @staticmethod
@@ -237,6 +253,62 @@ class Builder:
         return tree.Argument(name.start, value.end, name, value)
 
     @staticmethod
+    def reduction(parts: list[Any]) -> tree.Call:
+        """``f(body for i)``."""
+        name, body, (binders, condition, end), close = parts
+        value = tree.Comprehension(body.start, end, body, binders, condition)
+        return tree.Call(name.start, close.end_pos, name, [tree.Argument(body.start, end, None, value)])
+
+    @staticmethod
+    def array(parts: list[Any]) -> tree.ArrayLiteral:
+        """``[a, b, c]``."""
+        opened, items, close = parts
+        return tree.ArrayLiteral(opened.start_pos, close.end_pos, items)
+
+    @staticmethod
+    def comprehension(parts: list[Any]) -> tree.Comprehension:
+        """``[body for i]``; that it starts before its body tells it from the one of a call."""
+        opened, body, (binders, condition, _), close = parts
+        return tree.Comprehension(opened.start_pos, close.end_pos, body, binders, condition)
+
+    @staticmethod
+    def ranges(parts: list[Any]) -> tuple[list[tree.Binder], tree.Expr | None, int]:
+        """``for i, j in 0..n if condition``: indices, condition, and where they end."""
+        _, binders, _, condition = parts
+        return binders, condition, (condition or binders[-1]).end
+
+    @staticmethod
+    def binder(parts: list[Any]) -> tree.Binder:
+        """``i`` or ``i in 0..n``."""
+        name, _, lower, _, upper = parts
+        return tree.Binder(name.start, (upper or name).end, name, lower, upper)
+
+    @staticmethod
+    def subscript(parts: list[Any]) -> tree.Subscript:
+        """``x[i, 1:]``."""
+        value, items, close = parts
+        if isinstance(value, tree.Number):
+            raise Refused(value.end, "elements")
+        return tree.Subscript(value.start, close.end_pos, value, items)
+
+    @staticmethod
+    def slice(parts: list[Any]) -> tree.Slice:
+        """``lower:upper:step``, each part optional."""
+        lower, colon, upper, second, step = parts
+        start = colon.start_pos if lower is None else lower.start
+        last = step or (None if second else upper)
+        end = last.end if last else (second or colon).end_pos
+        return tree.Slice(start, end, lower, upper, step)
+
+    @staticmethod
+    def attribute(parts: list[Any]) -> tree.Attribute:
+        """``X.T``."""
+        value, point, name = parts
+        if isinstance(value, tree.Number):
+            raise Refused(point.start_pos, "parts")
+        return tree.Attribute(value.start, name.end, value, name)
+
+    @staticmethod
     def parenthesised(parts: list[Any]) -> tree.Node:
         """``(expr)``: the expression, which from now on reaches over its parentheses."""
         opened, inner, close = parts
@@ -256,7 +328,7 @@ class Builder:
     @staticmethod
     def rewrite(parts: list[Any]) -> tree.RewriteRule:
         """``[name] pattern => replacement if guard``."""
-        label, pattern, replacement, guard = parts
+        label, pattern, replacement, _, guard = parts
         start = pattern.start if label is None else label.start_pos
         name = "" if label is None else str(label)[1:-1].strip()
         return tree.RewriteRule(start, (guard or replacement).end, name, pattern, replacement, guard)

@@ -9,12 +9,13 @@ from gradc.source import Source
 from gradc.syntax.words import word_at
 
 # The terminals that an expression may begin with.
-EXPRESSION = {"NUMBER", "NAME", "LPAR", "SIGN", "IF", "NOT"}
+EXPRESSION = {"NUMBER", "NAME", "LPAR", "LSQB", "SIGN", "IF", "NOT"}
 
 # What other terminals are called, in the order in which they are named.
 NAMED = {
     "_EQUALS": "`=`", "ARROW": "`=>`", "COLON": "`:`", "THEN": "`then`", "ELSE": "`else`", "RETURN": "`return`",
-    "STRING": "a file name in quotes", "COMMA": "`,`", "LPAR": "`(`", "RPAR": "`)`", "LBRACE": "`{`", "RBRACE": "`}`",
+    "STRING": "a file name in quotes", "COMMA": "`,`", "LPAR": "`(`", "RPAR": "`)`",
+    "RSQB": "`]`", "LBRACE": "`{`", "RBRACE": "`}`", "DOTS": "`..`", "FOR": "`for`", "IN": "`in`",
     "LABEL": "a name in brackets", "_END": "the end of the statement", "$END": "the end of the text",
 }  # fmt: skip
 
@@ -65,3 +66,15 @@ def not_a_gradient(source: Source, at: int) -> Diagnostic:
     end = word_at(source.text, at).end
     hint = "a line of this file reads `d f(x) = …`"
     return located("E0101", f"expected `d`, found `{source.text[at:end]}`", source, at, end, "", [hint])
+
+
+def no_elements(source: Source, at: int) -> Diagnostic:
+    """``2[i]``; ``at`` is behind the number."""
+    bracket = word_at(source.text, at)
+    return located("E0101", "a number has no elements", source, bracket.start, bracket.end, "subscript of a number")
+
+
+def no_parts(source: Source, at: int) -> Diagnostic:
+    """``2.5.T``; ``at`` is the point behind the number."""
+    end = word_at(source.text, at + 1).end
+    return located("E0101", "a number has no attributes", source, at, end, "attribute of a number")
