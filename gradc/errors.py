@@ -60,6 +60,21 @@ CODES: dict[str, str] = {
     "E0608": "no such name",
     "E0609": "nothing to differentiate",
     "E0610": "there is no such rewrite rule",
+    # Data from files
+    "E0620": "unknown ending of a data file",
+    "E0621": "damaged data file",
+    "E0622": "malformed JSON data",
+    "E0623": "ragged lists",
+    "E0624": "malformed row of a table",
+    "E0625": "value missing in the data",
+    "E0626": "data that are not numbers",
+    "E0627": "no such column",
+    "E0628": "two columns of one name",
+    "E0629": "input that gets data twice",
+    "E0630": "data that no input takes",
+    "E0631": "data that do not fit into memory",
+    "E0632": "package for data files that is not installed",
+    "E0633": "data file without columns",
     # Limits
     "E0701": "file too large",
     "E0702": "program too large",
@@ -90,7 +105,20 @@ CODES: dict[str, str] = {
 
 # Codes that blame the call, not the program or its data: the command line exits with 2 for these. What is wrong with a
 # call can be told without looking at the program; an unknown name in `--set` or `--of` cannot.
-CALL_CODES: set[str] = {"E0801", "E0802", "E0803", "E0804", "E0805", "E0806", "E0807", "E0808", "E0905", "E0906"}
+CALL_CODES: set[str] = {
+    "E0620",
+    "E0632",
+    "E0801",
+    "E0802",
+    "E0803",
+    "E0804",
+    "E0805",
+    "E0806",
+    "E0807",
+    "E0808",
+    "E0905",
+    "E0906",
+}
 
 
 @dataclass(frozen=True)

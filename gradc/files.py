@@ -7,9 +7,10 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from gradc.errors import CompileError, Diagnostic, located, suggestion
 from gradc.limits import DEFAULT, Limits
@@ -26,29 +27,50 @@ def read_bytes(path: str | os.PathLike[str], limits: Limits = DEFAULT) -> bytes:
     if name == "-":
         data = sys.stdin.buffer.read(limits.source_bytes + 1)
         return _bounded("standard input", data, limits)
+    with open_regular(name) as file:
+        try:
+            return _bounded(f"`{name}`", file.read(limits.source_bytes + 1), limits)
+        except OSError as problem:
+            raise unreadable(name, problem) from None
+
+
+PROGRAMS = (".grad", ".gir")
+
+
+def open_regular(path: str | os.PathLike[str], endings: tuple[str, ...] = PROGRAMS) -> BinaryIO:
+    """A regular file, open for reading; ``endings`` are those of the files that may have been meant instead."""
+    name = os.fspath(path)
+    handle = None
     try:
         # A pipe or a device would block or never end, so the kind is asked before anything is opened for reading.
         handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(handle, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISDIR(mode):
-                raise IsADirectoryError
-            if not stat.S_ISREG(mode):
-                raise _fail("E0801", f"cannot read `{name}`: it is not a regular file", "pipe it in and read `-`")
-            return _bounded(f"`{name}`", file.read(limits.source_bytes + 1), limits)
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISREG(mode):
+            return open(handle, "rb")
+        os.close(handle)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError
     except IsADirectoryError:
-        raise _fail("E0801", f"cannot read `{name}`: it is a folder", "name a `.grad` file in it") from None
+        wanted = "`.grad`" if endings == PROGRAMS else "data"
+        raise _fail("E0801", f"cannot read `{name}`: it is a folder", f"name a {wanted} file in it") from None
     except FileNotFoundError:
-        raise _fail("E0801", f"cannot read `{name}`: there is no such file", *_neighbours(name)) from None
+        raise _fail("E0801", f"cannot read `{name}`: there is no such file", *_neighbours(name, endings)) from None
     except (OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-        raise _fail("E0801", f"cannot read `{name}`: {reason.lower()}") from None
+        raise unreadable(name, problem) from None
+    advice = ("pipe it in and read `-`",) if endings == PROGRAMS else ()
+    raise _fail("E0801", f"cannot read `{name}`: it is not a regular file", *advice)
 
 
-def _neighbours(name: str) -> tuple[str, ...]:
+def unreadable(name: str, problem: Exception) -> CompileError:
+    """The diagnostic for a file that the system will not read."""
+    reason = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
+    return _fail("E0801", f"cannot read `{name}`: {reason.lower()}")
+
+
+def _neighbours(name: str, endings: tuple[str, ...]) -> tuple[str, ...]:
     folder = Path(name).parent
     try:
-        files = [entry.name for entry in os.scandir(folder) if entry.name.endswith((".grad", ".gir"))]
+        files = [entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(endings)]
     except (OSError, ValueError):
         return (f"there is no folder `{folder}` either",)
     return suggestion(Path(name).name, files[:1000])
@@ -162,11 +184,16 @@ def check_target(path: str, endings: Iterable[str], source: str | None = None) -
 
 def write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: into a temporary file beside it, which then takes its name."""
+    write_through(path, lambda file: file.write(data))
+
+
+def write_through(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    """Write a file whole or not at all; ``fill`` writes what it is to hold, bit by bit where that is much."""
     name = None
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with open(handle, "wb") as file:
-            file.write(data)
+            fill(file)
             file.flush()
         os.chmod(name, _mode(path))
         os.replace(name, path)

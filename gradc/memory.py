@@ -1,10 +1,12 @@
-"""Keeps the cyclic garbage collector out of the way while graphs are built."""
+"""Memory: how much of it there is, and a garbage collector that keeps out of the way while graphs are built."""
 
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Lock
 
 _lock = Lock()
@@ -45,3 +47,27 @@ def _promote() -> None:
         # Together these two move every object to the oldest generation, in constant time.
         gc.freeze()
         gc.unfreeze()
+
+
+def available() -> int | None:
+    """Bytes of memory that can be taken now without swapping; None where the system does not say."""
+    found = []
+    with suppress(OSError, ValueError):
+        found.append(_figures("/proc/meminfo").get("MemAvailable:", 0) * 1024)
+    if not any(found):
+        found = []
+        with suppress(OSError, ValueError, AttributeError):
+            found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    # A container is ended when it takes more than its share, whatever the machine has. What it has read from files
+    # counts as used until somebody needs the room.
+    with suppress(OSError, ValueError):
+        group = Path("/sys/fs/cgroup")
+        share, used = (int((group / name).read_text("ascii")) for name in ("memory.max", "memory.current"))
+        found.append(max(0, share - used + _figures(group / "memory.stat").get("inactive_file", 0)))
+    return min(found) if found else None
+
+
+def _figures(path: str | Path) -> dict[str, int]:
+    """The first number behind each word that begins a line."""
+    rows = [row.split() for row in Path(path).read_text("ascii").splitlines()]
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}

@@ -20,11 +20,11 @@ ROOT = Path(gradc.__file__).parent
 
 # From the bottom to the top. What stands in one row does not know its neighbours.
 ORDER = (
-    ("source", "resources", "memory"),
+    ("source", "resources", "memory", "plain"),
     ("errors", "cache"),
     ("limits",),
     ("files",),
-    ("ir",),
+    ("ir", "data"),
     ("ops", "values"),
     ("syntax", "backends"),
     ("rules", "algebra"),
