@@ -15,6 +15,8 @@ from gradc.ad.forward import tangent
 from gradc.ad.reverse import adjoints
 from gradc.errors import CompileError, Diagnostic
 from gradc.ir.graph import Builder, Graph, NodeLimit, Simplifier, ancestors, replay, transfer
+from gradc.ir.sizes import Dim
+from gradc.ir.types import Type, typed
 from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.rules.gradients import LocalGradients, Template
 
@@ -55,7 +57,7 @@ class Expander:
                 y, v, direction = (number[operand] for operand in data["operands"])
                 builder.span = data.get("span")
                 made = tangent(builder, self.local, y, {v: direction})
-                number[node] = self.zero(y) if made is None else made
+                number[node] = self.zero(data["type"]) if made is None else made
             else:
                 number[node] = replay(self.graph, node, builder, number)
                 if op == "name" and (order := self.orders.get(number[data["operands"][0]])):
@@ -73,7 +75,7 @@ class Expander:
             self.swept[key] = dict(found)
         made = self.swept[key].get(number[v])
         if made is None:
-            made = self.zero(number[y])
+            made = self.zero(builder.type(number[v]))
         if seed is None and builder.value(made) is None:
             # A derivative of a derivative is one order up.
             order = 1 + self.orders.get(number[y], 0)
@@ -81,9 +83,9 @@ class Expander:
             self.orders[made] = max(order, self.orders.get(made, 0))
         return made
 
-    def zero(self, y: int) -> int:
+    def zero(self, type: Type) -> int:
         """The derivative of what does not depend on the target."""
-        return self.builder.constant(0.0, self.builder.type(y))
+        return self.builder.constant(0.0, type)
 
 
 class Templates:
@@ -119,12 +121,13 @@ Call = tuple[str, tuple[int, ...]]
 class _Body:
     """The body of a function on its way into a builder."""
 
-    def __init__(self, call: Call, body: Graph) -> None:
+    def __init__(self, call: Call, body: Graph, shape: tuple[Dim, ...]) -> None:
         self.call = call
         self.body = body
         self.output = body.outputs[0][1]
         self.waiting: Iterator[int] = iter(sorted(ancestors(body.data, [self.output])))
         self.number = dict(zip(body.inputs, call[1], strict=True))
+        self.shape = shape
 
 
 class Inliner:
@@ -149,7 +152,8 @@ class Inliner:
                 if missing[0] in entered:
                     raise CompileError(Diagnostic("E0304", f"the function `{missing[0]}` calls itself"))
                 entered.add(missing[0])
-                stack.append(_Body(missing, self.bodies[missing[0]]))
+                shape = self.builder.type(missing[1][0]).shape
+                stack.append(_Body(missing, self.bodies[missing[0]], shape))
                 continue
             done = stack.pop()
             entered.remove(done.call[0])
@@ -172,7 +176,9 @@ class Inliner:
                     return call
                 number[node] = self._made[call]
             elif op == "const":
-                number[node] = builder.constant(entry["attrs"]["value"], entry["type"])
+                # Called on arrays, a function acts on each element.
+                type = entry["type"]
+                number[node] = builder.constant(entry["attrs"]["value"], typed(type.dtype, type.shape or body.shape))
             elif op == "name":
                 number[node] = operands[0]
             else:

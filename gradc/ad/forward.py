@@ -10,11 +10,13 @@ carried on as if the branch were taken, together with the condition for it, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gradc.ad.flow import active, differentiable
 from gradc.ad.reverse import balanced_sum, times
 from gradc.ir.graph import Builder
+from gradc.ir.types import Index
+from gradc.ops import build
 from gradc.rules.gradients import LocalGradients
 
 Guarded = tuple[int, "int | None"]
@@ -65,6 +67,8 @@ class _Sweep:
             return self.found[edges[0][1]]
         if op == "select":
             return self.choice(*builder.operands(node))
+        if builder.ops[op].pullback is not None:
+            return self.structural(node, edges)
         partials = self.local.of(node, [position for position, _ in edges], self.members)
         terms = [
             (times(builder, self.found[operand][0], partials[position]), self.found[operand][1])
@@ -72,6 +76,43 @@ class _Sweep:
             if position in partials
         ]
         return self.sum(terms) if terms else None
+
+    def structural(self, node: int, edges: Sequence[tuple[int, int]]) -> Guarded | None:
+        """The tangent of a node that moves or combines elements."""
+        builder = self.builder
+        row, operands = builder.ops[builder.op(node)], builder.operands(node)
+        bound = {index for _, operand in edges for index in builder.type(operand).free}
+        bound.difference_update(builder.type(node).free)
+        guard: int | None = None
+        for at, (_, operand) in enumerate(edges):
+            own = self._single(self.found[operand][1], bound)
+            guard = own if at == 0 else self.either(guard, own)
+        tangents = {position: self.settled(self.found[operand], guard) for position, operand in edges}
+        attrs = builder.data[node].get("attrs")
+        if row.linear == "joint":
+            moved = [
+                tangents.get(position, build.filled(builder, 0.0, builder.type(operand)))
+                if builder.type(operand).real
+                else operand
+                for position, operand in enumerate(operands)
+            ]
+            return builder.apply(row.name, *moved, attrs=attrs), guard
+        if row.linear == "each":
+            terms = [
+                builder.apply(row.name, *operands[:position], tangent, *operands[position + 1 :], attrs=attrs)
+                for position, tangent in tangents.items()
+            ]
+            return balanced_sum(builder, terms), guard
+        assert row.pushforward is not None
+        made = row.pushforward(builder, node, tangents)
+        return None if made is None else (made, guard)
+
+    def _single(self, guard: int | None, bound: Collection[Index]) -> int | None:
+        """The guard if it is one condition for all elements that a node combines; None to select before."""
+        if guard is None:
+            return None
+        type = self.builder.type(guard)
+        return None if type.shape or not set(bound).isdisjoint(type.free) else guard
 
     def sum(self, terms: Sequence[Guarded]) -> Guarded:
         """The sum of tangents, each selected by its condition unless all have the same."""
@@ -91,14 +132,15 @@ class _Sweep:
         guard = by
         if by != otherwise:
             guard = self.either(self.both(by, condition), self.both(otherwise, self.opposite(condition)))
-        return builder.apply("select", condition, first, second), guard
+        return build.choose(builder, condition, first, second), guard
 
     def settled(self, term: Guarded, known: int | None) -> int:
         """The tangent as a value wherever the condition ``known`` holds: 0 where there is none."""
         value, guard = term
         if guard is None or guard == known:
             return value
-        return self.builder.apply("select", guard, value, self.builder.constant(0.0, self.builder.type(value)))
+        zero = build.filled(self.builder, 0.0, self.builder.type(value))
+        return build.choose(self.builder, guard, value, zero)
 
     # Conditions ----------------------------------------------------------------------------------------------------
 
@@ -110,7 +152,9 @@ class _Sweep:
 
     def both(self, guard: int | None, condition: int) -> int:
         """The condition that both hold."""
-        return condition if guard is None or guard == condition else self.builder.apply("and", guard, condition)
+        if guard is None or guard == condition:
+            return condition
+        return build.connect(self.builder, "and", guard, condition)
 
     def either(self, guard: int | None, other: int | None) -> int | None:
         """The condition that one of them holds."""
@@ -118,4 +162,4 @@ class _Sweep:
             return None
         if guard == other:
             return guard
-        return None if self.opposite(guard) == other else self.builder.apply("or", guard, other)
+        return None if self.opposite(guard) == other else build.connect(self.builder, "or", guard, other)

@@ -13,16 +13,22 @@ from itertools import islice
 
 from gradc.ad.flow import differentiable
 from gradc.ir.graph import Builder
+from gradc.ir.types import Index
+from gradc.ops import build
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Guard:
-    """``condition`` is ``taken``, and so is what ``outer`` says; the guard that always holds has no outer one."""
+    """``condition`` is ``taken``, and so is what ``outer`` says; the guard that always holds has no outer one.
+
+    A ``plain`` guard is made of single conditions, which say the same of every element.
+    """
 
     condition: int
     taken: bool
     outer: Guard | None
     depth: int
+    plain: bool = True
 
 
 ALWAYS = Guard(-1, True, None, 0)
@@ -42,9 +48,12 @@ def conditions(guard: Guard) -> Iterable[tuple[int, bool]]:
 class Guards:
     """Makes the guards of one sweep, each once; conditions that it has to combine become nodes of the builder."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Builder, own: Iterable[Index] = ()) -> None:
         self.builder = builder
+        # The free indices that every derivative of the sweep may have.
+        self.own = frozenset(own)
         self._made: dict[tuple[Guard, int, bool], Guard] = {}
+        self._passed: dict[tuple[Guard, object, tuple[Index, ...]], Guard] = {}
 
     def within(self, outer: Guard, condition: int, taken: bool) -> Guard:
         """``outer`` and the condition; ``outer`` itself where it says so already."""
@@ -54,15 +63,48 @@ class Guards:
         key = (outer, condition, taken)
         made = self._made.get(key)
         if made is None:
-            made = self._made[key] = Guard(condition, taken, outer, outer.depth + 1)
+            plain = outer.plain and self.builder.type(condition).scalar
+            made = self._made[key] = Guard(condition, taken, outer, outer.depth + 1, plain)
         return made
 
     def edge(self, node: int, guard: Guard, position: int) -> Guard:
-        """The guard of what flows from a node with ``guard`` to its operand at ``position``."""
+        """The guard of what flows from a node with ``guard`` towards its operand at ``position``."""
         entry = self.builder.data[node]
         if entry["op"] != "select":
             return guard
-        return self.within(guard, entry["operands"][0], position == 1)
+        condition = entry["operands"][0]
+        # One condition for a whole array holds for everything that the array is made of.
+        while self.builder.op(condition) == "broadcast" and not self.builder.type(self._below(condition)).shape:
+            condition = self._below(condition)
+        return self.within(guard, condition, position == 1)
+
+    def _below(self, node: int) -> int:
+        return self.builder.operands(node)[0]
+
+    def passing(self, node: int, guard: Guard, operand: int) -> Guard:
+        """What of a guard can be said of the operand: conditions on its own elements and indices.
+
+        What is left out, since an element of the operand enters elements of the node for which it differs, has to be
+        selected before the contributions of those are summed.
+        """
+        if guard.plain:
+            return guard
+        type = self.builder.type(operand)
+        shape = type.shape if self.builder.ops[self.builder.op(node)].elementwise else None
+        known = self.own.union(type.free)
+        way: list[Guard] = []
+        step = guard
+        while not step.plain and (step, shape, type.free) not in self._passed:
+            way.append(step)
+            assert step.outer is not None
+            step = step.outer
+        kept = step if step.plain else self._passed[step, shape, type.free]
+        for step in reversed(way):
+            found = self.builder.type(step.condition)
+            if known.issuperset(found.free) and found.shape in ((), shape):
+                kept = self.within(kept, step.condition, step.taken)
+            self._passed[step, shape, type.free] = kept
+        return kept
 
     def of(self, order: Sequence[int], y: int) -> dict[int, Guard]:
         """The guards of the active nodes; empty where no selection is among them, which is the common case.
@@ -79,7 +121,8 @@ class Guards:
             edges = [(p, operand) for p, operand in differentiable(data, node) if operand in members]
             guard = found[node] = self.union(uses.pop(node)) if edges else ALWAYS
             for position, operand in edges:
-                uses.setdefault(operand, []).append(self.edge(node, guard, position))
+                inner = self.passing(node, self.edge(node, guard, position), operand)
+                uses.setdefault(operand, []).append(inner)
         return found
 
     def union(self, guards: Sequence[Guard]) -> Guard:
@@ -110,7 +153,7 @@ class Guards:
     def _both(self, guard: Guard, need: int | None) -> int:
         """The guard's own condition and what is needed besides."""
         condition = guard.condition if guard.taken else self.builder.apply("not", guard.condition)
-        return condition if need is None else self.builder.apply("and", condition, need)
+        return condition if need is None else build.connect(self.builder, "and", condition, need)
 
     def _either(self, known: int | None, guard: Guard, need: int | None) -> int | None:
         """What is known to suffice, or else the guard's own condition and what is needed besides."""
@@ -118,8 +161,8 @@ class Guards:
             return None
         if self._opposite(known, guard):
             # c, or else (not c) and what is needed: that is c or what is needed.
-            return None if need is None else self.builder.apply("or", known, need)
-        return self.builder.apply("or", known, self._both(guard, need))
+            return None if need is None else build.connect(self.builder, "or", known, need)
+        return build.connect(self.builder, "or", known, self._both(guard, need))
 
     def _opposite(self, known: int, guard: Guard) -> bool:
         if guard.taken:

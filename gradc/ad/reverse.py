@@ -4,6 +4,9 @@ The DAG is walked backwards from y. Each operand edge multiplies the incoming ad
 where paths converge, the contributions are added. Zeros are symbolic: a node that no derivative reaches has no adjoint,
 and no product with a zero is made. (Griewank and Walther, Evaluating Derivatives, 2nd ed., section 3.2.)
 
+Over arrays an adjoint has the shape and the free indices of its node. What a comprehension reads at an index comes back
+to the array at that index; what does not depend on an index receives the sum over it.
+
 A branch that is not taken must not poison the derivative: inside a branch adjoints are computed as if it were taken,
 and where a contribution leaves it, for a node that is shared with the outside, it is selected by the condition.
 Selecting only where the adjoint enters the branch would multiply 0 by what may be infinite in there.
@@ -17,6 +20,9 @@ from dataclasses import dataclass, field
 from gradc.ad.flow import active, differentiable
 from gradc.ad.guards import ALWAYS, Guard, Guards, conditions
 from gradc.ir.graph import Builder
+from gradc.ir.op import Scatter
+from gradc.ir.types import Index
+from gradc.ops import build
 from gradc.rules.gradients import LocalGradients
 
 
@@ -45,6 +51,17 @@ def times(builder: Builder, adjoint: int, partial: int) -> int:
     return builder.apply("mul", adjoint, partial)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A contribution to elements of an array, summed over the indices ``over``."""
+
+    what: Scatter
+    over: tuple[Index, ...]
+
+
+Term = int | _Part
+
+
 @dataclass(slots=True, eq=False)
 class _Branch:
     """What has come out of the inside of a branch, on its way outwards."""
@@ -53,7 +70,7 @@ class _Branch:
     condition: int
     taken: bool
     depth: int
-    terms: list[int] = field(default_factory=list)
+    terms: list[Term] = field(default_factory=list)
     branches: dict[tuple[int, bool], _Branch] = field(default_factory=dict)
 
 
@@ -85,10 +102,14 @@ class Sweep:
         self.local = local
         self.y = y
         self.order = active(builder.data, y, wrt)
-        self.made = Guards(builder)
+        # A derivative of a family is a family: these indices are summed over nowhere.
+        self.own = builder.type(y).free
+        if seed is not None:
+            self.own = (*self.own, *builder.type(seed).free)
+        self.made = Guards(builder, self.own)
         self.guards = self.made.of(self.order, y)
         # Contributions to a node, each with the guard under which it arose; the last user comes first.
-        self.incoming: dict[int, list[tuple[int, Guard]]] = {}
+        self.incoming: dict[int, list[tuple[Term, Guard]]] = {}
         if self.order:
             start = seed if seed is not None else builder.constant(1.0, builder.type(y))
             self.incoming[y] = [(start, ALWAYS)]
@@ -120,24 +141,97 @@ class Sweep:
         guard = self.guards.get(node, ALWAYS)
         if op in ("name", "select"):
             for position, operand in edges:
-                inner = self.made.edge(node, guard, position)
-                self.incoming.setdefault(operand, []).append((adjoint, inner))
+                self._deliver(node, operand, adjoint, self.made.edge(node, guard, position))
             return
-        partials = self.local.of(node, [position for position, _ in edges], members)
+        positions = [position for position, _ in edges]
+        pullback = builder.ops[op].pullback
+        if pullback is not None:
+            # Sums over elements: whatever tells these apart is selected before.
+            for _, operand in edges:
+                guard, adjoint = self._settle(node, guard, operand, adjoint)
+            found = pullback(builder, node, adjoint, positions)
+            for position, operand in reversed(edges):
+                if position in found:
+                    self._deliver(node, operand, found[position], guard)
+            return
+        partials = self.local.of(node, positions, members)
         for position, operand in reversed(edges):
             partial = partials.get(position)
             if partial is not None:
-                self.incoming.setdefault(operand, []).append((times(builder, adjoint, partial), guard))
+                self._deliver(node, operand, times(builder, adjoint, partial), guard)
 
-    def gather(self, node: int, contributions: list[tuple[int, Guard]]) -> int:
+    def _settle(self, node: int, guard: Guard, operand: int, value: int) -> tuple[Guard, int]:
+        """The part of the guard that the operand can have, and the value selected by the rest."""
+        kept = self.made.passing(node, guard, operand)
+        if kept is not guard:
+            known = set(conditions(kept))
+            for condition, taken in conditions(guard):
+                if (condition, taken) not in known:
+                    value = self._choose(condition, taken, value)
+        return kept, value
+
+    def _choose(self, condition: int, taken: bool, value: int) -> int:
+        zero = build.filled(self.builder, 0.0, self.builder.type(value))
+        return build.choose(self.builder, condition, *((value, zero) if taken else (zero, value)))
+
+    def _deliver(self, node: int, operand: int, found: int | Scatter, guard: Guard) -> None:
+        """Keep a contribution to the operand's adjoint, summed over the indices that the operand lacks."""
+        builder = self.builder
+        type = builder.type(node)
+        term: Term
+        if guard is not ALWAYS and not isinstance(found, Scatter):
+            guard, found = self._settle(node, guard, operand, found)
+        missing: tuple[Index, ...] = ()
+        if type.free:
+            kept = (*builder.type(operand).free, *self.own)
+            missing = tuple([index for index in type.free if index not in kept])
+        term = _Part(found, missing) if isinstance(found, Scatter) else build.total(builder, found, missing)
+        self.incoming.setdefault(operand, []).append((term, guard))
+
+    def gather(self, node: int, contributions: list[tuple[Term, Guard]]) -> int:
         """The sum of the contributions, in the order of the users; those from inside a branch are selected first."""
         contributions.reverse()
         goal = self.guards.get(node, ALWAYS)
         if all(guard is goal for _, guard in contributions):
-            return balanced_sum(self.builder, [term for term, _ in contributions])
-        return self._merge(contributions, goal)
+            return self._add(node, [term for term, _ in contributions])
+        return self._merge(node, contributions, goal)
 
-    def _merge(self, contributions: list[tuple[int, Guard]], goal: Guard) -> int:
+    def _add(self, node: int, terms: Sequence[Term]) -> int:
+        """The sum of contributions to a node's adjoint; those to elements are assembled, all in one go."""
+        builder = self.builder
+        shape = builder.type(node).shape
+        whole: list[int] = []
+        parts: list[_Part] = []
+        for term in terms:
+            if isinstance(term, int):
+                whole.append(term)
+                continue
+            table = self._tabulated(term, shape)
+            if table is None:
+                parts.append(term)
+            else:
+                whole.append(table)
+        if parts:
+            operands = [operand for part in parts for operand in (part.what.value, *part.what.indices)]
+            described = tuple((part.what.items, part.over) for part in parts)
+            whole.append(builder.apply("assemble", *operands, attrs={"shape": shape, "parts": described}))
+        return balanced_sum(builder, whole)
+
+    def _tabulated(self, part: _Part, shape: tuple[object, ...]) -> int | None:
+        """A contribution to each element once, as a table; None where some elements have none or several."""
+        builder, items = self.builder, part.what.items
+        if any(item is not None for item in items):
+            return None
+        indices = []
+        for place, extent in zip(part.what.indices, shape, strict=False):
+            index = builder.data[place]["attrs"]["index"] if builder.op(place) == "index" else None
+            if index is None or index in indices or index not in part.over or index.extent != extent:
+                return None
+            indices.append(index)
+        value = build.total(builder, part.what.value, [index for index in part.over if index not in indices])
+        return build.tabulate(builder, value, indices)
+
+    def _merge(self, node: int, contributions: list[tuple[Term, Guard]], goal: Guard) -> int:
         """Add what arose under the same guard, leave the innermost branch, and so on outwards.
 
         Each branch is left once for all that comes out of it, so a long chain of ``else if`` stays linear; the two
@@ -158,22 +252,20 @@ class Sweep:
                 if outer is None or not branch.terms:
                     continue
                 opposite = outer.branches.get((branch.condition, not branch.taken))
-                inside = balanced_sum(builder, branch.terms)
-                other = balanced_sum(builder, opposite.terms) if opposite and opposite.terms else self._zero()
+                inside = self._add(node, branch.terms)
+                other = build.filled(builder, 0.0, builder.type(inside))
+                if opposite is not None and opposite.terms:
+                    other = self._add(node, opposite.terms)
                 if opposite is not None:
                     opposite.terms = []
                 choices = (inside, other) if branch.taken else (other, inside)
-                outer.terms.append(builder.apply("select", branch.condition, *choices))
-        return balanced_sum(builder, root.terms)
-
-    def _zero(self) -> int:
-        return self.builder.constant(0.0, self.builder.type(self.y))
+                outer.terms.append(build.choose(builder, branch.condition, *choices))
+        return self._add(node, root.terms)
 
     def leave(self, adjoint: int, guard: Guard) -> int:
         """The adjoint as seen from outside all branches."""
         for condition, taken in conditions(guard):
-            branches = (adjoint, self._zero()) if taken else (self._zero(), adjoint)
-            adjoint = self.builder.apply("select", condition, *branches)
+            adjoint = self._choose(condition, taken, adjoint)
         return adjoint
 
 

@@ -45,6 +45,17 @@ def transpose(builder: Builder, node: int, order: Sequence[int] | None = None) -
     return builder.apply("transpose", node, attrs={"order": tuple(order)})
 
 
+def choose(builder: Builder, condition: int, then: int, other: int) -> int:
+    """``then`` where the condition holds, else ``other``; a single condition decides for whole arrays."""
+    return builder.apply("select", broadcast(builder, condition, builder.type(then).shape), then, other)
+
+
+def connect(builder: Builder, op: str, left: int, right: int) -> int:
+    """Two conditions, of which one may be single, joined by ``and`` or ``or``."""
+    first, second = builder.type(left).shape, builder.type(right).shape
+    return builder.apply(op, broadcast(builder, left, first or second), broadcast(builder, right, second or first))
+
+
 def expand(builder: Builder, node: int, axes: Iterable[int], shape: Sequence[Dim]) -> int:
     """The node with the axes that a reduction removed put back: repeated along them to ``shape``."""
     dims = list(shape)

@@ -13,7 +13,8 @@ from typing import Any
 from gradc.errors import CompileError, Diagnostic
 from gradc.ir.graph import Builder, Graph
 from gradc.ir.op import Op, OpTable
-from gradc.ir.types import SCALARS, Type
+from gradc.ir.sizes import Dim
+from gradc.ir.types import SCALARS, Type, typed
 from gradc.ops.evaluate import Constants, evaluator
 from gradc.source import Source
 from gradc.syntax import tree
@@ -21,6 +22,9 @@ from gradc.syntax.apply import OPERATORS
 from gradc.syntax.lower import Lowering, Program
 from gradc.syntax.parse import parse_gradients
 from gradc.syntax.scope import Poison, Scope
+
+
+Shape = tuple[Dim, ...]
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,13 @@ class Template:
                 stack += steps[current].operands
         return [(number, steps[number]) for number in sorted(needed)]
 
-    def splice(self, builder: Builder, operands: Sequence[int], output: int, values: Mapping[int, Any]) -> int:
-        """The node of the output of that number; ``values`` are the numbers of the static inputs."""
+    def splice(
+        self, builder: Builder, operands: Sequence[int], output: int, values: Mapping[int, Any], shape: Shape = ()
+    ) -> int:
+        """The node of the output of that number; ``values`` are the numbers of the static inputs.
+
+        Constants become arrays of ``shape``, which is that of the operands.
+        """
         target = self.outputs[output]
         if target < self.arity and target not in values:
             return operands[target]
@@ -85,7 +94,7 @@ class Template:
         known: dict[int, Any] = dict(values)
         kinds: dict[int, Type] = {i: builder.type(operands[i]) for i in values}
         for number, (value, type) in self.constants.items():
-            known[number], kinds[number] = value, type
+            known[number], kinds[number] = value, (typed(type.dtype, shape) if shape else type)
         for number, step in self.programs[output]:
             if step.static and self._fold(number, step, known, kinds):
                 continue
@@ -229,7 +238,8 @@ class LocalGradients:
                 # The function's own derivative is being made, or that of one further down in the table.
                 message = f"the derivative of `{name}` is stated in terms of the derivative of `{name}`"
                 raise CompileError(Diagnostic("E0403", message))
-            return {position: template.splice(builder, operands, position, {}) for position in positions}
+            shape = data["type"].shape
+            return {position: template.splice(builder, operands, position, {}, shape) for position in positions}
         row = self.ops[op]
         if row.gradient is not None:
             return self._from_text(row, node, operands, positions, active)
@@ -257,7 +267,9 @@ class LocalGradients:
                 if values is None:
                     continue
             return {
-                position: case.template.splice(builder, operands, case.partials[position], values or {})
+                position: case.template.splice(
+                    builder, operands, case.partials[position], values or {}, data[node]["type"].shape
+                )
                 for position in positions
                 if position in case.partials
             }
