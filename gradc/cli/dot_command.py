@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gradc.cli import program
+from gradc.cli import given, program
 
 if TYPE_CHECKING:
     from gradc.model import Model
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command(help=program.COMMANDS["dot"])
 @program.FILE
 @click.option("-o", "target", metavar="OUT", help="A .svg, .png, .pdf, .dot or .gv file. [DOT text is printed]")
-@program.SET
+@given.data
 @program.GRAD
 @program.OF
 @program.WRT
@@ -53,6 +53,7 @@ def command(
     if max_nodes is not None:
         drawn["max_nodes"] = max_nodes
     model = program.load(context, file, **options)
+    settings = given.values(model, settings, **options)
     if stage is None and options["passes"] is None:
         drawn["optimize"] = options["level"]
     else:

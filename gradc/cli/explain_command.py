@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from gradc.cli import program
+from gradc.cli import given, program
 
 
 @click.command(help=program.COMMANDS["explain"])
 @program.FILE
-@program.SET
+@given.data
 @program.OF
 @program.WRT
 @program.LR
@@ -42,11 +42,12 @@ def command(
     from gradc.cli.report import as_json
 
     model = program.load(context, file, **options)
-    given: dict[str, Any] = {"level": detail, "lr": lr}
+    settings = given.values(model, settings, **options)
+    chosen: dict[str, Any] = {"level": detail, "lr": lr}
     if count is not None:
-        given["paths"] = count
+        chosen["paths"] = count
     pairs = [(y, v) for y in dict.fromkeys(model.targets(of)) for v in dict.fromkeys(model.variables(wrt))]
-    explained = [model.explain(y, v, settings, **given) for y, v in pairs]
+    explained = [model.explain(y, v, settings, **chosen) for y, v in pairs]
     if json:
         found = [each.to_dict() for each in explained]
         show.write(as_json(found[0] if len(found) == 1 else found, sys.stdout))

@@ -73,47 +73,7 @@ def _all(decorators: Iterable[Callable[[Any], Any]]) -> Callable[[Command], Comm
     return decorate
 
 
-# Values --------------------------------------------------------------------------------------------------------------
-
-_NUMBER = re.compile(r"[+-]?(?:(?:\d(?:_?\d)*)(?:\.(?:\d(?:_?\d)*)?)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?")
-_SPECIAL = re.compile(r"[+-]?(?:inf|nan)")
-_INTEGER = re.compile(r"[+-]?\d(?:_?\d)*")
-
-
-class _Setting(click.ParamType[tuple[str, Any]]):
-    """``name=value``."""
-
-    name = "name=value"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
-        if isinstance(value, tuple):
-            return value
-        name, equals, text = str(value).partition("=")
-        name, text = name.strip(), text.strip()
-        if not equals or not name:
-            self.fail(f"`{value}` is not of the form `name=value`", param, ctx)
-        if text in ("true", "false"):
-            return name, text == "true"
-        if len(text) <= 400 and _INTEGER.fullmatch(text):
-            return name, int(text)
-        if _NUMBER.fullmatch(text) or _SPECIAL.fullmatch(text):
-            return name, float(text)
-        shown = text if len(text) <= 40 else text[:39] + "…"
-        wanted = "a number such as 3, 0.5, 1e-3, inf or nan, or one of true and false"
-        self.fail(f"`{shown}` is not a value for `{name}`; expected {wanted}", param, ctx)
-
-
-def _values(context: click.Context, parameter: click.Parameter, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    from gradc.source import canonical
-
-    values: dict[str, Any] = {}
-    known: dict[str, str] = {}
-    for name, value in pairs:
-        if canonical(name) in known:
-            raise click.UsageError(f"`--set` gives `{name}` twice", context)
-        known[canonical(name)] = name
-        values[name] = value
-    return values
+# Names ---------------------------------------------------------------------------------------------------------------
 
 
 def names(context: click.Context, parameter: click.Parameter, text: str | None) -> list[str] | None:
@@ -128,9 +88,6 @@ def names(context: click.Context, parameter: click.Parameter, text: str | None) 
 
 
 FILE = click.argument("file", metavar="FILE")
-SET = click.option(
-    "settings", "--set", type=_Setting(), multiple=True, callback=_values, help="Value of an input; may be repeated."
-)
 OF = click.option("--of", metavar="NAMES", callback=names, help="What to differentiate. [default: the outputs]")
 WRT = click.option("--wrt", metavar="NAMES", callback=names, help="By what. [default: the params, or else the inputs]")
 JSON = click.option("--json", "json", is_flag=True, help="Print JSON, diagnostics included.")

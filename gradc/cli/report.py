@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from gradc.errors import Diagnostic, render
+from gradc.plain import plain
 
 
 class Reporter:
@@ -66,14 +67,3 @@ def as_json(value: Any, stream: Any) -> str:
 
     text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False)
     return text if encodes(text, stream) else json.dumps(plain(value), allow_nan=False)
-
-
-def plain(value: Any) -> Any:
-    """The value with every number that JSON lacks as a string."""
-    if isinstance(value, float):
-        return value if value - value == 0.0 else ("nan" if value != value else "inf" if value > 0 else "-inf")
-    if isinstance(value, dict):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return value
-    return [plain(each) for each in value]

@@ -6,32 +6,45 @@ from typing import Any
 
 import click
 
-from gradc.cli import program
+from gradc.cli import given, program
 from gradc.cli.report import as_json
 
 
 @click.command(help=program.COMMANDS["run"])
 @program.FILE
-@program.SET
+@given.data
+@given.OUT
 @program.JSON
 @program.COMPILING
 @program.WATCHING
 @click.pass_context
-def command(context: click.Context, /, file: str, settings: dict[str, Any], json: bool, **options: Any) -> None:
+def command(
+    context: click.Context,
+    /,
+    file: str,
+    settings: dict[str, Any],
+    out: str | None,
+    json: bool,
+    **options: Any,
+) -> None:
     """Run the program."""
     import sys
 
     from gradc.cli import show
 
+    given.check_out(out, file, options["data"])
     model = program.load(context, file, **options)
     program.watch(model, **options)
-    values = model(settings)
+    values = model(given.values(model, settings, **options))
+    if out is not None:
+        from gradc.data import write_data
+
+        write_data(out, values)
     if json:
         show.write(as_json({"outputs": dict(values)}, sys.stdout))
         return
     if not values:
         show.write("the program has no outputs")
         return
-    dtype = model.options.dtype
-    numbers = show.aligned([show.number(value, dtype) for value in values.values()])
-    show.write(show.table(list(zip(values, numbers, strict=True)), styles=("bold",)))
+    texts = show.values(list(values.values()), model.options.dtype)
+    show.write(show.table(list(zip(values, texts, strict=True)), styles=("bold",)))

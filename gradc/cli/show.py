@@ -27,6 +27,36 @@ def number(value: Any, dtype: str = "f64") -> str:
     return repr(value)
 
 
+def values(found: Sequence[Any], dtype: str = "f64") -> list[str]:
+    """Numbers padded so that their points stand in one column, and arrays between them, of several lines perhaps."""
+    scalar = [not _is_array(value) for value in found]
+    numbers = iter(aligned([number(value, dtype) for value, one in zip(found, scalar, strict=True) if one]))
+    return [next(numbers) if one else array(value, dtype) for value, one in zip(found, scalar, strict=True)]
+
+
+def array(value: Any, dtype: str = "f64") -> str:
+    """A small array whole, a row a line; a large one as its range and mean."""
+    from gradc import arraytext
+
+    if not arraytext.is_small(value):
+        return arraytext.summary(value)
+    return "\n".join(arraytext.whole(value, lambda entry: number(entry, dtype), aligned))
+
+
+def line(value: Any, dtype: str = "f64") -> str:
+    """A value in one line."""
+    if not _is_array(value):
+        return number(value, dtype)
+    from gradc import arraytext
+
+    text = array(value, dtype)
+    return arraytext.summary(value) if "\n" in text else text
+
+
+def _is_array(value: Any) -> bool:
+    return getattr(value, "ndim", 0) > 0
+
+
 def aligned(numbers: Sequence[str]) -> list[str]:
     """The numbers padded so that their points stand in one column."""
     heads = [len(text.partition("e")[0].partition(".")[0]) for text in numbers]

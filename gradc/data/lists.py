@@ -25,7 +25,7 @@ def read(source: Source) -> Columns:
     what = f"`{source.name}`"
     readers: dict[str, Reader]
     if isinstance(value, dict):
-        readers = {name: partial(_array, each, f"`{name}`", what) for name, each in value.items()}
+        readers = {name: partial(array, each, f"`{name}`", what) for name, each in value.items()}
     elif isinstance(value, list) and all(isinstance(each, dict) for each in value):
         names = dict.fromkeys(name for record in value for name in record)
         readers = {name: partial(_of_records, value, name, what) for name in names}
@@ -71,14 +71,17 @@ def _of_records(records: Sequence[Mapping[str, Any]], name: str, file: str) -> A
     for at, record in enumerate(records):
         if name not in record:
             raise fail("E0625", f"record {at + 1} of {file} has no `{name}`", *_ADVICE)
-    return _array([record[name] for record in records], f"`{name}`", file)
+    return array([record[name] for record in records], f"`{name}`", file)
 
 
 _ADVICE = ('leave the record out, or fill in a number; "nan" is one',)
 
 
-def _array(value: Any, name: str, file: str) -> Array:
-    """The array that nested lists stand for; raises ``CallError`` where they are ragged or hold no numbers."""
+def array(value: Any, name: str, file: str) -> Array:
+    """The array that nested lists stand for; ``name`` and ``file`` are what messages call them.
+
+    Raises ``CallError`` where the lists are ragged or hold no numbers.
+    """
     shape: list[int] = []
     level: list[Any] = [value]
     # One axis a round, so that nesting costs no recursion.

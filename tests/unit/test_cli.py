@@ -13,7 +13,7 @@ import pytest
 
 import gradc
 from gradc.cli import main, outcome, show, streams
-from gradc.cli.report import plain
+from gradc.plain import plain
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TWO_PATHS = str(EXAMPLES / "two_paths.grad")
@@ -250,7 +250,7 @@ def test_the_text_of_mistaken_calls(call: Call) -> None:
     )
     assert call("run", TWO_PATHS, "--set", "x=abc")[2].splitlines()[0] == (
         "error[E0802]: `--set`: `abc` is not a value for `x`; expected a number such as 3, 0.5, 1e-3, inf or nan, "
-        "or one of true and false"
+        "one of true and false, or a list such as [1, 2.5]"
     )
     assert "to run it, write `gradc run two_paths.grad`" in call("two_paths.grad")[2]
 

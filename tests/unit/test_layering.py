@@ -20,7 +20,7 @@ ROOT = Path(gradc.__file__).parent
 
 # From the bottom to the top. What stands in one row does not know its neighbours.
 ORDER = (
-    ("source", "resources", "memory", "plain"),
+    ("source", "resources", "memory", "plain", "arraytext"),
     ("errors", "cache"),
     ("limits",),
     ("files",),
