@@ -15,6 +15,7 @@ PAGES = {
     LANGUAGE: "the language, from names to derivatives",
     "passes": "what a compilation does with a graph, at -O0 to -O3",
     "rules": "the rewrite rules and their four classes",
+    "data": "values from files, and results into them",
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from gradc import arraytext
 from gradc.cli import main, show
 from gradc.cli.given import _Bytes, _Setting
-from gradc.data import read_data
+from gradc.data import ENDINGS, read_data
 from gradc.plain import plain
 
 
@@ -121,6 +121,12 @@ def test_mistaken_lists_of_set(call: Call) -> None:
     assert call.codes("run", "m.grad", "--set", "x=[[1], [2, 3]]") == (1, ["E0623"])
     assert call.codes("run", "m.grad", "--set", 'x=["a"]') == (1, ["E0626"])
     assert call.codes("run", "m.grad", "--set", "x=[1, 2]") == (1, ["E0606"])
+
+
+def test_the_page_about_data_names_every_kind_of_file(call: Call) -> None:
+    code, text, _ = call("help", "data")
+    assert code == 0
+    assert [ending for ending in ENDINGS if ending not in text] == []
 
 
 # Out ------------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 import numpy
 import pytest
 
+from gradc import memory
 from gradc.data import Data, bind, read_data, write_data
 from gradc.data.column import Columns
 from gradc.errors import CallError, Error
@@ -309,6 +310,11 @@ def test_room_is_asked_for_first(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\n" + "1\n" * 5000)
     for name in ("a.npy", "a.csv"):
         assert code(lambda name=name: read_data(tmp_path / name, memory=10_000)) == "E0631"
+
+
+def test_the_machine_says_how_much_room_there_is() -> None:
+    found = memory.available()
+    assert found is None or found > 1 << 20
 
 
 def test_a_file_that_goes_away(tmp_path: Path) -> None:
