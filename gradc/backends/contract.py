@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import combinations, groupby
 from math import prod
 from typing import Any, Final, NamedTuple
 
@@ -136,16 +136,22 @@ class _Planner:
     def size(self, labels: Iterable[int]) -> int:
         return prod(self.sizes[label] for label in labels)
 
-    def alone(self, place: int, labels: Labels, others: Collection[int]) -> tuple[int, Labels]:
+    def alone(self, place: int, labels: Labels, others: set[int]) -> tuple[int, Labels]:
         """Take diagonals of a factor, drop its axes of length one and sum over what nobody else has."""
         view, plain = _diagonal(labels, self.sizes)
         if view is not None:
             place = self.add(view, place, -1, 0, 0, 0)
-        kept = tuple(label for label in plain if label in others)
-        if kept != plain:
-            size = self.size(plain)
-            place = self.add(_summed(plain, kept, self.sizes), place, -1, size, 0, self.size(kept))
-        return place, kept
+        while not others.issuperset(plain):
+            # Neighbours are summed as one; if they are apart, the longest leave least to the next.
+            kept = tuple(label for label in plain if label in others)
+            if kept:
+                runs = [list(run) for summed, run in groupby(plain, lambda label: label not in others) if summed]
+                longest = max(runs, key=self.size)
+                kept = tuple(label for label in plain if label not in longest)
+            run, ones = _summed(plain, kept, self.sizes)
+            place = self.add(run, place, -1, self.size(plain), ones, self.size(kept))
+            plain = kept
+        return place, plain
 
     def scale(self, values: list[tuple[int, Labels]]) -> list[tuple[int, Labels]]:
         """Multiply the numbers among the factors into one, and this into the smallest factor."""
@@ -323,19 +329,20 @@ def _diagonal(labels: Labels, sizes: Sizes) -> tuple[Unary | None, Labels]:
     return view, tuple(plain)
 
 
-def _summed(labels: Labels, kept: Labels, sizes: Sizes) -> Unary:
-    """The sum of a factor over the labels that are not kept.
+def _summed(labels: Labels, kept: Labels, sizes: Sizes) -> tuple[Unary, int]:
+    """The sum of a factor over the labels that are not kept, and how many ones it needs.
 
     A product with ones is up to twenty times faster than NumPy's sum along short rows, and keeps more digits than its
     running sum along the first axis.
     """
     axes = tuple(axis for axis, label in enumerate(labels) if label not in kept)
     plain = partial(np.add.reduce, axis=axes if kept else None)
+    # Where any are kept, those that are not are neighbours.
     first, last = axes[0], axes[-1] + 1
     before, after = (prod(sizes[label] for label in group) for group in (labels[:first], labels[last:]))
     length = prod(sizes[labels[axis]] for axis in axes)
-    if not kept or last - first != len(axes) or before * after * length < 512:
-        return plain
+    if not kept or before * after * length < 512:
+        return plain, 0
     shape = tuple(sizes[label] for label in kept)
     matrix = {1: (length, after)}.get(before, (before, length) if after == 1 else (before, length, after))
 
@@ -347,4 +354,4 @@ def _summed(labels: Labels, kept: Labels, sizes: Sizes) -> Unary:
         x = x.reshape(matrix)
         return (x.dot(ones) if after == 1 else np.matmul(ones, x)).reshape(shape)
 
-    return run
+    return run, length

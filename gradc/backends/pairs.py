@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from math import isqrt, prod
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -39,6 +39,8 @@ _LOOP, _SMALL_GEMV, _SMALL_GEMM = 4.0, 20.0, 50.0
 _SHORT: Final = 16
 # A sum with a single accumulator loses digits with its length; longer ones are cut into blocks.
 _RUNNING: Final = 1024
+# Elements of a product that are held at a time where one is needed: they stay in the cache, and BLAS starts no threads.
+_CHUNK: Final = 8192
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -65,10 +67,10 @@ def _adjacent(labels: Labels, group: Labels) -> bool:
     return labels[start : start + len(group)] == group
 
 
-def _arranged(labels: Labels, order: Labels, shape: tuple[int, ...]) -> Unary | None:
+def _arranged(labels: Labels, order: Labels, shape: tuple[int, ...], sizes: Sizes) -> Unary | None:
     """Axes in an order, then as a shape; None where nothing changes."""
     permutation = tuple(labels.index(label) for label in order)
-    reshaped = len(shape) != len(order)
+    reshaped = shape != tuple(sizes[label] for label in order)
     if permutation == tuple(range(len(labels))):
         return (lambda x: x.reshape(shape)) if reshaped else None
     if reshaped:
@@ -132,7 +134,7 @@ class Pair:
             ways += self.dots()
         if self.batch:
             ways += self.across()
-        return min(ways, key=itemgetter(1))
+        return min(ways, key=attrgetter("cost"))
 
     def multiply(self) -> Meeting:
         """Nothing is summed: a product of arrays, each spread over the axes it lacks."""
@@ -147,12 +149,15 @@ class Pair:
                 order = (*(label for label in order if label != longest), longest)
         loops = self.total // self.sizes[order[-1]] if left != right else 1
         cost = CALL + self.total * MOVE + loops * _LOOP
+        for labels in (left, right):
+            if labels != tuple(label for label in order if label in labels):
+                cost += self.total * COPY
 
         def spread(labels: Labels) -> Unary | None:
             present = tuple(label for label in order if label in labels)
             shape = tuple(self.sizes[label] if label in labels else 1 for label in order)
             shape = shape[order.index(present[0]) :]
-            return _arranged(labels, present, shape)
+            return _arranged(labels, present, shape, self.sizes)
 
         return Meeting(
             order, cost, self.total, 0, lambda: _applied(np.multiply, spread(left), spread(right), None, False)
@@ -212,7 +217,7 @@ class Pair:
                 # Without a stack there are matrices and vectors; np.dot takes both.
                 groups = (first, second) if stack else tuple(group for group in (first, second) if group)
                 order = piled + first + second
-                return _arranged(labels, order, heap + tuple(self.size(group) for group in groups))
+                return _arranged(labels, order, heap + tuple(self.size(group) for group in groups), self.sizes)
 
             if flip:
                 left = operand(self.left, inner, rows, left_stack)
@@ -220,9 +225,10 @@ class Pair:
             else:
                 left = operand(self.left, rows, inner, left_stack)
                 right = operand(self.right, inner, columns, right_stack)
-            matrices = len(stack) + (2 if stack else bool(rows) + bool(columns))
+            groups = (columns, rows) if flip else (rows, columns)
+            present = tuple(self.size(group) for group in groups if group or stack)
             shape = self.lengths(labels)
-            finish = (lambda x: x.reshape(shape)) if matrices != len(labels) else None
+            finish = (lambda x: x.reshape(shape)) if self.lengths(stack) + present != shape else None
             return _applied(_stacked if stack else np.dot, left, right, finish, flip)
 
         return Meeting(labels, cost, 2 * self.total, copied, build)
@@ -234,21 +240,29 @@ class Pair:
         if not batch and inner != self.other_inner:
             # The trace of a product. One factor is against the order of memory: copied, which a product does, or read
             # with strides.
-            longest = max(inner, key=self.sizes.__getitem__)
-            rest = tuple(label for label in inner if label != longest)
+            along = inner[len(inner) - self.common() :]
+            each = _GEMV
+            if self.size(along) < _SHORT:
+                along, each = (max(inner, key=self.sizes.__getitem__),), 0.7
+            rest = tuple(label for label in inner if label not in along)
             rows = self.size(rest)
-            ways.append(
-                Meeting((), 2 * CALL + self.total * 0.7, 2 * self.total, rows, lambda: self.rows(rest, (longest,)))
-            )
+            cost = 2 * CALL + self.total * each + rows * _LOOP
+            ways.append(Meeting((), cost, 2 * self.total, rows, lambda: self.rows(rest, along)))
         if batch:
             depth = self.size(inner)
             count = self.size(batch)
             trailing = left[-len(inner) :] == inner == right[-len(inner) :]
             if trailing or len(inner) == 1:
                 # A dot product a row; with strides it reads as many cache lines as there are elements.
-                each = _GEMV if trailing else 0.1 * min(8, self.sizes[left[-1]])
+                each = _GEMV if trailing else 0.2 * min(5, self.sizes[left[-1]])
                 cost = CALL + count * (_LOOP + depth * each)
                 ways.append(Meeting(batch, cost, 2 * self.total, 0, lambda: self.rows(batch, inner)))
+            if left == right and (trailing or left[: len(inner)] == inner):
+                width = depth if trailing else count
+                chunk = min(max(_CHUNK, width), self.total)
+                if width <= _SHORT:
+                    cost = CALL + self.total * (MOVE + _GEMV) + self.total / chunk * 2 * CALL
+                    ways.append(Meeting(batch, cost, 2 * self.total, chunk, lambda: self.chunked(trailing)))
             if len(left) < len(_LETTERS):
                 cost = CALL + self.total * _EINSUM + self.total // self.sizes[left[-1]] * _LOOP
                 if left[-1] != right[-1]:
@@ -257,16 +271,45 @@ class Pair:
                 ways.append(Meeting(batch, cost, 2 * self.total, blocks, self.blocked))
         return ways
 
+    def common(self) -> int:
+        """How many of the last labels both factors have in common."""
+        pairs = zip(reversed(self.left), reversed(self.right), strict=False)
+        return next((count for count, (x, y) in enumerate(pairs) if x != y), len(self.left))
+
     def rows(self, rows: Labels, inner: Labels) -> Binary:
         """A dot product along ``inner`` for each of the rows; these are summed if they are no axes of the result."""
         shape = (*self.lengths(rows), self.size(inner))
-        left = _arranged(self.left, rows + inner, shape)
-        right = _arranged(self.right, rows + inner, shape)
-        finish: Unary | None = partial(np.add.reduce, axis=None)
-        if self.batch:
-            lengths = self.lengths(self.batch)
-            finish = (lambda x: x.reshape(lengths)) if len(lengths) + 1 != len(shape) else None
-        return _applied(np.vecdot, left, right, finish, False)
+        left = _arranged(self.left, rows + inner, shape, self.sizes)
+        right = _arranged(self.right, rows + inner, shape, self.sizes)
+        return _applied(np.vecdot, left, right, None if self.batch else partial(np.add.reduce, axis=None), False)
+
+    def chunked(self, trailing: bool) -> Binary:
+        """Products of flat pieces, summed by a product with ones: rows are too short to be inner loops.
+
+        For 100000 rows of three, summed along the rows: 0.14 ms; einsum 0.39, vecdot 0.46, multiply and sum 1.2 ms.
+        """
+        depth, count = self.size(self.inner), self.size(self.batch)
+        shape = (count, depth) if trailing else (depth, count)
+        lengths = self.lengths(self.batch)
+        length, width = shape
+        step = max(1, _CHUNK // width)
+
+        def run(x: Any, y: Any) -> Any:
+            x, y = x.reshape(shape), y.reshape(shape)
+            product = np.empty((min(step, length), width), x.dtype)
+            ones = np.ones(width if trailing else len(product), x.dtype)
+            result = np.zeros(count, x.dtype)
+            for start in range(0, length, step):
+                stop = min(start + step, length)
+                part = product[: stop - start]
+                np.multiply(x[start:stop], y[start:stop], out=part)
+                if trailing:
+                    np.dot(part, ones, out=result[start:stop])
+                else:
+                    result += np.dot(ones[: stop - start], part)
+            return result.reshape(lengths)
+
+        return run
 
     def blocks(self) -> int:
         """In how many blocks a long sum is cut, 0 for none; at most as many as its longest axis has elements."""
@@ -331,7 +374,7 @@ class Pair:
 
             def innermost(labels: Labels, order: Labels) -> Unary | None:
                 if labels[-size:] == batch:
-                    return _arranged(labels, order, self.lengths(order))
+                    return _arranged(labels, order, self.lengths(order), self.sizes)
                 permutation = tuple(labels.index(label) for label in order)
                 return lambda x: np.ascontiguousarray(x.transpose(permutation))
 

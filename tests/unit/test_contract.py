@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from gradc.backends import contract
 from gradc.backends.contract import contraction
+from gradc.backends.pairs import Pair
 
 Labels = tuple[int, ...]
 
@@ -132,6 +134,28 @@ def test_single_precision_stays_single(problem: Any) -> None:
     assert np.all(np.abs(result - expected) <= 1e-4 * bound)
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_every_way_of_a_pair_gives_the_same(data: st.DataObject) -> None:
+    """Also the ways that these sizes would not choose."""
+    sizes = {label: data.draw(st.integers(2, 4)) for label in range(6)}
+    names = st.lists(st.integers(0, 5), min_size=1, max_size=5, unique=True).map(tuple)
+    left, right = data.draw(names), data.draw(names)
+    alone = set(left) ^ set(right)
+    kept = alone | set(data.draw(st.lists(st.sampled_from(sorted(set(left) | set(right))))))
+    target = data.draw(st.one_of(st.none(), st.permutations(sorted(kept)).map(tuple)))
+    pair = Pair(left, right, kept, target, sizes)
+    ways = [pair.multiply()]
+    if pair.inner:
+        ways = pair.products() + (pair.across() if pair.batch else [])
+        ways += pair.dots() if not alone else []
+    x, y = (integers(np.random.default_rng(5), [sizes[label] for label in labels]) for labels in (left, right))
+    for way in ways:
+        text = letters([left, right], way.labels)
+        assert set(way.labels) == kept
+        assert np.array_equal(way.build()(x, y), np.einsum(text, x, y))
+
+
 # Patterns that programs have, with sizes at which the strategies differ.
 PATTERNS = [
     ("nd,dk->nk", {"n": 30, "d": 7, "k": 5}),
@@ -142,6 +166,10 @@ PATTERNS = [
     ("nd,dn->", {"n": 3, "d": 7}),
     ("nd,nd->n", {"n": 200, "d": 3}),
     ("nd,nd->n", {"n": 20, "d": 300}),
+    ("nd,nd->n", {"n": 20_000, "d": 3}),
+    ("nmd,nmd->nm", {"n": 150, "m": 150, "d": 2}),
+    ("nmd,nmd->d", {"n": 150, "m": 150, "d": 10}),
+    ("nd,nd->d", {"n": 20_000, "d": 11}),
     ("nd,nd->d", {"n": 5000, "d": 3}),
     ("nd,nd->d", {"n": 2503, "d": 40}),
     ("nmd,nmd->d", {"n": 70, "m": 50, "d": 20}),
@@ -319,9 +347,35 @@ def test_a_gaussian_mixture_never_holds_a_number_for_each_point_component_and_ax
     assert contract.peak([(0, 1, 2), (1, 2, 3)], sizes, (0, 1, 3)) == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "lengths"),
+    [
+        ("nki,kij->nkj", {"n": 500, "k": 10, "i": 20, "j": 20}),
+        ("nk,nd,kd->", {"n": 500, "k": 30, "d": 40}),
+        ("ni,n,nj->ij", {"n": 2000, "i": 20, "j": 30}),
+        ("akb,kn->abn", {"a": 100, "k": 20, "b": 30, "n": 10}),
+        ("bij,bjk->bik", {"b": 10_000, "i": 3, "j": 3, "k": 3}),
+        ("nd,nd->n", {"n": 50_000, "d": 3}),
+        ("nd,nd->d", {"n": 50_000, "d": 30}),
+        ("nd,dn->", {"n": 300, "d": 400}),
+        ("nd,d,kd->nk", {"n": 1000, "d": 50, "k": 20}),
+    ],
+)
+def test_the_memory_of_a_call_is_what_was_said(text: str, lengths: Mapping[str, int]) -> None:
+    labels, sizes, output = problem_of(text, lengths)
+    factors = [np.ones([sizes[label] for label in names]) for names in labels]
+    run = contraction(labels, sizes, output)
+    tracemalloc.start()
+    result = run(*factors)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most <= 8 * (contract.peak(labels, sizes, output) + result.size) * 1.1 + 80_000
+
+
 def test_labels_of_one_factor_are_summed_first() -> None:
     sizes = {0: 100, 1: 200, 2: 300}
-    assert contract.peak([(0, 1), (1, 2)], sizes, (0,)) == 200
+    # The sums themselves, or the ones that a sum is a product with.
+    assert contract.peak([(0, 1), (1, 2)], sizes, (0,)) == 300
     assert contract.flops([(0, 1), (1, 2)], sizes, (0,)) == 200 * 300 + 2 * 100 * 200
 
 
