@@ -7,12 +7,14 @@ the place, from the most telling finding to the plain `expected …, found …`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 from gradc.errors import Diagnostic, located, nearest
 from gradc.ops import TABLE
 from gradc.source import Source
-from gradc.syntax.phrases import BINARY, EXPRESSION, FOREIGN, NAMED, STATEMENTS
+from gradc.syntax import mistakes_arrays
+from gradc.syntax.phrases import BINARY, EXPRESSION, FOREIGN, NAMED, SLICE, STATEMENTS
 from gradc.syntax.spelling import bad_character, bad_number, no_letter
 from gradc.syntax.words import CLOSING, KEYWORDS, OPENING, Place, Word, word_at
 
@@ -27,6 +29,7 @@ class Situation:
         self.before = place.before
         self.words = place.words
         self.first = place.words[0].text if place.words else ""
+        self.top = place.open[-1][0].text if place.open else ""  # the innermost open bracket
         self.accepted = accepted
         self.value = "NUMBER" in accepted  # an expression may begin here
         self.ended = self.here.kind == "end"
@@ -44,19 +47,33 @@ class Situation:
             return False
         if self.accepted & {"TIMES", "POWER", "COMPARE", "AND", "OR", "THEN", "ELSE"}:
             return True
-        if self.first in ("output", "use") or "INPUT" in self.accepted or "COLON" in self.accepted:
+        if self.first in ("output", "use") or "INPUT" in self.accepted or "IN" in self.accepted:
             return False
-        return "NAME" not in self.accepted and any(word.text in ("=", "=>", "return", "if") for word in self.words)
+        if self.first in ("input", "param") and "_EQUALS" in self.accepted:
+            return False
+        if "NAME" in self.accepted:
+            return False
+        return self.top == "[" or any(word.text in ("=", "=>", "return", "if") for word in self.words)
 
     def explain(self) -> Diagnostic:
         """The most telling diagnostic."""
-        for look in (self._spelling, self._brackets, self._keywords, self._statement, self._missing, self._behind):
+        arrays = partial(mistakes_arrays.explain, self)
+        for look in (
+            self._letters,
+            arrays,
+            self._spelling,
+            self._brackets,
+            self._keywords,
+            self._statement,
+            self._missing,
+            self._behind,
+        ):
             found = look()
             if found is not None:
                 return found
-        return self._say(self._expected(), self._found())
+        return self.say(self.expected(), self.found())
 
-    def _say(
+    def say(
         self,
         message: str,
         label: str = "",
@@ -77,7 +94,7 @@ class Situation:
             start = end = min(start, max(0, len(self.source.text.rstrip()) - 1))
         return located(code, message, self.source, start, end, label, [hint] if hint else [], notes)
 
-    def _expected(self) -> str:
+    def expected(self) -> str:
         """What was accepted, in words."""
         accepted = set(self.accepted)
         parts: list[str] = []
@@ -91,8 +108,9 @@ class Situation:
         if self.operator:
             parts.append("an operator")
             accepted -= {"LPAR", "LSQB", "DOT", "FOR"} | ({"ARROW"} if "_END" in accepted else set())
-            if self.place.open and self.place.open[-1][0].text == "(":
-                accepted = (accepted - {"_END", "$END", "THEN", "ELSE"}) | {"RPAR"}
+            if self.top in ("(", "["):
+                closing = "RPAR" if self.top == "(" else "RSQB"
+                accepted = (accepted - {"_END", "$END", "THEN", "ELSE", "COLON"}) | {closing}
         parts += [words for terminal, words in NAMED.items() if terminal in accepted]
         if "_END" in accepted and "$END" in accepted:
             parts.remove(NAMED["$END"])
@@ -100,7 +118,7 @@ class Situation:
             return "unexpected text"
         return "expected " + (" or ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0])
 
-    def _found(self) -> str:
+    def found(self) -> str:
         """What stands here, in words."""
         here = self.here
         if here.kind == "end":
@@ -111,28 +129,30 @@ class Situation:
 
     # Spelling: what is wrong with the word itself -------------------------------------------------------------------
 
-    def _spelling(self) -> Diagnostic | None:
-        here, before = self.here, self.before
+    def _letters(self) -> Diagnostic | None:
+        here = self.here
         if here.kind == "name" and not here.text.isascii():
             place = no_letter(here.text)
             if place is not None:
                 return bad_character(self.source, here.start + place)
-        if here.text == ".." and (before is None or before.kind in ("number", "name") or before.text == ")"):
-            return self._reserved("a range `a..b` is reserved notation", "ranges belong to loops")
+        return None
+
+    def _spelling(self) -> Diagnostic | None:
+        here, before = self.here, self.before
         joined = here.kind in ("name", "number", "keyword") or here.text == "."
         if joined and before is not None and before.kind == "number" and before.end == here.start:
             return bad_number(self.source, before.start, here.start)
         if here.kind in ("name", "number") and before is not None and before.text == "." and len(self.words) > 1:
             return None
-        if here.text in ("for", "while") and not (self._named_next() or self._name_wanted()):
+        if here.text in ("for", "while") and not (self.words or self._named_next()):
             return self._reserved(f"`{here.text}` is reserved notation", "loops are not part of this version")
         if here.kind == "string":
             if len(here.text) == 1 or not here.text.endswith('"'):
-                return self._say(
+                return self.say(
                     "text in quotes is not closed", 'no `"` before the end of the line', 'close it with `"`'
                 )
             if "STRING" not in self.accepted and self.first not in STATEMENTS:
-                return self._say(self._expected(), "found text in quotes", 'text stands only in `use "file.grad"`')
+                return self.say(self.expected(), "found text in quotes", 'text stands only in `use "file.grad"`')
         if here.kind == "operator" and len(here.text) == 1 and not here.text.isprintable():
             return bad_character(self.source, here.start)
         return self._foreign()
@@ -140,62 +160,60 @@ class Situation:
     def _foreign(self) -> Diagnostic | None:
         here, before = self.here, self.before
         if here.text == ">" and before is not None and before.text == "<":
-            return self._say("unknown operator `<>`", "", "write `!=`", at=before, to=here)
+            return self.say("unknown operator `<>`", "", "write `!=`", at=before, to=here)
         if here.text == "<" and before is not None and before.text == "=":
-            return self._say("unknown operator `=<`", "", "write `<=`", at=before, to=here)
+            return self.say("unknown operator `=<`", "", "write `<=`", at=before, to=here)
         if here.text == "!" or (here.text.startswith("!") and not self.operator):
             if self.value or self.before is None:
-                return self._say("unknown operator `!`", "", "write `not`")
+                return self.say("unknown operator `!`", "", "write `not`")
             name = before.text if before is not None and before.kind in ("name", "number") else "n"
-            return self._say("unknown operator `!`", "", f"the factorial is `gamma({name} + 1)`; negation is `not`")
+            return self.say("unknown operator `!`", "", f"the factorial is `gamma({name} + 1)`; negation is `not`")
         if here.text == "*" and before is not None and before.text == "/" and before.end == here.start:
-            return self._say("unknown notation `/*`", "", "a comment starts with `#`", at=before, to=here)
+            return self.say("unknown notation `/*`", "", "a comment starts with `#`", at=before, to=here)
         if before is not None and before.text == "/*":
-            return self._say("unknown notation `/*`", "", "a comment starts with `#`", at=before)
+            return self.say("unknown notation `/*`", "", "a comment starts with `#`", at=before)
         if FOREIGN.get(here.text):
             what = "operator" if here.text in ("&&", "&", "||", "===", "<>", "~", "=<", "|") else "notation"
-            return self._say(f"unknown {what} `{here.text}`", "", FOREIGN[here.text])
+            return self.say(f"unknown {what} `{here.text}`", "", FOREIGN[here.text])
         return None
 
-    def _reserved(self, message: str, label: str, to: Word | None = None) -> Diagnostic:
-        return self._say(message, label, to=to, code="E0106")
+    def _reserved(self, message: str, label: str) -> Diagnostic:
+        return self.say(message, label, code="E0106")
 
     # Brackets --------------------------------------------------------------------------------------------------------
 
     def _brackets(self) -> Diagnostic | None:
         here, place = self.here, self.place
         top = place.open[-1][0] if place.open else None
-        if top is not None and (not here.text or (top.text == "(" and not self._closes_call())):
+        if top is not None and (not here.text or (top.text in ("(", "[") and here.text != OPENING[top.text])):
             line = place.new_line(self.source)
             if not here.text or line is not None:
                 self.resume = line
-                return self._unclosed(top)
+                return self.unclosed(top)
         if here.text == "}" and top is not None and top.text == "{" and self.first != "return" and not self.value:
             self.whole = True
-            return self._say(
+            return self.say(
                 "the block returns nothing", "expected `return` before this", "a block ends with `return …`"
             )
         if here.text in CLOSING:
             if top is None:
-                return self._say(f"`{here.text}` closes nothing", "no bracket is open here", code="E0102")
+                return self.say(f"`{here.text}` closes nothing", "no bracket is open here", code="E0102")
             if top.text != CLOSING[here.text]:
                 message = f"`{here.text}` does not close `{top.text}`"
                 note = (self.source, top.start, top.end, f"opened here, closed by `{OPENING[top.text]}`")
-                return self._say(message, f"expected `{OPENING[top.text]}`", code="E0102", notes=[note])
+                return self.say(message, f"expected `{OPENING[top.text]}`", code="E0102", notes=[note])
         if here.text == ";" and top is not None and top.text == "(":
-            return self._unclosed(top)
+            return self.unclosed(top)
         return None
 
-    def _closes_call(self) -> bool:
-        return self.here.text == ")"
-
-    def _unclosed(self, top: Word) -> Diagnostic:
+    def unclosed(self, top: Word) -> Diagnostic:
+        """The bracket ``top`` is not closed before ``here``."""
         closing = OPENING[top.text]
         end = self.here
         notes = []
         if end.text:
             notes = [(self.source, end.start, end.end, f"`{closing}` was expected before this")]
-        return self._say(
+        return self.say(
             f"`{top.text}` is not closed", f"no `{closing}` for this bracket", at=top, code="E0102", notes=notes
         )
 
@@ -222,7 +240,7 @@ class Situation:
 
     def _keyword_name(self, word: Word) -> Diagnostic:
         message = f"the keyword `{word.text}` cannot be a name"
-        return self._say(message, "", f"choose another name, such as `{word.text}_`", at=word, code="E0206")
+        return self.say(message, "", f"choose another name, such as `{word.text}_`", at=word, code="E0206")
 
     # Statements ------------------------------------------------------------------------------------------------------
 
@@ -238,10 +256,10 @@ class Situation:
         if self.first in ("fn", "derivative"):
             return self._in_function()
         if self.first == "use" and not self.ended and "STRING" in self.accepted:
-            return self._say("expected a file name in quotes", self._found(), f'write `use "{self.here.text}.grad"`')
+            return self.say("expected a file name in quotes", self.found(), f'write `use "{self.here.text}.grad"`')
         return None
 
-    def _assigned(self) -> bool:
+    def assigned(self) -> bool:
         """Whether a `=` follows in this line outside of brackets."""
         depth = 0
         for word in self.place.following():
@@ -258,92 +276,92 @@ class Situation:
                 self.whole = True
                 if self.place.outdented():
                     self.resume = self.source.text.rfind("\n", 0, here.start) + 1
-                    return self._unclosed(top)
+                    return self.unclosed(top)
                 note = (self.source, top.start, top.end, "the block that it ends begins here")
                 hint = "`return` is the last statement of a block"
-                return self._say("expected `}` behind `return`", self._found(), hint, notes=[note])
+                return self.say("expected `}` behind `return`", self.found(), hint, notes=[note])
             if here.kind == "keyword" and here.text in ("input", "param", "output", "use", "derivative"):
-                return self._say(f"`{here.text}` cannot stand in a block", "", "move it out of the function")
+                return self.say(f"`{here.text}` cannot stand in a block", "", "move it out of the function")
         if here.text == "//":
-            return self._say("expected a statement", self._found(), "a comment starts with `#`")
+            return self.say("expected a statement", self.found(), "a comment starts with `#`")
         if here.text == "return":
-            return self._say("`return` outside of a block", "", "results of a program are named by `output`")
+            return self.say("`return` outside of a block", "", "results of a program are named by `output`")
         if here.text == "if":
-            return self._say(
+            return self.say(
                 "expected a statement", "`if` begins an expression", "name its value: `y = if c then a else b`"
             )
-        if here.kind in ("number", "string") or here.text in ("(", "-", "+", "not", "{"):
-            return self._no_name(here)
+        if here.kind in ("number", "string") or here.text in ("(", "[", "-", "+", "not", "{"):
+            return self.no_name(here)
         return None
 
-    def _no_name(self, first: Word) -> Diagnostic:
+    def no_name(self, first: Word) -> Diagnostic:
         """An expression where a statement was expected."""
-        if self._assigned():
+        if self.assigned():
             message = "only a name can be given a value"
-            return self._say(message, "this is not a name", "write `name = expression`", at=first)
+            return self.say(message, "this is not a name", "write `name = expression`", at=first)
         words = self.place.following(12)
-        last = words[-1] if words else first
+        last = words[-1] if words else self.before or first
         shown = self.source.text[first.start : last.end]
         shown = shown if len(words) < 12 and len(shown) <= 40 and '"' not in shown and "{" not in shown else "…"
         message = "an expression alone is not a statement"
-        return self._say(message, "its value has no name", f"name its value: `y = {shown}`", at=first)
+        return self.say(message, "its value has no name", f"name its value: `y = {shown}`", at=first)
 
     def _after_name(self, name: Word) -> Diagnostic | None:
         """Something other than `=` behind the first name of a statement."""
         here = self.here
         word_after = word_at(self.source.text, here.end)
         if (name.text in STATEMENTS and here.kind in ("name", "string", "keyword", "number")) or name.text == "print":
-            return self._say(f"unknown statement `{name.text}`", "", STATEMENTS[name.text], at=name)
+            return self.say(f"unknown statement `{name.text}`", "", STATEMENTS[name.text], at=name)
         if here.text in ("==", ":=", "<-") or (here.text == "<" and word_after.text == "-"):
-            return self._say(f"expected `=`, found `{here.text}`", "", f"a value is named with `=`: `{name.text} = …`")
+            return self.say(f"expected `=`, found `{here.text}`", "", f"a value is named with `=`: `{name.text} = …`")
         if here.text in ("++", "--") or (
             here.kind == "operator" and here.text[-1:] == "=" and here.text[0] in "+-*/%^"
         ):
             sign = here.text[0]
             rest = "1" if here.text in ("++", "--") else "…"
             hint = f"a name is given its value once; use a new one: `{name.text}2 = {name.text} {sign} {rest}`"
-            return self._say(f"unknown operator `{here.text}`", "values do not change", hint)
+            return self.say(f"unknown operator `{here.text}`", "values do not change", hint)
         if here.text == "(":
-            if self._assigned():
+            if self.assigned():
                 hint = f"a function is written `fn {name.text}(…) = …`"
-                return self._say("only a name can be given a value", "this is a call", hint, at=name)
-            return self._no_name(name)
+                return self.say("only a name can be given a value", "this is a call", hint, at=name)
+            return self.no_name(name)
         if here.text == ":":
             hint = "only inputs and params are declared with a type: `input n: int`"
-            return self._say(self._expected(), self._found(), hint)
+            return self.say(self.expected(), self.found(), hint)
         if here.text == "{":
-            return self._say(self._expected(), self._found(), f"a function is written `fn {name.text}(x) {{ … }}`")
+            return self.say(self.expected(), self.found(), f"a function is written `fn {name.text}(x) {{ … }}`")
         if self.ended or here.text in BINARY or here.text in CLOSING or here.kind in ("number", "name", "keyword"):
             if here.kind in ("name", "number"):
                 close = nearest(name.text, KEYWORDS)
                 if close:
-                    return self._say(f"unknown statement `{name.text}`", "", f"did you mean `{close[0]}`?", at=name)
+                    return self.say(f"unknown statement `{name.text}`", "", f"did you mean `{close[0]}`?", at=name)
                 if word_after.text in ("=", "("):
-                    return self._say(self._expected(), self._found(), "a name cannot hold a space")
-            return self._no_name(name)
+                    return self.say(self.expected(), self.found(), "a name cannot hold a space")
+            return self.no_name(name)
         return None
 
     def _in_declaration(self) -> Diagnostic | None:
         here, before = self.here, self.before
         if self.ended and before is not None and before.text in (",", self.first):
-            return self._say(f"expected a name behind `{before.text}`", self._found())
+            return self.say(f"expected a name behind `{before.text}`", self.found())
         if "COLON" in self.accepted:
             if here.kind == "number" and before is not None:
-                return self._say(self._expected(), self._found(), f"write `{before.text} = {here.text}`")
+                return self.say(self.expected(), self.found(), f"write `{before.text} = {here.text}`")
             if here.kind == "name" and before is not None:
-                return self._say("expected `,` between two names", self._found(), f"write `{before.text}, {here.text}`")
+                return self.say("expected `,` between two names", self.found(), f"write `{before.text}, {here.text}`")
         if here.text == "(" and "NAME" in self.accepted:
-            return self._say(self._expected(), self._found(), f"names stand behind `{self.first}` without parentheses")
+            return self.say(self.expected(), self.found(), f"names stand behind `{self.first}` without parentheses")
         return None
 
     def _in_output(self) -> Diagnostic | None:
         here, before = self.here, self.before
         if self.ended and before is not None:
-            return self._say(f"expected a name behind `{before.text}`", self._found())
+            return self.say(f"expected a name behind `{before.text}`", self.found())
         if here.kind == "name" and before is not None and before.kind == "name":
-            return self._say("expected `,` between two names", self._found(), f"write `{before.text}, {here.text}`")
+            return self.say("expected `,` between two names", self.found(), f"write `{before.text}, {here.text}`")
         if here.kind in ("number", "operator") and here.text not in CLOSING:
-            return self._say("`output` takes names", self._found(), "name the value first: `y = …`, then `output y`")
+            return self.say("`output` takes names", self.found(), "name the value first: `y = …`, then `output y`")
         return None
 
     def _in_function(self) -> Diagnostic | None:
@@ -351,17 +369,17 @@ class Situation:
         if self.ended and self.accepted & {"LBRACE", "_EQUALS"} and not self.value and before and before.text == ")":
             hint = "the body begins in the same line: `= expression`"
             hint += " or `{ …; return expression }`" if self.first == "fn" else ""
-            return self._say(f"this `{self.first}` has no body", self._found(), hint)
+            return self.say(f"this `{self.first}` has no body", self.found(), hint)
         if here.text == "{" and self.first == "derivative":
-            return self._say("a `derivative` has no block", "", "write `derivative f(x) = expression`")
+            return self.say("a `derivative` has no block", "", "write `derivative f(x) = expression`")
         if here.text in ("->", "return", ":") and "_EQUALS" in self.accepted and before and before.text == ")":
-            return self._say(self._expected(), self._found(), f"write `{self.first} f(x) = expression`")
+            return self.say(self.expected(), self.found(), f"write `{self.first} f(x) = expression`")
         if self.accepted == {"LPAR"} and before is not None:
             hint = f"a function has parentheses, also without parameters: `{self.first} {before.text}() = …`"
-            return self._say("expected `(`", self._found(), hint)
+            return self.say("expected `(`", self.found(), hint)
         if here.text == "," and self.operator and not self.place.open and self.first == "fn":
             hint = "several results need a block: `{ return a, b }`"
-            return self._say("a short function has one result", "found a second one", hint)
+            return self.say("a short function has one result", "found a second one", hint)
         return None
 
     # What is missing before this -------------------------------------------------------------------------------------
@@ -373,26 +391,26 @@ class Situation:
         here, before = self.here, self.before
         if here.kind == "keyword" and here.text in ("if", "not"):
             shown = "`(if c then a else b)`" if here.text == "if" else "`(not a)`"
-            return self._say(
-                f"`{here.text}` cannot stand behind `{before.text}`", "", f"put it in parentheses: {shown}"
-            )
-        found = self._found()
+            return self.say(f"`{here.text}` cannot stand behind `{before.text}`", "", f"put it in parentheses: {shown}")
+        found = self.found()
         if before.text == "=" and self.ended:
-            return self._say("expected an expression behind `=`", found)
+            return self.say("expected an expression behind `=`", found)
+        if here.text == "{":
+            return self.say(f"expected an expression behind `{before.text}`", found, "an array is written `[1, 2]`")
         if before.text == "=" and here.text == "=":
-            return self._say("expected an expression, found `=`", "", "`==` compares, without a space")
+            return self.say("expected an expression, found `=`", "", "`==` compares, without a space")
         if here.text == ")" and before.text == "(":
-            return self._say("expected an expression between the parentheses", "", at=before, to=here)
+            return self.say("expected an expression between the parentheses", "", at=before, to=here)
         if before.text in ("++", "--"):
-            return self._say(
+            return self.say(
                 f"unknown operator `{before.text}`", "values do not change", f"write `… {before.text[0]} 1`", at=before
             )
         if self.ended and not self.place.open and (before.text in BINARY or before.text == ","):
             hint = "a statement ends with its line; inside parentheses it may go on in the next one"
-            return self._say(f"expected an expression behind `{before.text}`", found, hint)
+            return self.say(f"expected an expression behind `{before.text}`", found, hint)
         if before.text in BINARY | KEYWORDS or before.text in (",", "="):
-            return self._say(f"expected an expression behind `{before.text}`", found)
-        return self._say("expected an expression", found)
+            return self.say(f"expected an expression behind `{before.text}`", found)
+        return self.say("expected an expression", found)
 
     # What cannot follow a value --------------------------------------------------------------------------------------
 
@@ -400,26 +418,24 @@ class Situation:
         """A value has ended and cannot go on like this."""
         if not self.operator or self.before is None:
             return None
-        here, found = self.here, self._found()
+        here, found = self.here, self.found()
         conditional = "write `if c then a else b`"
         if here.text == "=":
             return self._equals()
         if "THEN" in self.accepted:
-            return self._say("expected `then` behind the condition", found, conditional)
-        if "ELSE" in self.accepted and (self.ended or here.text in (")", ",", "}", ":", "else")):
-            return self._say("expected `else`", found, f"every `if` has both branches: {conditional}")
+            return self.say("expected `then` behind the condition", found, conditional)
+        if "ELSE" in self.accepted and (self.ended or here.text in (")", "]", ",", "}", ":", "else", "for")):
+            return self.say("expected `else`", found, f"every `if` has both branches: {conditional}")
         if here.text == "if":
-            return self._say(self._expected(), found, "the condition comes first: `if c then a else b`")
+            return self.say(self.expected(), found, "the condition comes first: `if c then a else b`")
         if here.text in ("then", "else"):
-            return self._say(f"`{here.text}` without `if`", "", conditional)
-        if here.text == "in":
-            return self._reserved("`in` is reserved notation", "loops are not part of this version")
+            return self.say(f"`{here.text}` without `if`", "", conditional)
         if here.text == ",":
             return self._comma()
         if here.text == ":":
-            return self._say(self._expected(), found, conditional if "if" in self.first else "")
+            return self.say(self.expected(), found, conditional if "if" in self.first else SLICE)
         if here.text == "not":
-            return self._say(self._expected(), found, "write `a and not b`, or `a != b`")
+            return self.say(self.expected(), found, "write `a and not b`, or `a != b`")
         if here.kind in ("number", "name") or here.text == "(":
             return self._two_values()
         return None
@@ -427,21 +443,21 @@ class Situation:
     def _equals(self) -> Diagnostic:
         """A second `=` in a statement, or one in an expression."""
         words = self.words
-        if (self.place.open and self.place.open[-1][0].text == "(") or self.accepted & {"THEN", "ELSE"}:
-            return self._say("unexpected `=`", "an expression gives no names", "`==` compares")
+        if self.top in ("(", "[") or self.accepted & {"THEN", "ELSE"}:
+            return self.say("unexpected `=`", "an expression gives no names", "`==` compares")
         line = [w for w in words if w.text == "="]
         if line and words[-1].kind == "name" and words[-2].text == "=":
             hint = "write one statement a name, or `==` to compare"
-            return self._say("a statement has one `=`", "this is a second one", hint)
-        return self._say(
+            return self.say("a statement has one `=`", "this is a second one", hint)
+        return self.say(
             "unexpected `=`", "an expression gives no names", "`==` compares; a new statement needs a new line"
         )
 
     def _comma(self) -> Diagnostic | None:
-        if self.place.open and self.place.open[-1][0].text == "(":
-            return self._say("parentheses hold one expression", "found a second one")
+        if self.top == "(":
+            return self.say("parentheses hold one expression", "found a second one")
         if any(word.text == "=" for word in self.words) and self.first not in KEYWORDS:
-            return self._say("a statement gives one value", "found a second one", "write one statement a value")
+            return self.say("a statement gives one value", "found a second one", "write one statement a value")
         return None
 
     def _two_values(self) -> Diagnostic:
@@ -449,23 +465,22 @@ class Situation:
         here, before = self.here, self.before
         assert before is not None
         second = word_at(self.source.text, here.end)
-        if here.text == "(" and len(self.words) > 2 and self.words[-2].text == ".":
-            hint = f"functions are built in: write `{before.text}(…)`" if before.text in TABLE.functions else ""
-            return self._say("an attribute cannot be called", "", hint)
         if before.text == "lambda":
-            return self._say("unknown notation `lambda`", "", STATEMENTS["lambda"], at=before)
+            return self.say("unknown notation `lambda`", "", STATEMENTS["lambda"], at=before)
         for left, right in pairwise(self.words):
             if left.kind in ("name", "number") and right.text == "//" and before.kind == "name":
-                return self._say(self._expected(), self._found(), "a comment starts with `#`; `//` divides")
+                return self.say(self.expected(), self.found(), "a comment starts with `#`; `//` divides")
         if here.kind == "name" and second.text == "=" and not self.place.open:
             hint = "statements are separated by a line end or `;`"
-            return self._say("expected the end of the statement", self._found(), hint)
+            return self.say("expected the end of the statement", self.found(), hint)
         if before.text in TABLE.functions and here.kind in ("name", "number") and len(here.text) <= 20:
             hint = f"write `{before.text}({here.text})`: a function's arguments stand in parentheses"
         elif len(before.text) > 20 or len(here.text) > 20 or before.text in CLOSING or here.text == "(":
             hint = "write `*` for a product"
         else:
             hint = f"write `{before.text}*{here.text}` for a product"
-        if self.place.called:
-            return self._say("expected `,` or an operator", self._found(), hint)
-        return self._say("expected an operator", self._found(), hint)
+        if self.top == "[" and len(before.text) <= 20 and len(here.text) <= 20 and before.text not in CLOSING:
+            hint = f"write `{before.text}, {here.text}` for two items, `{before.text}*{here.text}` for a product"
+        if self.top == "[" or self.place.called:
+            return self.say("expected `,` or an operator", self.found(), hint)
+        return self.say("expected an operator", self.found(), hint)

@@ -31,6 +31,8 @@ FOREIGN = {
     "$": "the language has no such sign", "`": "the language has no such sign", "**=": "", "...": "write all of it",
 }  # fmt: skip
 
+SLICE = "a slice `a:b` stands in the brackets of a subscript"
+
 # First words of statements of other languages.
 USE = 'another file is brought in by `use "file.grad"`'
 STATEMENTS = {

@@ -81,7 +81,7 @@ class Recovery:
             top = place.open[-1][0].text if place.open else ""
             if word.text == "}" and 0 < depth == place.braces and top == "{":
                 break
-            if word.text == "\n" and top == "(" and place.starts_statement(word.end):
+            if word.text == "\n" and top in ("(", "[") and place.starts_statement(word.end):
                 break
             if word.kind == "end" and place.braces <= depth and top in ("", "{"):
                 # A line that is indented more, or that a backslash announces, belongs to the mistake.

@@ -20,7 +20,7 @@ _WRITE = {
     "−": "-", "–": "-", "—": "-", "·": "*", "⋅": "*", "×": "*", "∗": "*", "÷": "/", "∕": "/", "⁄": "/",
     "≤": "<=", "⩽": "<=", "≥": ">=", "⩾": ">=", "≠": "!=", "≡": "==", "∧": "and", "∨": "or", "¬": "not",
     "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "∞": "inf", "√": "sqrt(…)", "∛": "cbrt(…)",
-    "½": "0.5", "¼": "0.25", "¾": "0.75", "⅓": "1/3", "∂": "grad(y, x)", "∇": "grad(y, x)", "∑": "a sum of terms",
+    "½": "0.5", "¼": "0.25", "¾": "0.75", "⅓": "1/3", "∂": "grad(y, x)", "∇": "grad(y, x)", "∈": "in",
     "（": "(", "）": ")", "，": ",", "；": ";", "：": ":", "＝": "=", "＋": "+", "－": "-", "＊": "*", "／": "/",
     "→": "=", "←": "=", "⇒": "=", "…": "all of it",
 }  # fmt: skip
@@ -70,9 +70,9 @@ def bad_character(source: Source, at: int) -> Diagnostic:
         label = "invisible" if not char.isspace() and unicodedata.category(char) != "Cc" else ""
         hint = "replace it by a space" if char.isspace() else "delete it"
         return located("E0104", f"unexpected character {_called(char)}", source, at, at + 1, label, [hint])
-    hints = [f"write `{_WRITE[char]}`"] if char in _WRITE and char not in "…∑" else []
+    hints = [f"write `{_WRITE[char]}`"] if char in _WRITE and char != "…" else []
     if char in "∑∏":
-        hints = ["sums and products are written out term by term"]
+        hints = ["a sum is written `sum(x[i] for i)`, a product `prod(x[i] for i)`"]
     shown = f"unexpected character `{char}` ({_called(char)})"
     return located("E0104", shown, source, at, at + 1, "not part of the language", hints)
 

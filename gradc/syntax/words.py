@@ -109,7 +109,44 @@ class Place:
     @property
     def called(self) -> bool:
         """Whether the offset lies in the parentheses of a call."""
-        return bool(self.open) and self.open[-1][0].text == "(" and _names(self.open[-1][1])
+        return self.role == "call"
+
+    @property
+    def role(self) -> str:
+        """What the innermost open bracket is, by the word before it: ``"call"``, ``"group"``, ``"array"``,
+        ``"subscript"``, ``"shape"`` of a declaration, ``"target"`` of an assignment, ``"block"``, or ``""`` if none is.
+        """
+        if not self.open:
+            return ""
+        bracket, before = self.open[-1]
+        if bracket.text == "(":
+            return "call" if _names(before) else "group"
+        if bracket.text == "{":
+            return "block"
+        if before is None or (before.kind not in ("name", "number") and before.text not in (")", "]")):
+            return "array"
+        at = self.words.index(bracket)
+        if at == 1 and _names(before):
+            return "target"
+        outer = self.words[at - 2].text if at > 1 else ""
+        alone = self.words[0].text in ("input", "param") and len(self.open) - self.braces == 1
+        return "shape" if alone and outer in ("input", "param", ",") else "subscript"
+
+    def level(self) -> list[Word]:
+        """The words before the offset that stand in the same brackets; of deeper brackets the closing one alone."""
+        found: list[Word] = []
+        depth = 0
+        for word in reversed(self.words):
+            if word.text in CLOSING:
+                found += [word] * (depth == 0)
+                depth += 1
+            elif word.text in OPENING:
+                depth -= 1
+                if depth < 0:
+                    break
+            elif depth == 0:
+                found.append(word)
+        return found[::-1]
 
     def following(self, count: int = 200) -> list[Word]:
         """Up to ``count`` words from the offset to the end of the line."""
@@ -151,7 +188,7 @@ class Place:
 _NAME = r"[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*"
 _STATEMENT = re.compile(
     r"([ \t]*)(?:(?:input|param|output|fn|use|derivative|return)\b"
-    rf"|{_NAME}(?:[ \t]*,[ \t]*{_NAME}){{0,9}}[ \t]*=(?!=))"
+    rf"|{_NAME}(?:(?:[ \t]*,[ \t]*{_NAME}){{0,9}}|[ \t]*\[[^=\n]{{1,100}}\])[ \t]*=(?!=))"
 )
 
 
