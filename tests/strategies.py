@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from gradc.ir.graph import Builder, Graph
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
+from gradc.ir.sizes import Dim, TooLarge, divide, named
 from gradc.ir.types import BOOL, F32, F64, INT, Type, TypeMismatch
 from gradc.ops import TABLE
 from gradc.source import Span
@@ -29,6 +30,28 @@ spans = st.builds(
     st.integers(1, 200),
     st.integers(1, 200),
 )
+
+_SIZES = ("n", "m", "d")
+
+
+def _combined(inner: st.SearchStrategy[Dim]) -> st.SearchStrategy[Dim]:
+    return st.tuples(st.sampled_from("+-*/"), inner, inner).map(_combine)
+
+
+def _combine(parts: tuple[str, Dim, Dim]) -> Dim:
+    operator, left, right = parts
+    try:
+        if operator == "/":
+            return divide(left, right) if right != 0 else left
+        return left + right if operator == "+" else left - right if operator == "-" else left * right
+    except TooLarge:
+        return left
+
+
+def dims() -> st.SearchStrategy[Dim]:
+    """Extents: numbers, and polynomials in the sizes n, m and d with divisions in them."""
+    return st.recursive(st.sampled_from(_SIZES).map(named) | st.integers(-4, 6), _combined, max_leaves=6)
+
 
 _CONSTANTS: list[tuple[Type, st.SearchStrategy[Any]]] = [
     (F64, floats),
