@@ -13,6 +13,7 @@ from gradc.syntax import parse, tree
 VOCABULARY = """
     input param output fn return derivative use if then else and or not for while in d T def let print
     a b x1 f ŷ w₁ 1 2.5 .5 5. 1e-3 1e 0x1 ( ) ( ) { } [ ] , ; : = == != < <= > >= => + - * / // % @ ^ **
+    [ ] [x for i in 0..n range(n) C[i] x[1: .T sum( ...
     ! && || ++ += -> .. . ' $ \\ ² − · “ ½ # /* ? " "a.grad"
 """
 WORDS = [*VOCABULARY.split(), "\n", "\n", "\n  ", "\t", "\u00a0", "\u200b", "\u202e", "\0"]

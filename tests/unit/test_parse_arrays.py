@@ -309,3 +309,36 @@ def test_large_expressions(text: str) -> None:
     with pytest.raises(CompileError):
         expression(text[:-1] if text.endswith("]") else "[" + text)
     assert sys.getrecursionlimit() == limit
+
+
+def test_all_mistakes_at_once() -> None:
+    text = """\
+a = [1, 2
+b[i] = x[i] for i in 5
+c = sum(x[i] for i = 0..n)
+fn f(x) {
+  t[i] = x[i
+  u = [x[i] if c for i]
+  return t
+}
+d = x[
+  1:2,
+  3 4
+]
+e = [1, 2; 3]
+f[i] = (
+  x[i]
+g = X'
+"""
+    with pytest.raises(CompileError) as caught:
+        statements(text)
+    assert [(d.code, d.line) for d in caught.value.diagnostics] == [
+        ("E0102", 1), ("E0101", 2), ("E0101", 3), ("E0102", 5), ("E0101", 6), ("E0101", 11), ("E0101", 13),
+        ("E0102", 14), ("E0101", 16),
+    ]  # fmt: skip
+
+
+def test_a_line_inside_brackets_goes_on() -> None:
+    """Only what begins like a statement, as far left as its own, ends what an unclosed bracket holds."""
+    text = "y = [\nx[i]\nfor i in 0..n\nif m[i] == 3\n]\nz = f(\n  a = 1,\n  b = [2]\n)\n"
+    assert [type(s).__name__ for s in statements(text)] == ["Assign", "Assign"]
