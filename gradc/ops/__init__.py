@@ -11,7 +11,19 @@ from dataclasses import replace
 from typing import Final
 
 from gradc.ir.op import Op, OpTable
-from gradc.ops import arith, compare, control, elementary, functions, linalg, precedence, reduce, structure
+from gradc.ops import (
+    arith,
+    compare,
+    control,
+    decompose,
+    elementary,
+    functions,
+    linalg,
+    precedence,
+    reduce,
+    spectra,
+    structure,
+)
 from gradc.resources import package_file
 
 GRADIENTS: Final = "ops/gradients.grad"
@@ -90,6 +102,8 @@ TABLE: Final = OpTable(
             *structure.ROWS,
             *reduce.ROWS,
             *linalg.ROWS,
+            *decompose.ROWS,
+            *spectra.ROWS,
         ],
         package_file(GRADIENTS).read_text(encoding="utf-8"),
     ),

@@ -1,0 +1,383 @@
+"""Operators of linear algebra: values and derivatives to third order against 60 digits, both modes against each other,
+stacks of matrices against loops, and what is singular, empty or not finite.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from gradc.ad.forward import tangent
+from gradc.ad.reverse import adjoints
+from gradc.ir.graph import Builder
+from gradc.ir.op import Site
+from gradc.ir.sizes import named
+from gradc.ir.types import Type, TypeMismatch
+from gradc.ops import TABLE
+from gradc.ops.decompose import NotPositiveDefinite
+from gradc.ops.linalg import SingularMatrix
+from gradc.rules.gradients import LocalGradients
+
+Array = Any
+
+
+# A small evaluator ---------------------------------------------------------------------------------------------------
+
+
+def shape_of(data: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(data["type"].shape)
+
+
+def sliced(items: Sequence[Any]) -> tuple[slice, ...]:
+    return tuple(slice(start, start + step * count, step) for start, step, count in items)
+
+
+def evaluate(builder: Builder, node: int, values: Mapping[int, Array]) -> Array:
+    """The value of a node of concrete shape and without free indices."""
+    found = dict(values)
+    for at in range(node + 1):
+        data = builder.data[at]
+        if at in found:
+            continue
+        operands = [found.get(operand) for operand in data["operands"]]
+        if data["op"] == "input" or any(operand is None for operand in operands):
+            continue
+        found[at] = step(builder, data, operands)
+        assert np.shape(found[at]) == shape_of(data), data["op"]
+        assert found[at].dtype == {"f64": np.float64, "f32": np.float32, "bool": np.bool_}[data["type"].dtype]
+    return found[node]
+
+
+def step(builder: Builder, data: Mapping[str, Any], operands: list[Array]) -> Array:
+    op, attrs, shape = data["op"], data.get("attrs", {}), shape_of(data)
+    if op == "const":
+        return np.full(shape, attrs["value"], {"f64": float, "f32": np.float32}[data["type"].dtype])
+    if op == "broadcast":
+        return np.broadcast_to(operands[0], shape)
+    if op == "access":
+        return operands[0][sliced(attrs["items"])]
+    if op == "assemble":
+        whole = np.zeros(shape, operands[0].dtype)
+        for (items, _), part in zip(attrs["parts"], operands, strict=True):
+            whole[sliced(items)] += part
+        return whole
+    row = TABLE[op]
+    with np.errstate(all="ignore"):
+        return row.plan(site(builder, data))(*operands) if row.plan else row.array(*operands)  # type: ignore[misc]
+
+
+def site(builder: Builder, data: Mapping[str, Any], batch: tuple[int, ...] = ()) -> Site:
+    shapes = tuple(shape_of(builder.data[operand]) for operand in data["operands"])
+    attrs = data.get("attrs", {})
+    axes = tuple(axis - len(shapes[0]) for axis in attrs.get("axes", ()))
+    return Site(shapes, shape_of(data), data["type"].dtype, attrs, batch, axes)
+
+
+def inputs(builder: Builder, values: Sequence[Array], prefix: str = "x") -> tuple[list[int], dict[int, Array]]:
+    """Inputs for the values, and the values by input."""
+    dtypes = {"float64": "f64", "float32": "f32"}
+    nodes = [
+        builder.input(f"{prefix}{k}", Type(dtypes[str(value.dtype)], tuple(value.shape)))
+        for k, value in enumerate(values)
+    ]
+    return nodes, dict(zip(nodes, values, strict=True))
+
+
+def value_of(op: str, *values: Array, **attrs: Any) -> Array:
+    builder = Builder(TABLE)
+    nodes, given = inputs(builder, values)
+    return evaluate(builder, builder.apply(op, *nodes, attrs=attrs), given)
+
+
+@dataclass
+class Program:
+    """One operator on inputs, with what differentiates it."""
+
+    op: str
+    values: Sequence[Array]
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.builder = Builder(TABLE)
+        self.local = LocalGradients(self.builder, {})
+        self.nodes, self.given = inputs(self.builder, self.values)
+        self.result = self.builder.apply(self.op, *self.nodes, attrs=self.attrs)
+
+    def add(self, values: Sequence[Array], prefix: str) -> list[int]:
+        nodes, given = inputs(self.builder, values, prefix)
+        self.given.update(given)
+        return nodes
+
+    def forward(self, node: int, directions: Sequence[Array], prefix: str) -> int:
+        nodes = self.add(directions, prefix)
+        found = tangent(self.builder, self.local, node, dict(zip(self.nodes, nodes, strict=True)))
+        assert found is not None
+        return found
+
+    def reverse(self, node: int, weight: Array, prefix: str) -> list[int]:
+        (seed,) = self.add([weight], prefix)
+        found = adjoints(self.builder, self.local, node, self.nodes, seed)
+        return [found[operand] for operand in self.nodes]
+
+    def value(self, node: int) -> Array:
+        return evaluate(self.builder, node, self.given)
+
+
+# Sixty digits --------------------------------------------------------------------------------------------------------
+
+
+def to_mp(x: Array) -> Any:
+    return mpmath.matrix([[mpmath.mpf(entry) for entry in row] for row in x])
+
+
+def from_mp(x: Any) -> Array:
+    return np.array([[x[i, j] for j in range(x.cols)] for i in range(x.rows)], dtype=object)
+
+
+def exact_product(a: Array, b: Array) -> Array:
+    return np.matmul(a, b)
+
+
+def exact_solve(a: Array, b: Array, transposed: bool) -> Array:
+    return from_mp(to_mp(a.T if transposed else a) ** -1 * to_mp(b.reshape(len(b), -1))).reshape(b.shape)
+
+
+def exact_triangular(a: Array, b: Array, lower: bool, transposed: bool) -> Array:
+    return exact_solve(np.tril(a) if lower else np.triu(a), b, transposed)
+
+
+def exact_triangle(x: Array, lower: bool, offset: int) -> Array:
+    return np.tril(x, offset) if lower else np.triu(x, offset)
+
+
+def mirrored(x: Array) -> Array:
+    return np.tril(x) + np.tril(x, -1).T
+
+
+def exact_cholesky(x: Array) -> Array:
+    return from_mp(mpmath.cholesky(to_mp(mirrored(x))))
+
+
+def exact_det(x: Array) -> Array:
+    if not len(x):
+        return np.array(mpmath.mpf(1), dtype=object)
+    # By the first row: a determinant in terms of pivots is none where they are 0.
+    minors = [np.delete(np.delete(x, 0, 0), j, 1) for j in range(len(x))]
+    return np.array(sum((-1) ** j * x[0, j] * exact_det(minor)[()] for j, minor in enumerate(minors)), dtype=object)
+
+
+def exact_cofactor(x: Array) -> Array:
+    n = len(x)
+    entries = [[(-1) ** (i + j) * minor(x, i, j) for j in range(n)] for i in range(n)]
+    return np.array(entries, dtype=object)
+
+
+def minor(x: Array, i: int, j: int) -> Any:
+    return exact_det(np.delete(np.delete(x, i, 0), j, 1))[()]
+
+
+def exact_cofactor_along(x: Array, h: Array) -> Array:
+    # Exact for polynomials of degree 4.
+    one, two = (exact_cofactor(x + t * h) - exact_cofactor(x - t * h) for t in (1, 2))
+    return (8 * one - two) / mpmath.mpf(12)
+
+
+def exact_logdet(x: Array) -> Array:
+    return np.array(mpmath.log(abs(exact_det(x)[()])), dtype=object)
+
+
+def exact_eigvalsh(x: Array) -> Array:
+    return from_mp(mpmath.eigsy(to_mp(mirrored(x)), eigvals_only=True)).ravel()
+
+
+def exact_eigvecs(x: Array) -> Array:
+    vectors = from_mp(mpmath.eigsy(to_mp(mirrored(x)))[1])
+    # The sign of each as LAPACK chose it at the matrix of the test, which x is next to.
+    chosen = np.linalg.eigh(x.astype(float))[1]
+    return vectors * np.where((vectors * chosen).sum(axis=0) < 0, -1, 1)
+
+
+def exact_svdvals(x: Array) -> Array:
+    return from_mp(mpmath.svd_r(to_mp(x), compute_uv=False)).ravel()
+
+
+def exact_svdvecs(x: Array) -> Array:
+    u, _, v = mpmath.svd_r(to_mp(x))
+    both = np.concatenate([from_mp(u), from_mp(v).T])
+    chosen = np.linalg.svd(x.astype(float), full_matrices=False)[0]
+    return both * np.where((both[: len(x)] * chosen).sum(axis=0) < 0, -1, 1)
+
+
+def difference(exact: Callable[..., Array], values: Sequence[Array], directions: Sequence[Sequence[Array]]) -> Array:
+    """The derivative along all of the directions, one after the other, by central differences in 60 digits."""
+    step = mpmath.mpf(10) ** (-40 // (len(directions) + 1))
+    total: Any = 0
+    for signs in itertools.product((1, -1), repeat=len(directions)):
+        moved = [
+            value.astype(object) * mpmath.mpf(1)
+            + sum(sign * step * direction[k] for sign, direction in zip(signs, directions, strict=True))
+            for k, value in enumerate(values)
+        ]
+        total = total + int(np.prod(signs)) * exact(*moved)
+    return np.array(total / (2 * step) ** len(directions)).astype(float)
+
+
+# Cases ---------------------------------------------------------------------------------------------------------------
+
+
+def regular(rng: np.random.Generator, n: int) -> Array:
+    return rng.standard_normal((n, n)) + 2 * np.eye(n)
+
+
+def positive(rng: np.random.Generator, n: int) -> Array:
+    # The upper triangle is something else: nobody reads it.
+    root = rng.standard_normal((n, n + 2))
+    return np.tril(root @ root.T + np.eye(n)) + np.triu(rng.standard_normal((n, n)), 1)
+
+
+@dataclass
+class Case:
+    op: str
+    sample: Callable[[np.random.Generator], Sequence[Array]]
+    exact: Callable[..., Array]
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        values = self.sample(np.random.default_rng(0))
+        shapes = ",".join("x".join(map(str, value.shape)) for value in values)
+        return f"{self.op}-{shapes}-{'-'.join(map(str, self.attrs.values()))}"
+
+
+def cases() -> list[Case]:
+    found = [
+        Case("matmul", lambda rng: [rng.standard_normal((3, 2)), rng.standard_normal((2, 4))], exact_product),
+        Case("matmul", lambda rng: [rng.standard_normal(3), rng.standard_normal((3, 2))], exact_product),
+        Case("matmul", lambda rng: [rng.standard_normal((2, 3)), rng.standard_normal(3)], exact_product),
+        Case("matmul", lambda rng: [rng.standard_normal(3), rng.standard_normal(3)], exact_product),
+    ]
+    for transposed in (False, True):
+        for right in ((3,), (3, 2)):
+            found.append(
+                Case(
+                    "solve",
+                    lambda rng, right=right: [regular(rng, 3), rng.standard_normal(right)],
+                    lambda a, b, transposed=transposed: exact_solve(a, b, transposed),
+                    {"transposed": transposed},
+                )
+            )
+            for lower in (False, True):
+                attrs = {"lower": lower, "transposed": transposed}
+                found.append(
+                    Case(
+                        "triangular_solve",
+                        lambda rng, right=right: [regular(rng, 3), rng.standard_normal(right)],
+                        lambda a, b, attrs=attrs: exact_triangular(a, b, **attrs),
+                        attrs,
+                    )
+                )
+    for attrs in ({"lower": True, "offset": 0}, {"lower": False, "offset": 1}, {"lower": True, "offset": -1}):
+        found.append(
+            Case(
+                "triangle",
+                lambda rng: [rng.standard_normal((3, 4))],
+                lambda x, attrs=attrs: exact_triangle(x, **attrs),
+                attrs,
+            )
+        )
+    one = (
+        ("inv", regular, lambda a: from_mp(to_mp(a) ** -1)),
+        ("cholesky", positive, exact_cholesky),
+        ("det", regular, exact_det),
+        ("cofactor", regular, exact_cofactor),
+        ("logdet", regular, exact_logdet),
+        ("eigvalsh", regular, exact_eigvalsh),
+        ("eigvecs", regular, exact_eigvecs),
+    )
+    for op, make, exact in one:
+        for n in (1, 2, 3) if op != "eigvecs" else (2, 3):
+            found.append(Case(op, lambda rng, make=make, n=n: [make(rng, n)], exact))
+    for n in (1, 2, 4):
+        found.append(Case("cofactor_along", lambda rng, n=n: [regular(rng, n), regular(rng, n)], exact_cofactor_along))
+    for shape in ((3, 3), (4, 2), (1, 1)):
+        found.append(Case("svdvals", lambda rng, shape=shape: [rng.standard_normal(shape)], exact_svdvals))
+    for shape in ((3, 3), (4, 2)):
+        found.append(Case("svdvecs", lambda rng, shape=shape: [rng.standard_normal(shape)], exact_svdvecs))
+    return found
+
+
+CASES = cases()
+CASE = pytest.mark.parametrize("case", CASES, ids=str)
+UNARY = [case for case in CASES if len(case.sample(np.random.default_rng(0))) == 1]
+
+
+@pytest.fixture(autouse=True)
+def sixty_digits() -> Any:
+    with mpmath.workdps(60):
+        yield
+
+
+def draws(case: Case, count: int) -> list[Sequence[Array]]:
+    """The operands, and then directions of their shapes."""
+    rng = np.random.default_rng(7)
+    values = case.sample(rng)
+    return [values, *([rng.standard_normal(np.shape(value)) for value in values] for _ in range(count))]
+
+
+def close(found: Array, due: Array, rtol: float = 1e-10) -> None:
+    found, due = np.asarray(found), np.asarray(due)
+    assert found.shape == due.shape
+    np.testing.assert_allclose(found, due, rtol=rtol, atol=rtol * max(1.0, np.max(np.abs(due), initial=0.0)))
+
+
+def test_every_operator_has_a_case() -> None:
+    from gradc.ops import decompose, linalg, spectra
+
+    rows = {row.name for module in (linalg, decompose, spectra) for row in module.ROWS}
+    assert rows == {case.op for case in CASES}
+
+
+@CASE
+def test_values(case: Case) -> None:
+    (values,) = draws(case, 0)
+    found = value_of(case.op, *values, **case.attrs)
+    close(found, np.array(case.exact(*[value.astype(object) for value in values])).astype(float), 1e-13)
+
+
+@CASE
+def test_first_derivatives(case: Case) -> None:
+    values, direction = draws(case, 1)
+    program = Program(case.op, values, case.attrs)
+    along = program.value(program.forward(program.result, direction, "v"))
+    close(along, difference(case.exact, values, [direction]))
+    weight = np.random.default_rng(8).standard_normal(along.shape)
+    back = [program.value(node) for node in program.reverse(program.result, weight, "u")]
+    dots = [np.vdot(one, other) for one, other in zip(back, direction, strict=True)]
+    scale = sum(np.abs(one * other).sum() for one, other in zip(back, direction, strict=True))
+    assert abs(sum(dots) - np.vdot(weight, along)) <= 1e-12 * max(scale, np.abs(weight * along).sum())
+
+
+@CASE
+@pytest.mark.parametrize("order", [2, 3])
+def test_higher_derivatives(case: Case, order: int) -> None:
+    """Forward mode again and again, and reverse mode in the end."""
+    if case.op == "triangle" or (case.op, order) == ("matmul", 3):
+        return  # It is 0, and then there is no node for it.
+    values, *directions = draws(case, order)
+    program = Program(case.op, values, case.attrs)
+    due = difference(case.exact, values, directions)
+    node = program.result
+    for k, direction in enumerate(directions[:-1]):
+        node = program.forward(node, direction, f"v{k}_")
+    weight = np.random.default_rng(8).standard_normal(due.shape)
+    tolerance = 1e-9
+    close(program.value(program.forward(node, directions[-1], "last")), due, tolerance)
+    back = [program.value(found) for found in program.reverse(node, weight, "u")]
+    dots = sum(np.vdot(one, other) for one, other in zip(back, directions[-1], strict=True))
+    scale = sum(np.abs(one * other).sum() for one, other in zip(back, directions[-1], strict=True))
+    assert abs(dots - np.vdot(weight, due)) <= tolerance * max(1.0, scale)
