@@ -10,6 +10,7 @@ values, perhaps through a copy.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import combinations, groupby
@@ -22,6 +23,10 @@ from gradc.backends.pairs import CALL, COPY, MOVE, Binary, Labels, Meeting, Pair
 
 # Up to so many factors every order of meeting is looked at: 301 pairs of subsets for six.
 _EXHAUSTIVE: Final = 6
+# Beyond these, the next pair is sought among so many: planning takes time linear in the factors.
+_WINDOW: Final = 24
+# A longer sum is a product with ones piece by piece.
+_ONES: Final = 1 << 16
 
 
 class _Step(NamedTuple):
@@ -177,12 +182,15 @@ class _Planner:
         arrays = [value for value in values if value[1]]
         pending = [value for value in values if not value[1]]
         cache: dict[tuple[int, int], Meeting] = {}
+        uses = Counter(label for _, labels in arrays for label in labels)
         while len(arrays) > _EXHAUSTIVE:
             best, choice = None, (0, 1)
-            for i, j in combinations(range(len(arrays)), 2):
+            for i, j in combinations(range(min(len(arrays), _WINDOW)), 2):
                 (x, left), (y, right) = arrays[i], arrays[j]
                 if (x, y) not in cache:
-                    cache[x, y] = self.pair(left, right, self.kept(arrays, (i, j)), None)
+                    together = Counter((*left, *right))
+                    kept = {label for label in together if label in self.output or uses[label] > together[label]}
+                    cache[x, y] = self.pair(left, right, kept, None)
                 meeting = cache[x, y]
                 # A pair that shrinks what is left is worth more than one that is merely quick.
                 growth = self.size(meeting.labels) - self.size(left) - self.size(right)
@@ -191,6 +199,9 @@ class _Planner:
                     best, choice = (score, meeting), (i, j)
             assert best is not None
             place = self.join(best[1], arrays[choice[0]][0], arrays[choice[1]][0])
+            for k in choice:
+                uses.subtract(arrays[k][1])
+            uses.update(best[1].labels)
             arrays = [value for k, value in enumerate(arrays) if k not in choice]
             arrays.append((place, best[1].labels))
         value = self.exhaust(arrays) if arrays else pending.pop()
@@ -350,8 +361,15 @@ def _summed(labels: Labels, kept: Labels, sizes: Sizes) -> tuple[Unary, int]:
         # Of anything else BLAS would want a copy.
         if not x.flags.c_contiguous:
             return plain(x)
-        ones = np.ones(length, x.dtype)
         x = x.reshape(matrix)
-        return (x.dot(ones) if after == 1 else np.matmul(ones, x)).reshape(shape)
+        ones = np.ones(min(length, _ONES), x.dtype)
+        result = None
+        for start in range(0, length, _ONES):
+            part = x if length <= _ONES else x[start : start + _ONES] if before == 1 else x[:, start : start + _ONES]
+            factor = ones[: length - start]
+            piece = part.dot(factor) if after == 1 else np.matmul(factor, part)
+            result = piece if result is None else result + piece
+        assert result is not None
+        return result.reshape(shape)
 
-    return run, length
+    return run, min(length, _ONES)

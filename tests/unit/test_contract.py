@@ -196,6 +196,9 @@ PATTERNS = [
     ("nd->n", {"n": 300, "d": 3}),
     ("nmd->nd", {"n": 30, "m": 20, "d": 3}),
     ("nmd->m", {"n": 30, "m": 20, "d": 3}),
+    ("amb->ab", {"a": 2, "m": 70_000, "b": 2}),
+    ("am->a", {"a": 3, "m": 70_000}),
+    ("mb->b", {"m": 140_000, "b": 2}),
     ("nmd->", {"n": 30, "m": 20, "d": 3}),
     ("iji->j", {"i": 4, "j": 3}),
     ("iii->i", {"i": 4}),
@@ -386,6 +389,13 @@ def test_many_factors_are_planned_quickly_and_cheaply() -> None:
     assert contract.peak(labels, sizes, (0, count)) == 100
     matrices = [np.eye(10)[np.random.default_rng(k).permutation(10)] for k in range(count)]
     assert np.array_equal(contraction(labels, sizes, (0, count))(*matrices), np.linalg.multi_dot(matrices))
+
+
+def test_products_of_hundreds_of_factors() -> None:
+    count = 400
+    vectors = [np.array([1.0, -1.0, 2.0 if k % 100 == 0 else 1.0]) for k in range(count)]
+    assert np.array_equal(contraction([(0,)] * count, {0: 3}, (0,))(*vectors), [1.0, 1.0, 16.0])
+    assert contraction([(0,)] * count, {0: 3}, ())(*vectors) == 18.0
 
 
 @pytest.mark.parametrize(("text", "axis"), [("nd,nd->d", 0), ("dn,dn->d", 1), ("nd->d", 0), ("dn->d", 1)])
