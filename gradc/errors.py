@@ -37,6 +37,11 @@ CODES: dict[str, str] = {
     "E0306": "chained comparison",
     "E0307": "default that is not a constant",
     "E0308": "unknown type",
+    "E0309": "shapes that do not go together",
+    "E0310": "malformed subscript",
+    "E0311": "malformed comprehension",
+    "E0312": "malformed size",
+    "E0313": "malformed target",
     # Derivatives
     "E0401": "differentiating what is not a real number",
     "E0402": "derivative by something that has no name",

@@ -453,6 +453,22 @@ def _plan_sorted(name: str) -> Callable[[Site], Any]:
     return plan
 
 
+def _demand(types: Sequence[Type], attrs: Attrs) -> Type:
+    value, condition = types
+    if condition.dtype != "bool" or condition.shape:
+        raise TypeMismatch(TRUTH, 1)
+    return typed(value.dtype, value.shape, (*value.free, *condition.free))
+
+
+def _plan_demand(site: Site) -> Any:
+    def run(x: Any, condition: Any) -> Any:
+        if not np.all(condition):
+            raise EmptyReduction
+        return x
+
+    return run
+
+
 _AXES = {"axes": tuple}
 _AXIS = {"axis": int}
 _DIRECTED = {"axis": int, "reverse": bool}
@@ -464,6 +480,18 @@ def _reduction(name: str, doc: str, rule: Any, plan: Any, **fields: Any) -> Op:
 
 
 ROWS = (
+    Op(
+        name="demand",
+        doc="x, where the condition holds; where it does not, the program stops: the largest of no elements is no number.",
+        kind="structural",
+        arity=(2, 2),
+        type_rule=_demand,
+        plan=_plan_demand,
+        pullback=lambda builder, node, adjoint, positions: {0: adjoint},
+        linear="each",
+        dependence=("linear", "none"),
+        reference="gradc.syntax.comprehend",
+    ),
     _reduction(
         "sum",
         "The sum over own axes (attribute axes) and free indices (attribute over). Over nothing it is 0; a value that "

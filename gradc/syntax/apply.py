@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from gradc.errors import Diagnostic, located
 from gradc.ir.graph import Builder
 from gradc.ir.op import Op
-from gradc.ir.types import BOOL, INT, Type, TypeMismatch
+from gradc.ir.types import INT, Type, TypeMismatch
+from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import tree
+from gradc.syntax.extents import Misfit, common, fit, meet, require, written
 from gradc.syntax.scope import POISON, Poison, Value, Weak
 
 ARITHMETIC = {"+": "add", "-": "sub", "*": "mul", "/": "div", "^": "pow", "//": "floordiv", "%": "mod"}
@@ -21,8 +23,13 @@ OPERATORS = ARITHMETIC | COMPARISONS | BOOLEANS
 _KINDS = {"f64": "a number", "f32": "a number", "int": "an integer", "bool": "a truth value"}
 
 
+_PLURALS = {"f64": "numbers", "f32": "numbers", "int": "integers", "bool": "truth values"}
+
+
 def describe(type: Type) -> str:
     """A type in words."""
+    if type.shape:
+        return f"an array {written(type.shape)} of {_PLURALS[type.dtype]}"
     return _KINDS[type.dtype]
 
 
@@ -33,6 +40,8 @@ class Applier:
         self.builder = builder
         self.real = real
         self.report = report
+        # Literal arrays of whole numbers, which are real unless an integer is asked for: node to the node as integers.
+        self.whole: dict[int, int] = {}
 
     # Values to nodes -----------------------------------------------------------------------------------------------
 
@@ -43,7 +52,7 @@ class Applier:
             if value.node is None:
                 value.node = builder.constant(value.real, self.real)
             return value.node
-        if builder.type(value) is INT:
+        if builder.type(value).dtype == "int":
             return builder.apply("float", value, attrs=self._cast)
         return value
 
@@ -56,8 +65,10 @@ class Applier:
         return self.real_node(value) if isinstance(value, Weak) else value
 
     def int_node(self, value: int | Weak) -> int:
-        """The node of a value as an integer where it can be one."""
-        return self.builder.constant(value.exact, INT) if isinstance(value, Weak) else value
+        """The node of a value as an integer where it can be one: a literal array of whole numbers, too."""
+        if isinstance(value, Weak):
+            return self.builder.constant(value.exact, INT)
+        return self.whole.get(value, value)
 
     def type(self, value: int | Weak) -> Type:
         """The type of a value, a weak integer taken as real."""
@@ -70,18 +81,7 @@ class Applier:
         if isinstance(left, Poison) or isinstance(right, Poison):
             return POISON
         if node.op == "@":
-            self.report(
-                located(
-                    "E0303",
-                    "`@` multiplies matrices, and these are scalars",
-                    source,
-                    node.at,
-                    node.at + 1,
-                    "no product of arrays",
-                    ("write `*` to multiply numbers",),
-                )
-            )
-            return POISON
+            return self.matmul(source, node, left, right)
         op = OPERATORS[node.op]
         self.builder.span = source.span(node.start, node.end)
         return self.apply(source, op, node.op, (left, right), (node.left, node.right))
@@ -99,7 +99,7 @@ class Applier:
                 return Weak(-operand.exact, -operand.real)
             return self.builder.constant(-node.operand.value, self.real)
         if node.op == "+":
-            if self.type(operand) is BOOL:
+            if self.type(operand).dtype == "bool":
                 return self.apply(source, "neg", "+", (operand,), (node.operand,))
             return operand
         return self.apply(source, "neg", "-", (operand,), (node.operand,))
@@ -115,19 +115,26 @@ class Applier:
         """``op`` on the values, ints and weak ints converted as the op wants them; reports what cannot be."""
         row = self.builder.ops[op]
         types = [self.type(value) for value in values]
+        if row.kind == "structural":
+            return self._refuse_array(source, shown, places)
         # Integers among themselves stay integers where the op can; a comparison of integers is exact.
         whole = row.integer is not None or op in COMPARISONS.values() or op == "select"
         first = 1 if op == "select" else 0
         operands = list(values[first:])
         if (
             whole
-            and INT in types[first:]
-            and all(isinstance(v, Weak) or t is INT for v, t in zip(operands, types[first:], strict=True))
+            and any(type.dtype == "int" for type in types[first:])
+            and all(isinstance(v, Weak) or t.dtype == "int" for v, t in zip(operands, types[first:], strict=True))
         ) or op == "float":
             nodes = [self.int_node(value) for value in operands]
         else:
             nodes = [self.real_node(value) for value in operands]
         nodes = [self.any_node(value) for value in values[:first]] + nodes
+        if any(type.shape for type in types):
+            found = self.fitted(source, shown, nodes, places)
+            if found is None:
+                return POISON
+            nodes = found
         retried: set[int] = set()
         while True:
             try:
@@ -139,13 +146,91 @@ class Applier:
                 if (
                     at not in retried
                     and mismatch.expected == "an integer"
-                    and (isinstance(value, Weak) or types[at] is INT)
+                    and (isinstance(value, Weak) or types[at].dtype == "int")
                 ):
                     retried.add(at)
-                    nodes[at] = self.int_node(value)
+                    shape = self.builder.type(nodes[at]).shape
+                    nodes[at] = build.broadcast(self.builder, self.int_node(value), shape)
                     continue
                 self._mismatch(source, shown, mismatch, types[at], places[at])
                 return POISON
+
+    # Shapes --------------------------------------------------------------------------------------------------------
+
+    def fitted(self, source: Source, shown: str, nodes: Sequence[int], places: Sequence[tree.Node]) -> list[int] | None:
+        """The nodes broadcast to one shape; None after a report."""
+        types = [self.builder.type(node) for node in nodes]
+        try:
+            shape = common(types)
+        except Misfit as misfit:
+            self._misfit(source, shown, types, misfit.position, places)
+            return None
+        return [fit(self.builder, node, shape, self.builder.span) for node in nodes]
+
+    def _misfit(
+        self, source: Source, shown: str, types: Sequence[Type], position: int, places: Sequence[tree.Node]
+    ) -> None:
+        shapes = [written(type.shape) for type in types if type.shape]
+        place, other = places[position], places[max(range(position), key=lambda at: types[at].rank)]
+        self.report(
+            located(
+                "E0309",
+                f"the shapes {' and '.join(dict.fromkeys(shapes))} do not go together under `{shown}`",
+                source,
+                place.start,
+                place.end,
+                f"this is {describe(types[position])}",
+                ("shapes align at the right; only a missing axis, or an extent that is written 1, repeats",),
+                [(source, other.start, other.end, "does not go with this")],
+            )
+        )
+
+    def matmul(self, source: Source, node: tree.Binary, left: int | Weak, right: int | Weak) -> Value:
+        """The matrix product ``left @ right``."""
+        builder = self.builder
+        nodes = [self.real_node(left), self.real_node(right)]
+        types = [builder.type(operand) for operand in nodes]
+        for type, place in zip(types, (node.left, node.right), strict=True):
+            if not type.rank or not type.real:
+                hints = ("write `*` to multiply numbers",) if not type.rank else ()
+                self.report(
+                    located(
+                        "E0303",
+                        "`@` multiplies matrices and vectors",
+                        source,
+                        place.start,
+                        place.end,
+                        f"this is {describe(type)}",
+                        hints,
+                    )
+                )
+                return POISON
+        builder.span = span = source.span(node.start, node.end)
+        columns = types[0].shape[-1]
+        own = types[1].shape
+        inner = own[-2] if len(own) > 1 else own[0]
+        front = types[0].shape[:-2]
+        if not require(builder, "==", columns, inner, span) or (front and own[:-2] and len(front) != len(own) - 2):
+            self.report(
+                located(
+                    "E0309",
+                    f"the shapes {written(types[0].shape)} and {written(own)} do not go together under `@`",
+                    source,
+                    node.right.start,
+                    node.right.end,
+                    f"{inner} rows",
+                    ("the columns on the left must be as many as the rows on the right",),
+                    [(source, node.left.start, node.left.end, f"{columns} columns")],
+                )
+            )
+            return POISON
+        due = (*(front or own[:-2])[: len(own) - 2], *((columns, own[-1]) if len(own) > 1 else (columns,)))
+        nodes[1] = meet(builder, nodes[1], due, span)
+        return builder.apply("matmul", *nodes)
+
+    def _refuse_array(self, source: Source, shown: str, places: Sequence[tree.Node]) -> Value:
+        self.report(located("E0303", f"`{shown}` takes no operands", source, places[0].start, places[-1].end))
+        return POISON
 
     @staticmethod
     def _weakly(row: Op, values: Sequence[int | Weak], node: int) -> int | Weak:
@@ -160,7 +245,7 @@ class Applier:
 
     def _mismatch(self, source: Source, shown: str, mismatch: TypeMismatch, found: Type, place: tree.Node) -> None:
         hints: tuple[str, ...] = ()
-        if found is BOOL:
+        if found.dtype == "bool":
             hints = ("a truth value becomes a number by `where(c, 1, 0)` or `float(c)`",)
         elif "truth value" in mismatch.expected:
             hints = ("compare it to make a truth value, as in `x != 0`",)

@@ -7,9 +7,8 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from gradc.errors import suggestion
-from gradc.ir.types import BOOL
 from gradc.source import Source
-from gradc.syntax import code, tree
+from gradc.syntax import arrays, code, tree
 from gradc.syntax.requests import Requests
 from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value, Weak
 
@@ -33,6 +32,8 @@ class Calls:
             return self._call_function(node, closure, values, frame)
         if name in code.DIFFERENTIATORS:
             return self.requests.lower(node, values, frame.scope)
+        if name in arrays.FUNCTIONS and self._of_arrays(name, node, values):
+            return arrays.lower(lowering, node, values, source)
         op = "select" if name == "where" else self.lowering.program.ops.functions.get(name)
         if op is None:
             self._unknown_function(node, frame.scope)
@@ -56,6 +57,15 @@ class Calls:
         if op == "float" and isinstance(values[0], int) and self.lowering.builder.type(values[0]).real:
             return values[0]
         return lowering.apply(op, node.function.shown, values, places, source)
+
+    def _of_arrays(self, name: str, node: tree.Call, values: Sequence[Value]) -> bool:
+        """Whether a call is of a function of arrays: ``max`` and ``min`` of several values are operators."""
+        if name not in ("max", "min"):
+            return True
+        positional = sum(argument.keyword is None for argument in node.arguments)
+        return len(node.arguments) > positional or (
+            positional == 1 and isinstance(values[0], int) and bool(self.lowering.builder.type(values[0]).shape)
+        )
 
     def argument_count(self, node: tree.Call, source: Source, low: int, high: int | None) -> None:
         """Report a wrong number of arguments."""
@@ -102,7 +112,8 @@ class Calls:
                 [(source, place.start, place.end, "defined here")],
             )
             return
-        known = [*scope.visible()[1], *self.lowering.program.ops.functions, *code.DIFFERENTIATORS, "where"]
+        built_in = [*self.lowering.program.ops.functions, *arrays.FUNCTIONS, *code.DIFFERENTIATORS, "where"]
+        known = [*scope.visible()[1], *built_in]
         self.lowering.error(
             "E0203",
             f"unknown function `{name.shown}`",
@@ -265,7 +276,7 @@ class Calls:
         for position, (value, parameter) in enumerate(zip(values, closure.definition.parameters, strict=True)):
             if isinstance(value, Poison):
                 return POISON
-            if self.lowering.applier.type(value) is BOOL:
+            if self.lowering.applier.type(value).dtype == "bool":
                 self.lowering.error(
                     "E0303",
                     f"`{node.function.shown}` has a derivative, so it takes numbers",
@@ -275,7 +286,13 @@ class Calls:
                 )
                 return POISON
             nodes.append(self.lowering.applier.real_node(value))
-        return self.lowering.builder.apply("call", *nodes, attrs={"function": closure.registered})
+        listed: list[tree.Node] = [
+            places.get(at, places.get(p.name.id, node)) for at, p in enumerate(closure.definition.parameters)
+        ]
+        fitted = self.lowering.applier.fitted(source, node.function.shown, nodes, listed)
+        if fitted is None:
+            return POISON
+        return self.lowering.builder.apply("call", *fitted, attrs={"function": closure.registered})
 
 
 def _key(closure: Closure, bound: Sequence[Value | None]) -> Hashable | None:

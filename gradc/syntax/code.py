@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gradc.source import Source
@@ -11,6 +12,9 @@ from gradc.syntax.tree import Node
 
 DIFFERENTIATORS = frozenset({"grad", "jacobian", "hessian", "jvp", "vjp"})
 """The calls whose second argument is a name with respect to which one differentiates."""
+
+REDUCERS = frozenset({"sum", "prod", "mean", "max", "min", "any", "all"})
+"""The functions that reduce what a comprehension lists, without an array of it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -65,10 +69,54 @@ def children(node: Node) -> list[tree.Expr]:
     if kind is tree.Unary:
         return [node.operand]  # type: ignore[attr-defined]
     if isinstance(node, tree.Call):
-        return [argument.value for argument in node.arguments]
+        # What reduces a comprehension lowers it itself, with its indices bound.
+        return [] if reduces(node) else [argument.value for argument in node.arguments]
     if isinstance(node, tree.Conditional):
         return [node.test, node.then, node.other]
+    if isinstance(node, tree.Subscript):
+        return [node.value, *(part for item in node.items for part in parts(item))]
+    if isinstance(node, tree.ArrayLiteral):
+        return node.items
+    if isinstance(node, tree.Attribute):
+        return [node.value]
+    # A comprehension binds the indices of its body: that is no operand of it.
     return []
+
+
+def reduces(node: tree.Call) -> bool:
+    """Whether a call is a reduction of a comprehension, like ``sum(x[i] for i)``."""
+    return (
+        node.function.id in REDUCERS
+        and len(node.arguments) == 1
+        and isinstance(node.arguments[0].value, tree.Comprehension)
+    )
+
+
+def parts(item: tree.Expr | tree.Slice) -> list[tree.Expr]:
+    """The expressions of an item of a subscript."""
+    if isinstance(item, tree.Slice):
+        return [part for part in (item.lower, item.upper, item.step) if part is not None]
+    return [item]
+
+
+def inside(binders: list[tree.Binder], condition: tree.Expr | None) -> list[tree.Expr]:
+    """The expressions in the clauses of a comprehension."""
+    bounds = [bound for binder in binders for bound in (binder.lower, binder.upper) if bound is not None]
+    return bounds if condition is None else [*bounds, condition]
+
+
+def walk(expression: tree.Expr) -> Iterator[Node]:
+    """Every node of an expression, the bodies of comprehensions included, in no particular order."""
+    stack: list[Node] = [expression]
+    while stack:
+        node = stack.pop()
+        yield node
+        if isinstance(node, tree.Comprehension):
+            stack += [node.body, *inside(node.binders, node.condition)]
+        elif isinstance(node, tree.Call):
+            stack += [argument.value for argument in node.arguments]
+        else:
+            stack += children(node)
 
 
 def postorder(expression: tree.Expr) -> list[Node]:
@@ -95,6 +143,8 @@ def body_code(definition: tree.FunctionDef) -> list[Node]:
         if isinstance(statement, tree.Assign):
             code += postorder(statement.value)
             code.append(Bind(statement.start, statement.end, statement.targets))
+        elif isinstance(statement, tree.IndexAssign):
+            code += [statement, Bind(statement.start, statement.end, [statement.target])]
         elif isinstance(statement, tree.FunctionDef):
             code.append(Define(statement.start, statement.end, statement))
     for result in definition.results:
@@ -113,6 +163,8 @@ def statements_in(definition: tree.FunctionDef) -> list[tree.Expr]:
         for statement in current.body:
             if isinstance(statement, tree.Assign):
                 found.append(statement.value)
+            elif isinstance(statement, tree.IndexAssign):
+                found += [statement.value, *inside(statement.binders, statement.condition)]
             elif isinstance(statement, tree.FunctionDef):
                 stack.append(statement)
         found += current.results
@@ -123,9 +175,10 @@ def targets_of(definition: tree.FunctionDef) -> frozenset[str]:
     """The names with respect to which a function, or one inside it, differentiates."""
     found = set()
     for expression in statements_in(definition):
-        for node in postorder(expression):
+        for node in walk(expression):
             if isinstance(node, tree.Call) and node.function.id in DIFFERENTIATORS:
                 for argument in node.arguments[1:3]:
-                    if isinstance(argument.value, tree.Name):
-                        found.add(argument.value.id)
+                    target = argument.value.value if isinstance(argument.value, tree.Subscript) else argument.value
+                    if isinstance(target, tree.Name):
+                        found.add(target.id)
     return frozenset(found)

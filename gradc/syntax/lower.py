@@ -7,6 +7,7 @@ all that can be told apart.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -15,13 +16,19 @@ from gradc.errors import CompileError, Diagnostic, located, suggestion
 from gradc.ir.graph import Builder, NodeLimit, ancestors
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
-from gradc.ir.types import F64, Type
+from gradc.ir.sizes import Dim
+from gradc.ir.types import F64, Index, Type
 from gradc.limits import Clock
+from gradc.ops import build
 from gradc.source import Source, Span
 from gradc.syntax import code, tree
 from gradc.syntax.apply import Applier
+from gradc.syntax.arrays import stacked
 from gradc.syntax.calls import Calls
+from gradc.syntax.comprehend import Comprehensions
+from gradc.syntax.extents import written
 from gradc.syntax.scope import CONSTANTS, POISON, Binding, Closure, Frame, Poison, Scope, Value, Weak
+from gradc.syntax.subscript import Item, Subscripts
 
 
 class Outlook:
@@ -56,6 +63,10 @@ class Program:
     errors: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
     functions: dict[str, Function] = field(default_factory=dict)
+    # Sizes that are numbers in this compilation.
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    # How many indices of each name there are.
+    indices: Counter[str] = field(default_factory=Counter)
     _places: set[Span | None] = field(default_factory=set)
 
     def report(self, found: Diagnostic) -> None:
@@ -76,6 +87,8 @@ class Lowering:
         self.closed = closed
         self.applier = Applier(builder, program.real, program.report)
         self.calls = Calls(self)
+        self.comprehensions = Comprehensions(self)
+        self.subscripts = Subscripts(self)
         self.stack: list[Value | tuple[Value, ...]] = []
         self.frames: list[Frame] = []
         self._steps = 0
@@ -94,7 +107,7 @@ class Lowering:
     def release(self) -> None:
         """Undo the knot between this and what makes calls: with it, the syntax tree would wait for the collector."""
         del self.calls.requests
-        del self.calls
+        del self.calls, self.comprehensions, self.subscripts
 
     # Running code --------------------------------------------------------------------------------------------------
 
@@ -185,6 +198,21 @@ class Lowering:
     ) -> None:
         """Report a warning at a stretch of text."""
         self.program.warnings.append(located(name, message, source, start, end, label, hints))
+
+    def quietly(self, expression: tree.Expr, scope: Scope) -> int | None:
+        """The node of an expression, or None where it has an error, which is not reported here."""
+        program = self.program
+        errors, places, warnings = list(program.errors), set(program._places), list(program.warnings)
+        value = self.evaluate(expression, scope)
+        failed = len(program.errors) > len(errors)
+        program.errors[:], program.warnings[:], program._places = errors, warnings, places
+        return None if failed or isinstance(value, (tuple, Poison)) else self.applier.any_node(value)
+
+    def new_index(self, name: str, extent: Dim) -> Index:
+        """A free index that no other is called like."""
+        count = self.program.indices[name]
+        self.program.indices[name] += 1
+        return Index(f"{name}.{count}" if count else name, extent)
 
     # Expressions ---------------------------------------------------------------------------------------------------
 
@@ -329,6 +357,91 @@ class Lowering:
         self.builder.span = source.span(node.start, node.end)
         self.stack.append(self.apply("select", "if", values, places, source))
 
+    # Arrays --------------------------------------------------------------------------------------------------------
+
+    def _array_literal(self, node: tree.ArrayLiteral, frame: Frame) -> None:
+        source = frame.scope.source
+        values = [self.single(source, p, v) for p, v in zip(node.items, self.take(len(node.items)), strict=True)]
+        sound = [value for value in values if not isinstance(value, Poison)]
+        self.stack.append(self._literal(node, sound, source) if len(sound) == len(values) else POISON)
+
+    def _literal(self, node: tree.ArrayLiteral, values: Sequence[int | Weak], source: Source) -> Value:
+        applier, builder = self.applier, self.builder
+        types = [applier.type(value) for value in values]
+        if len({type.dtype == "bool" for type in types}) > 1:
+            self.error("E0303", "an array holds numbers or truth values, not both", source, node, "a mixture")
+            return POISON
+        for type, place in zip(types, node.items, strict=True):
+            if type.rank != types[0].rank:
+                shapes = f"{written(type.shape)} where the first is {written(types[0].shape)}"
+                self.error("E0309", "the rows of an array have one shape", source, place, f"this is {shapes}")
+                return POISON
+        whole = all(isinstance(value, Weak) or value in applier.whole for value in values)
+        kept = all(type.dtype == types[0].dtype != "f64" for type in types) and not whole
+        nodes = [applier.any_node(value) if kept else applier.real_node(value) for value in values]
+        builder.span = source.span(node.start, node.end)
+        fitted = applier.fitted(source, "[…]", nodes, node.items)
+        if fitted is None:
+            return POISON
+        found = stacked(builder, fitted)
+        if whole:
+            applier.whole[found] = stacked(builder, [applier.int_node(value) for value in values])
+        return found
+
+    def _subscript(self, node: tree.Subscript, frame: Frame) -> None:
+        source = frame.scope.source
+        places = [node.value, *(part for item in node.items for part in code.parts(item))]
+        value, *rest = [
+            self.single(source, place, found) for place, found in zip(places, self.take(len(places)), strict=True)
+        ]
+        parts = iter(rest)
+        items: list[Item] = []
+        for item in node.items:
+            if isinstance(item, tree.Slice):
+                low, high, step = [None if p is None else next(parts) for p in (item.lower, item.upper, item.step)]
+                items.append((low, high, step))
+            else:
+                items.append(next(parts))
+        self.stack.append(self.subscripts.lower(node, value, items, source))
+
+    def elements(self, node: tree.Subscript, array: int, scope: Scope) -> int:
+        """The elements of another array that a subscript names, which has been lowered without errors before."""
+        items: list[Item] = []
+        for item in node.items:
+            found = [self.evaluate(part, scope) for part in code.parts(item)]
+            values = iter([value for value in found if not isinstance(value, tuple)])
+            if isinstance(item, tree.Slice):
+                low, high, step = [None if p is None else next(values) for p in (item.lower, item.upper, item.step)]
+                items.append((low, high, step))
+            else:
+                items.append(next(values))
+        made = self.subscripts.lower(node, array, items, scope.source)
+        assert isinstance(made, int)
+        return made
+
+    def _attribute(self, node: tree.Attribute, frame: Frame) -> None:
+        source = frame.scope.source
+        value = self.single(source, node.value, self.stack.pop())
+        if node.name.id != "T":
+            hints = ("the transpose is written `.T`",)
+            self.error("E0310", f"there is no attribute `{node.name.shown}`", source, node.name, "unknown", hints)
+            value = POISON
+        elif not isinstance(value, Poison):
+            rank = self.applier.type(value).rank
+            if not rank:
+                self.error("E0310", "only an array can be transposed", source, node.value, "this is a single number")
+                value = POISON
+            else:
+                self.builder.span = source.span(node.start, node.end)
+                value = build.transpose(self.builder, self.applier.any_node(value), tuple(reversed(range(rank))))
+        self.stack.append(value)
+
+    def _comprehension(self, node: tree.Comprehension, frame: Frame) -> None:
+        self.stack.append(self.comprehensions.table(node, frame.scope))
+
+    def _index_assign(self, node: tree.IndexAssign, frame: Frame) -> None:
+        self.stack.append(self.comprehensions.target(node, frame.scope))
+
     def take(self, count: int) -> list[Value | tuple[Value, ...]]:
         """The topmost ``count`` values, in the order in which they were pushed."""
         values = self.stack[len(self.stack) - count :]
@@ -344,6 +457,13 @@ class Lowering:
 
     def _call(self, node: tree.Call, frame: Frame) -> None:
         source = frame.scope.source
+        if code.reduces(node):
+            listed = node.arguments[0].value
+            assert isinstance(listed, tree.Comprehension)
+            if frame.scope.function(node.function.id) is None:
+                self.stack.append(self.comprehensions.reduce(node.function.id, node, listed, frame.scope))
+                return
+            self.stack.append(self.comprehensions.table(listed, frame.scope))
         values = [
             self.single(source, argument.value, value)
             for argument, value in zip(node.arguments, self.take(len(node.arguments)), strict=True)
@@ -483,6 +603,11 @@ Lowering._handlers = {
     tree.Binary: Lowering._binary,  # type: ignore[dict-item]
     tree.Conditional: Lowering._conditional,  # type: ignore[dict-item]
     tree.Call: Lowering._call,  # type: ignore[dict-item]
+    tree.ArrayLiteral: Lowering._array_literal,  # type: ignore[dict-item]
+    tree.Subscript: Lowering._subscript,  # type: ignore[dict-item]
+    tree.Attribute: Lowering._attribute,  # type: ignore[dict-item]
+    tree.Comprehension: Lowering._comprehension,  # type: ignore[dict-item]
+    tree.IndexAssign: Lowering._index_assign,  # type: ignore[dict-item]
     code.Bind: Lowering._bind,  # type: ignore[dict-item]
     code.BindParameter: Lowering._bind_default,  # type: ignore[dict-item]
     code.BindArgument: Lowering._bind_argument,  # type: ignore[dict-item]

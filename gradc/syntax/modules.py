@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from gradc.errors import CompileError, Diagnostic, located, suggestion
 from gradc.ir.graph import Builder, Graph, NodeLimit
 from gradc.ir.op import OpTable
-from gradc.ir.types import BOOL, INT, SCALARS, Type
+from gradc.ir.types import INT, SCALARS, Type, typed
 from gradc.limits import DEFAULT, Clock, Limits, too_many_nodes
 from gradc.ops.evaluate import evaluate_constants
 from gradc.source import Source
 from gradc.syntax import tree
-from gradc.syntax.code import DIFFERENTIATORS, postorder
+from gradc.syntax.arrays import FUNCTIONS
+from gradc.syntax.code import DIFFERENTIATORS, walk
+from gradc.syntax.declare import Declarations, array_default
 from gradc.syntax.derivative import register
 from gradc.syntax.independence import independent_requests
 from gradc.syntax.lower import Enough, Lowering, Outlook, Program
@@ -26,6 +30,9 @@ from gradc.syntax.scope import CONSTANTS, Binding, Closure, Poison, Scope, Weak
 Opener = Callable[[Source, tree.Use], Source]
 """Reads the file that a ``use`` statement of a source names; raises ``CompileError`` at the statement."""
 
+
+# Errors that may be due to the made-up arguments of a function that is never called, which are single numbers.
+_KNOWN_BY_CALL = frozenset({"E0303", "E0309", "E0310", "E0311", "E0401", "E0404"})
 
 # A function that is never called is tried out on a graph of at most this size.
 _TRIAL = 20_000
@@ -59,12 +66,13 @@ def lower(
     opener: Opener,
     *,
     dtype: str = "f64",
+    sizes: Mapping[str, int] = MappingProxyType({}),
     limits: Limits = DEFAULT,
 ) -> Lowered:
     """Lower a program and everything it uses; raises ``CompileError`` with all errors that can be told apart."""
     clock = Clock(limits)
     modules = _load(source, opener, limits)
-    program = Program(ops, SCALARS[dtype], clock)
+    program = Program(ops, SCALARS[dtype], clock, sizes=sizes)
     builder = Builder(ops, max_nodes=limits.nodes)
     builder.functions = program.functions
     try:
@@ -140,6 +148,8 @@ def _load(source: Source, opener: Opener, limits: Limits) -> dict[str, Module]:
 def _defined_by(statement: tree.Statement) -> list[tree.Name]:
     if isinstance(statement, tree.Assign):
         return statement.targets
+    if isinstance(statement, tree.IndexAssign):
+        return [statement.target]
     if isinstance(statement, tree.Declaration):
         return [item.name for item in statement.items]
     return []
@@ -170,6 +180,10 @@ class FileOutlook(Outlook):
             for statement in reversed(self._statements)
             if isinstance(statement, tree.Assign)
             for target in statement.targets
+        } | {
+            statement.target.id: statement.value
+            for statement in reversed(self._statements)
+            if isinstance(statement, tree.IndexAssign)
         }
         goals = {target.id for target in self._current}
         came_from: dict[str, str | None] = {name: None}
@@ -184,7 +198,7 @@ class FileOutlook(Outlook):
                     step = came_from[step]
                 return [current, *reversed(way)]
             if current in written:
-                for node in postorder(written[current]):
+                for node in walk(written[current]):
                     if isinstance(node, tree.Name) and node.id not in came_from:
                         came_from[node.id] = current
                         stack.append(node.id)
@@ -208,14 +222,17 @@ class ModuleLowering:
         self.outputs: list[tree.Name] = []
         self.used: list[Module] = []
         self.closures: list[Closure] = []
+        self.declarations = Declarations(self.lowering, self.scope)
 
     def lower(self) -> list[tuple[str, int]]:
         """Lower every statement and return the outputs by name."""
         self.lowering.outlook = outlook = FileOutlook(self.module.program)
         uses = iter(self.module.uses)
+        self.declarations.begin(self.module.program)
         steps: dict[type, Callable[..., None]] = {
             tree.Declaration: self._declaration,
             tree.Assign: self._assign,
+            tree.IndexAssign: self._index_assign,
             tree.FunctionDef: self._function,
             tree.DerivativeDef: self._derivative,
             tree.Output: self._output,
@@ -254,7 +271,7 @@ class ModuleLowering:
             if known is not None:
                 self.lowering.redefined(item.name, known, self.source)
                 continue
-            type = self._declared_type(item)
+            type = self.declarations.type(item)
             default = None if item.default is None or type is None else self._default(item, type)
             if type is None:
                 type = self.program.real
@@ -263,26 +280,19 @@ class ModuleLowering:
             node = self.builder.input(item.name.shown, type, kind=statement.kind, default=default)
             self.scope.bind(item.name, node, self.builder)
 
-    def _declared_type(self, item: tree.Declared) -> Type | None:
-        if item.dtype is None:
-            return self.program.real
-        types = {"int": INT, "bool": BOOL, "real": self.program.real, self.program.real.dtype: self.program.real}
-        found = types.get(item.dtype.id)
-        if found is None:
-            self.lowering.error(
-                "E0308",
-                f"unknown type `{item.dtype.shown}`",
-                self.source,
-                item.dtype,
-                "not a type",
-                ("the types are `real` (what a name is without one), `int` and `bool`",),
-            )
-        return found
-
-    def _default(self, item: tree.Declared, type: Type) -> float | int | bool | None:
-        """The number that a default stands for: an expression of literals and constants."""
+    def _default(self, item: tree.Declared, type: Type) -> Any:
+        """What a default stands for: a number, which fills an array, or the nested tuples of an array."""
         assert item.default is not None
         place = item.default
+        if type.shape and isinstance(place, tree.ArrayLiteral):
+            return array_default(
+                self.lowering, self.source, item, place, type, partial(self._constant, item, type=type)
+            )
+        return self._constant(item, place, typed(type.dtype))
+
+    def _constant(self, item: tree.Declared, place: tree.Expr, type: Type) -> float | int | bool | None:
+        """The value of an expression of literals and constants."""
+        type = typed(type.dtype)
         if isinstance(place, tree.Number) and type.real:
             # Nearly every default is a literal.
             return place.value
@@ -316,6 +326,12 @@ class ModuleLowering:
         place = statement.value if len(statement.targets) == 1 else statement
         self.lowering.bind_results(place, statement.targets, value, self.scope, lambda _: True)
 
+    def _index_assign(self, statement: tree.IndexAssign) -> None:
+        value = self.lowering.run([statement], self.scope)
+        if statement.target.id not in self.scope.values:
+            self._shadowing(statement.target)
+        self.lowering.bind_results(statement.value, [statement.target], value, self.scope, lambda _: True)
+
     def _shadowing(self, name: tree.Name) -> None:
         if name.id in CONSTANTS and self.main:
             self.lowering.warn(
@@ -342,7 +358,7 @@ class ModuleLowering:
                 [(known[0].source, first.start, first.end, "first defined here")],
             )
             return
-        if name.id in self.program.ops.functions or name.id in DIFFERENTIATORS:
+        if name.id in self.program.ops.functions or name.id in FUNCTIONS or name.id in DIFFERENTIATORS:
             self.lowering.warn(
                 "W0103", f"`{name.shown}` hides the built-in function of that name", self.source, name.start, name.end
             )
@@ -417,7 +433,7 @@ class ModuleLowering:
                 scratch.call_blindly(closure)
             closure.code = None
             for found in trial.errors:
-                if found.code not in ("E0303", "E0401", "E0404"):
+                if found.code not in _KNOWN_BY_CALL:
                     self.program.report(found)
 
     def _results(self) -> list[tuple[str, int]]:

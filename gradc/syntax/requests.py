@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gradc.ir.types import BOOL, INT
+from gradc.ir.types import Type
+from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import tree
+from gradc.syntax.apply import describe
+from gradc.syntax.extents import Misfit, common, fit, written
 from gradc.syntax.scope import POISON, Poison, Scope, Value, Weak
 
 if TYPE_CHECKING:
@@ -21,6 +25,14 @@ _FORMS = {
     "jvp": (3, 3, "jvp(y, x, v)"),
     "vjp": (3, 3, "vjp(y, x, u)"),
 }
+
+
+@dataclass
+class Target:
+    """What is differentiated with respect to, and which part of the derivative is asked for."""
+
+    node: int
+    part: Callable[[int], int] = lambda found: found
 
 
 class Requests:
@@ -56,40 +68,77 @@ class Requests:
         y = self._real(name, sound[0], places[0], source, "differentiates")
         if y is None:
             return POISON
+        builder = lowering.builder
         span = source.span(node.start, node.end)
+        shape = builder.type(y).shape
+        if shape and name in ("grad", "hessian"):
+            hint = {
+                "grad": "the derivative of an array is its `jacobian(y, x)`; of one element: `grad(y[0], x)`",
+                "hessian": "choose one element: `hessian(y[0], x)`",
+            }[name]
+            label = f"this is an array {written(shape)}"
+            lowering.error("E0401", f"`{name}` differentiates a single number", source, places[0], label, (hint,))
+            return POISON
         if name in ("jvp", "vjp"):
-            v = self._target(name, sound[1], places[1], source)
+            v = self._target(name, sound[1], places[1], scope)
             direction = self._real(name, sound[2], places[2], source, "takes for a direction")
             if v is None or direction is None:
                 return POISON
-            lowering.builder.span = span
-            return lowering.builder.make(name, (y, v, direction))
+            builder.span = span
+            due = builder.type(v.node if name == "jvp" else y).shape
+            try:
+                if common([builder.type(direction), Type("f64", due)]) != due:
+                    raise Misfit(0)
+            except Misfit:
+                label = f"this is {written(builder.type(direction).shape)}"
+                lowering.error("E0309", f"this direction has not the shape {written(due)}", source, places[2], label)
+                return POISON
+            direction = fit(builder, direction, due, span)
+            return v.part(builder.make(name, (y, v.node, direction)))
         targets = list(zip(sound[1:], places[1:], strict=True))
         if name == "hessian" and len(targets) == 1:
             targets *= 2
         for value, place in targets:
-            v = self._target(name, value, place, source)
+            v = self._target(name, value, place, scope)
             if v is None:
                 return POISON
-            lowering.builder.span = span
-            y = lowering.builder.make("grad", (y, v))
+            builder.span = span
+            y = self._each(y, v)
         return y
+
+    def _each(self, y: int, v: Target) -> int:
+        """The derivatives of all elements of y, the axes of y in front of those of the target."""
+        builder = self.lowering.builder
+        indices = [self.lowering.new_index("r", extent) for extent in builder.type(y).shape]
+        if indices:
+            y = build.access(builder, y, (None,) * len(indices), [build.index(builder, index) for index in indices])
+        found = v.part(builder.make("grad", (y, v.node)))
+        return build.tabulate(builder, found, indices)
 
     def _real(self, name: str, value: int | Weak, place: tree.Node, source: Source, verb: str) -> int | None:
         lowering = self.lowering
         type = lowering.applier.type(value)
         if isinstance(value, Weak) or type.real:
             return lowering.applier.real_node(value)
-        if name in ("jvp", "vjp") and type is INT and verb != "differentiates":
+        if name in ("jvp", "vjp") and type.dtype == "int" and verb != "differentiates":
             return lowering.applier.real_node(value)
-        found = "a truth value" if type is BOOL else "an integer"
-        lowering.error("E0401", f"`{name}` {verb} real scalars only", source, place, f"this is {found}")
+        lowering.error("E0401", f"`{name}` {verb} real numbers only", source, place, f"this is {describe(type)}")
         return None
 
-    def _target(self, name: str, value: int | Weak, place: tree.Node, source: Source) -> int | None:
+    def _target(self, name: str, value: int | Weak, place: tree.Node, scope: Scope) -> Target | None:
         """The node with respect to which one differentiates: that of a name with an identity of its own."""
-        lowering = self.lowering
+        lowering, source = self.lowering, scope.source
         builder = lowering.builder
+        if isinstance(place, tree.Subscript) and isinstance(place.value, tree.Name):
+            # The elements of an array: those of the derivative by the whole array.
+            whole = lowering.quietly(place.value, scope)
+            inner = None if whole is None else self._target(name, whole, place.value, scope)
+            if inner is None or name == "jvp":
+                if inner is not None:
+                    hint = "a direction of the whole array may be 0 in the elements that do not move"
+                    lowering.error("E0402", "`jvp` takes a name", source, place, "elements of an array", (hint,))
+                return None
+            return Target(inner.node, lambda found: lowering.elements(place, found, scope))
         if not isinstance(place, tree.Name):
             lowering.error(
                 "E0402",
@@ -102,12 +151,11 @@ class Requests:
             return None
         v = value.node if isinstance(value, Weak) else value
         if v is not None and builder.type(v).real and builder.op(v) in ("name", "input"):
-            return v
+            return Target(v)
         if v is not None and not builder.type(v).real:
-            found = "a truth value" if builder.type(v) is BOOL else "an integer"
-            lowering.error(
-                "E0401", f"`{name}` differentiates with respect to real scalars only", source, place, f"this is {found}"
-            )
+            found = describe(builder.type(v))
+            message = f"`{name}` differentiates with respect to real numbers only"
+            lowering.error("E0401", message, source, place, f"this is {found}")
             return None
         lowering.error(
             "E0402",

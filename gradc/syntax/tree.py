@@ -134,18 +134,7 @@ class Comprehension(Node):
     condition: Expr | None
 
 
-Expr = (
-    Number
-    | Name
-    | Unary
-    | Binary
-    | Conditional
-    | Call
-    | ArrayLiteral
-    | Subscript
-    | Attribute
-    | Comprehension
-)
+Expr = Number | Name | Unary | Binary | Conditional | Call | ArrayLiteral | Subscript | Attribute | Comprehension
 
 
 # Statements ----------------------------------------------------------------------------------------------------------
