@@ -154,6 +154,13 @@ def _unless_infinite(found: Any, x: Any, doubtful: Any) -> Any:
 
 
 def _determinant(x: Any) -> Any:
+    if x.shape[-1] == 1:
+        return x[..., 0, 0]
+    # NumPy goes through the logarithm, which loses what a determinant of whole numbers has.
+    if x.shape[-1] == 2:
+        found = x[..., 0, 0] * x[..., 1, 1] - x[..., 0, 1] * x[..., 1, 0]
+        if np.isfinite(found).all():
+            return found
     found = np.linalg.det(x)
     return _unless_infinite(found, x, found == 0)
 
@@ -166,6 +173,8 @@ def _log_determinant(x: Any) -> Any:
 def _cofactors(x: Any) -> Any:
     if x.shape[-1] < 2:
         return np.ones_like(x)
+    if x.shape[-1] == 2:
+        return x[..., ::-1, ::-1] * np.array([[1, -1], [-1, 1]], x.dtype)
     scale = np.linalg.det(x)
     safe = np.isfinite(scale) & (np.abs(scale) >= np.finfo(x.dtype).tiny)
     if safe.all():
@@ -194,6 +203,8 @@ def _cofactors_along(x: Any, h: Any) -> Any:
     front = np.broadcast_shapes(x.shape[:-2], h.shape[:-2])
     if count < 2:
         return np.zeros(front + x.shape[-2:], x.dtype)
+    if count == 2:
+        return np.broadcast_to(_cofactors(h), front + h.shape[-2:])
     u, s, v, sign = _signed_svd(x)
     # In row i and column j the product of the singular values other than i and j; 0 on the diagonal.
     others = np.zeros_like(x)
