@@ -261,11 +261,23 @@ def _plan_pair(site: Site, left: Sequence[int], right: Sequence[int], compute: C
     return run
 
 
+def _products(a: Any, b: Any) -> Any:
+    """The products of two stacks; where one matrix meets many, they are rows or columns of one large product."""
+    if a.size and b.size:
+        rows, inner = a.shape[-2:]
+        columns = b.shape[-1]
+        if b.size == inner * columns:
+            return np.matmul(a.reshape(-1, inner), b.reshape(inner, columns)).reshape(*a.shape[:-1], columns)
+        if columns == 1 and a.size == rows * inner:
+            return np.matmul(b.reshape(-1, inner), a.reshape(rows, inner).T).reshape(*b.shape[:-2], rows, 1)
+    return np.matmul(a, b)
+
+
 def _plan_matmul(site: Site) -> Any:
     left, right = site.shapes
-    if not site.batch or (len(left) == len(right) and len(left) > 1):
+    if not site.batch and len(left) < 3 and len(right) < 3:
         return np.matmul
-    return _plan_pair(site, _rows(left), _columns(right), np.matmul)  # type: ignore[arg-type]
+    return _plan_pair(site, _rows(left), _columns(right), _products)  # type: ignore[arg-type]
 
 
 def _plan_triangle(site: Site) -> Any:
@@ -281,13 +293,15 @@ def _plan_system(site: Site, solver: Callable[[Any, Any], Any]) -> Any:
         front = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         if not b.size or 0 in front:
             return np.zeros(front + b.shape[-2:], b.dtype)
-        if b.ndim == 2 or a.size > a.shape[-1] ** 2:
+        # One matrix for many right-hand sides is factored once: they become columns beside each other.
+        shared = [axis for axis in range(len(front)) if a.shape[axis] == 1 < b.shape[axis]]
+        if not shared:
             return solver(a, b)
-        # One matrix for many right-hand sides is factored once.
-        count = a.shape[-1]
-        beside = np.moveaxis(b, -2, 0)
-        found = solver(a.reshape(count, count), beside.reshape(count, -1))
-        return np.moveaxis(found.reshape(beside.shape), 0, -2)
+        places = range(b.ndim - 1 - len(shared), b.ndim - 1)
+        beside = np.moveaxis(b, shared, places)
+        tail = beside.shape[places.start :]
+        found = solver(a.squeeze(tuple(shared)), beside.reshape(*beside.shape[: places.start], -1))
+        return np.moveaxis(found.reshape(found.shape[:-1] + tail), places, shared)
 
     left, right = site.shapes
     return _plan_pair(site, left, _columns(right), compute)  # type: ignore[arg-type]

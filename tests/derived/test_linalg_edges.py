@@ -141,6 +141,21 @@ def test_one_matrix_for_many_right_sides_is_factored_once(op: str, attrs: dict[s
     assert sizes == ([] if op == "matmul" else [9])
 
 
+@SYSTEM
+@pytest.mark.parametrize("sides", list(itertools.product((1, 4), (1, 5), repeat=2)), ids=str)
+@pytest.mark.parametrize("columns", [1, 2])
+def test_any_axes_may_be_shared(op: str, attrs: dict[str, Any], sides: tuple[int, ...], columns: int) -> None:
+    left, right = sides[:2], sides[2:]
+    a = matrices(*left, 3, 3)
+    (b,) = like([np.empty((*right, 3, columns))])
+    front = np.broadcast_shapes(left, right)
+    found = TABLE[op].plan(Site(((3, 3), (3, columns)), (3, columns), "f64", attrs, front))(a, b)  # type: ignore[misc]
+    whole = np.broadcast_to(a, (*front, 3, 3)), np.broadcast_to(b, (*front, 3, columns))
+    assert found.shape == whole[1].shape
+    for at in np.ndindex(*front):
+        np.testing.assert_allclose(found[at], value_of(op, whole[0][at], whole[1][at], **attrs), rtol=1e-12)
+
+
 # Numbers and memory --------------------------------------------------------------------------------------------------
 
 
