@@ -310,6 +310,12 @@ def _scalar_key(value: float | int | bool, dtype: str) -> Any:
     return "const", bits(value, dtype), dtype
 
 
+def _default(value: Any, type: Type) -> Any:
+    if isinstance(value, (tuple, list)):
+        return tuple([_default(item, type) for item in value])
+    return float(value) if type.real else value
+
+
 Simplifier: TypeAlias = Callable[["Builder", str, tuple[int, ...], "Mapping[str, Any] | None"], "int | None"]
 """Given the node about to be made, a node that stands for it, or None to make it."""
 
@@ -362,11 +368,14 @@ class Builder:
 
     # Making nodes --------------------------------------------------------------------------------------------------
 
-    def input(self, name: str, type: Type = F64, *, kind: str = "input", default: float | None = None) -> int:
-        """Declare an input (``kind`` "input" or "param"); a ``default`` is what a call may leave out."""
+    def input(self, name: str, type: Type = F64, *, kind: str = "input", default: Any = None) -> int:
+        """Declare an input (``kind`` "input" or "param"); a ``default`` is what a call may leave out.
+
+        That of an array is one number for all its elements, or nested sequences of them, which are kept as tuples.
+        """
         attrs: dict[str, Any] = {"kind": kind}
         if default is not None:
-            attrs["default"] = float(default) if type.real else default
+            attrs["default"] = _default(default, type)
         node = self._append("input", (), type, attrs, name)
         self.inputs.append(node)
         return node

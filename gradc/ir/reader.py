@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradc.errors import CompileError, Diagnostic, located, suggestion
+from gradc.ir import sizes
+from gradc.ir.attributes import is_index_name
 from gradc.ir.dag import Dag, freeze
-from gradc.ir.graph import Graph
+from gradc.ir.graph import Constraint, Graph
 from gradc.ir.records import MAX_DIGITS, Block, Line, Raw, parse
 from gradc.ir.region import Function
-from gradc.ir.types import DTYPES, SCALARS, Type
+from gradc.ir.sizes import Dim
+from gradc.ir.text import MAX_NESTING
+from gradc.ir.types import DTYPES, SCALARS, Index, Type, typed
 from gradc.ir.verify import InvalidGraph, verify
 from gradc.memory import collector_paused
 from gradc.source import Source, Span
@@ -43,7 +47,9 @@ class _Reader:
         self.functions: dict[str, Function] = {}
         self.params: dict[str, int] = {}
         self.problems: list[Diagnostic] = []
+        # Many lines say the same.
         self.types: dict[Any, Type] = {}
+        self.extents: dict[str, Dim] = {}
 
     # Findings ------------------------------------------------------------------------------------------------------
 
@@ -58,10 +64,10 @@ class _Reader:
         self.problems.sort(key=lambda found: found.span or Span("", 0, 0, 0))
         raise CompileError(self.problems)
 
-    def place(self, line: Line, part: str) -> tuple[int, int]:
-        """Where ``part`` stands in the line, behind the sign ``=``."""
-        found = re.compile(rf"(?<![\w.]){re.escape(part)}(?![\w.])").search(self.source.text, line.definition.end)
-        return found.span() if found else (line.definition.start, line.definition.end)
+    def place(self, first: Raw, part: str) -> tuple[int, int]:
+        """Where ``part`` stands in the line, behind its first terminal."""
+        found = re.compile(rf"(?<![\w.]){re.escape(part)}(?![\w.])").search(self.source.text, first.end)
+        return found.span() if found else (first.start, first.end)
 
     # Values --------------------------------------------------------------------------------------------------------
 
@@ -112,29 +118,122 @@ class _Reader:
             return float(text)
         return 0
 
-    def value(self, raw: Any) -> Any:
+    def value(self, raw: Any, depth: int = 0) -> Any:
+        """The value of an attribute: whatever can stand there, and lists of that."""
         if isinstance(raw, list):
-            return tuple(map(self.value, raw))
+            return self.values(raw, depth, self.value)
         if raw.kind == "STRING":
             return self.string(raw)
-        return None if raw.kind == "NONE" else self.literal(raw, None)
+        text = raw.text.rstrip()
+        if text in _WORDS:
+            return _WORDS[text]
+        if _NUMBER.fullmatch(text):
+            return self.literal(Raw("NUMBER", text, raw.start), None)
+        return self.index(raw) if ":" in text else self.extent(raw)
+
+    def values(self, raws: list[Any], depth: int, read: Callable[[Any, int], Any]) -> tuple[Any, ...]:
+        if depth >= MAX_NESTING:
+            first: Any = raws
+            while isinstance(first, list) and first:
+                first = first[0]
+            if isinstance(first, Raw):
+                self.problem(
+                    "lists stand too deep in each other", first.start, first.end, f"more than {MAX_NESTING} deep"
+                )
+            return ()
+        return tuple([read(raw, depth + 1) for raw in raws])
+
+    def default(self, raw: Any, dtype: str, depth: int = 0) -> Any:
+        """The default of an input: a number, or rows of them."""
+        if isinstance(raw, list):
+            return self.values(raw, depth, lambda inner, below: self.default(inner, dtype, below))
+        text = raw.text.rstrip()
+        if raw.kind == "VALUE":
+            kind = "NUMBER" if _NUMBER.fullmatch(text) else {"true": "TRUE", "false": "FALSE"}.get(text, "")
+            raw = Raw(kind, text, raw.start)
+        if raw.kind not in ("NUMBER", "TRUE", "FALSE"):
+            due = "expected `true` or `false`" if dtype == "bool" else "expected a number"
+            self.problem(f"a constant is not of type {dtype}", raw.start, raw.end, due)
+            return 0
+        return self.literal(raw, dtype)
+
+    def extent(self, raw: Raw) -> Dim:
+        text = raw.text.rstrip()
+        found = self.extents.get(text)
+        if found is None:
+            try:
+                found = sizes.parse(text)
+            except ValueError as error:
+                due = str(error) if isinstance(error, sizes.TooLarge) else "expected an extent such as `n + 1`"
+                self.problem("malformed extent", raw.start, raw.start + len(text), due)
+                return 0
+            self.extents[text] = found
+        return found
+
+    def index(self, raw: Raw) -> Index:
+        name, sign, extent = raw.text.rstrip().partition(":")
+        if not sign or not is_index_name(name.rstrip()):
+            self.problem("malformed index", raw.start, raw.end, "expected an index such as `i: n`")
+            return Index("", 0)
+        shift = len(name) + 1 + len(extent) - len(extent.lstrip())
+        return Index(name.rstrip(), self.extent(Raw("EXTENT", extent.strip(), raw.start + shift)))
+
+    def items(self, raws: Sequence[Raw]) -> tuple[Any, ...]:
+        """The items of an access: None for each of the nodes, and slices."""
+        found: list[Any] = []
+        for raw in raws:
+            if raw.kind == "REFERENCES":
+                found += [None] * (raw.text.count(",") + 1)
+                continue
+            at = raw.start
+            ends: list[Dim] = []
+            for part in raw.text.split(":"):
+                inner = len(part) - len(part.lstrip())
+                ends.append(self.extent(Raw("EXTENT", part.strip(), at + inner)))
+                at += len(part) + 1
+            step = ends.pop() if len(ends) == 3 else 1
+            if len(ends) != 2 or not isinstance(step, int) or step == 0:
+                self.problem("malformed slice", raw.start, raw.end, "expected a slice such as `0:n` or `0:n:2`")
+                continue
+            try:
+                # As Python counts; exact where the end was made of a count.
+                count = sizes.divide(ends[1] - ends[0] + (step - 1 if step > 0 else step + 1), step)
+            except sizes.TooLarge as error:
+                self.problem("malformed slice", raw.start, raw.end, str(error))
+                continue
+            found.append((ends[0], step, count))
+        return tuple(found)
+
+    def located(self, line: Line) -> Iterator[tuple[str, Any]]:
+        """The attributes that the items or the parts of a line are."""
+        if line.items is not None:
+            self.single(line.items[0])
+            yield "items", self.items(line.items[1:])
+        if line.parts is not None:
+            for value, _, _ in line.parts:
+                self.single(value)
+            yield "parts", tuple([(self.items(items), tuple(map(self.index, over))) for _, items, over in line.parts])
+
+    def single(self, raw: Raw) -> None:
+        if "," in raw.text:
+            self.problem("one node is due here", raw.start, raw.end, "expected one node")
 
     def type(self, line: Line) -> Type:
         dtype = line.dtype[1:].lstrip()
         if dtype not in DTYPES:
             due = f"expected {', '.join(DTYPES[:-1])} or {DTYPES[-1]}"
-            self.problem(f"unknown number type `{dtype[:40]}`", *self.place(line, dtype), due)
+            self.problem(f"unknown number type `{dtype[:40]}`", *self.place(line.definition, dtype), due)
             return SCALARS["f64"]
         if line.shape is None and line.free is None:
             return SCALARS[dtype]
-        shape = tuple(
-            self.integer(d) if d.kind == "INT" else self.string(d) if d.kind == "STRING" else d.text
-            for d in line.shape or ()
-        )
-        found = Type(dtype, shape, tuple(index.text for index in line.free or ()))
-        return self.types.setdefault(found, found)
+        shape, free = line.shape or (), line.free or ()
+        key = (dtype, *[raw.text for raw in shape], None, *[raw.text for raw in free])
+        found = self.types.get(key)
+        if found is None:
+            found = self.types[key] = typed(dtype, tuple(map(self.extent, shape)), map(self.index, free))
+        return found
 
-    def spans(self, line: Line, text: str) -> Iterator[Span | None]:
+    def spans(self, first: Raw, text: str) -> Iterator[Span | None]:
         for part in text.split():
             if part == "@-":
                 yield None
@@ -142,11 +241,13 @@ class _Reader:
             found = _PLACE.fullmatch(part)
             if found is None:
                 due = "expected `@line:column+length`, or `@file:line:column+length`"
-                self.problem("malformed place", *self.place(line, part), due)
+                self.problem("malformed place", *self.place(first, part), due)
                 continue
             number = int(found[1] or 0)
             if number >= len(self.files):
-                self.problem(f"file {number} is not declared", *self.place(line, part), f'expected `file {number} "…"`')
+                self.problem(
+                    f"file {number} is not declared", *self.place(first, part), f'expected `file {number} "…"`'
+                )
                 continue
             yield Span(self.files[number], int(found[2]), int(found[3]), int(found[4]))
 
@@ -198,7 +299,7 @@ class _Reader:
                 local, aliases, adjoint, places = line.marks
                 self.listed(line, data, local, aliases, names, node)
                 if places is not None:
-                    first, *others = [*self.spans(line, places)] or [None]
+                    first, *others = [*self.spans(line.definition, places)] or [None]
                     if first is not None:
                         data["span"] = first
                     if others:
@@ -212,11 +313,11 @@ class _Reader:
             if reference in labels:
                 data["adjoint_of"] = labels[reference]
             else:
-                self.unknown(reference, *self.place(line, reference), labels)
+                self.unknown(reference, *self.place(line.definition, reference), labels)
         tables = self.tables(block, dag, labels)
         if self.problems:
             self.stop()
-        graph = Graph(freeze(dag), self.ops, *tables[:2], names, spans, tables[2], functions)
+        graph = Graph(freeze(dag), self.ops, *tables[:2], names, spans, tables[2], functions, tables[3])
         try:
             return verify(graph)
         except InvalidGraph as error:
@@ -234,7 +335,7 @@ class _Reader:
             row = self.ops.get(head)
             if row is None:
                 hints = suggestion(head, self.ops)
-                self.problem(f"unknown operator `{head[:80]}`", *self.place(line, head), "", hints, "E0903")
+                self.problem(f"unknown operator `{head[:80]}`", *self.place(line.definition, head), "", hints, "E0903")
             # The table's own string: a million nodes share it.
             op = head if row is None else row.name
         elif kind == "const":
@@ -253,7 +354,9 @@ class _Reader:
             if kind != "name":
                 attrs["kind"] = kind
             if line.default is not None:
-                attrs["default"] = self.literal(line.default, type.dtype)
+                attrs["default"] = self.default(line.default, type.dtype)
+        if line.items is not None or line.parts is not None:
+            attrs.update(self.located(line))
         for word, value in line.attributes or ():
             if word.text in attrs:
                 self.problem(f"attribute `{word.text}` is given twice", word.start, word.end, "the second one")
@@ -274,27 +377,33 @@ class _Reader:
         if own is not None and not local:
             found.insert(0, (own, line.head))
         elif local and own is None:
-            self.problem("a node without a name is marked `local`", *self.place(line, "local"), "expected no mark")
+            self.problem(
+                "a node without a name is marked `local`", *self.place(line.definition, "local"), "expected no mark"
+            )
         for name, raw in found:
             if name in names:
                 hint = "mark the nodes that the table of names does not list as `local`"
                 self.problem(f"name `{name}` is listed twice", raw.start, raw.end, "the second node", (hint,))
             names[name] = node
 
+    def references(self, line: Line) -> list[Raw]:
+        """The operands where they stand."""
+        pieces = list(line.pieces())
+        if not pieces and line.references is not None:
+            pieces = [Raw("", line.references, self.place(line.definition, line.references)[0])]
+        return [Raw("", m[0], p.start + m.start()) for p in pieces for m in re.finditer(r"%[\w.]+", p.text)]
+
     def operands(self, line: Line, labels: dict[str, int], lines: list[Line]) -> tuple[int, ...]:
         """The operands, taken apart with care: blanks are free, and a label may be unknown."""
-        at = self.place(line, line.references or "")[0]
         found = []
-        for match in re.finditer(r"%[\w.]+", line.references or ""):
-            reference = match[0]
-            if reference in labels:
-                found.append(labels[reference])
-                continue
-            start, end = at + match.start(), at + match.end()
-            if any(other.definition.text[:-1].rstrip() == reference for other in lines):
-                self.problem(f"node `{reference}` is read before it is made", start, end, "expected an earlier node")
+        for raw in self.references(line):
+            if raw.text in labels:
+                found.append(labels[raw.text])
+            elif any(other.definition.text[:-1].rstrip() == raw.text for other in lines):
+                message = f"node `{raw.text}` is read before it is made"
+                self.problem(message, raw.start, raw.end, "expected an earlier node")
             else:
-                self.unknown(reference, start, end, labels)
+                self.unknown(raw.text, raw.start, raw.end, labels)
         return tuple(found)
 
     def unknown(self, reference: str, start: int, end: int, labels: dict[str, int]) -> None:
@@ -314,8 +423,8 @@ class _Reader:
 
     def tables(
         self, block: Block, dag: Dag, labels: dict[str, int]
-    ) -> tuple[list[int], list[tuple[str, int]], dict[tuple[int, int, int], int]]:
-        """Inputs, outputs and derivatives."""
+    ) -> tuple[list[int], list[tuple[str, int]], dict[tuple[int, int, int], int], list[Constraint]]:
+        """Inputs, outputs, derivatives and what sizes must meet."""
         outputs: dict[str, int] = {}
         for name, raw in block.outputs:
             key = self.string(name)
@@ -339,7 +448,11 @@ class _Reader:
             if raw_order is not None and key3[2] < 1:
                 self.problem("a derivative has no order", raw_order.start, raw_order.end, "expected 1 or more")
             adjoints[key3] = self.one(node, labels)
-        return inputs, list(outputs.items()), adjoints
+        constraints = []
+        for left, relation, right, places in block.constraints:
+            span = next(self.spans(right, places.text), None) if places is not None else None
+            constraints.append(Constraint(relation.text, self.extent(left), self.extent(right), span))
+        return inputs, list(outputs.items()), adjoints, constraints
 
     def invalid(self, error: InvalidGraph, block: Block, labels: list[str]) -> None:
         """A broken invariant, at the line of its node, whose number is spelt as the text spells it."""
@@ -350,11 +463,10 @@ class _Reader:
             start = line.definition.start
             end = start + len(labels[error.node])
             if error.operand is not None:
-                references = [*re.finditer(r"%[\w.]+", line.references or "")]
-                at = self.place(line, line.references or "")[0]
-                start, end = (at + offset for offset in references[error.operand].span())
+                reference = self.references(line)[error.operand]
+                start, end = reference.start, reference.end
             elif error.rule == "I4":
-                start, end = self.place(line, line.dtype[1:].lstrip())
+                start, end = self.place(line.definition, line.dtype[1:].lstrip())
         self.problem(f"the graph breaks invariant {error.rule}", start, end, detail, (), "E0903")
 
 
@@ -362,6 +474,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
+_WORDS = {"true": True, "false": False, "none": None}
+_NUMBER = re.compile(r"-?(?:inf|nan|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _OPS = {"param": "input"}
 _UNESCAPES = {'"': '"', "\\": "\\", "n": "\n", "t": "\t", "r": "\r"}
 _PLACE = re.compile(r"@(?:([0-9]{1,9}):)?([0-9]{1,9}):([0-9]{1,9})\+([0-9]{1,9})")

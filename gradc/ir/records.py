@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -31,18 +31,31 @@ class Raw(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A node's line; ``head`` is its op, or what stands behind that: a name, a constant."""
+    """A node's line; ``head`` is its op, or what stands behind that: a name, a constant.
+
+    ``items`` are the array that a line reads and its items, ``parts`` are those of a line that fills one: each a value,
+    its items and the indices that it is summed over. Then ``references`` holds all nodes in them, in their order.
+    """
 
     kind: str
     definition: Raw
     head: Any
     references: str | None
-    default: Raw | None
+    default: Any
     attributes: list[tuple[Raw, Any]] | None
     dtype: str
     shape: Sequence[Raw] | None
     free: Sequence[Raw] | None
     marks: tuple[bool, Sequence[Raw], str | None, str | None] | None
+    items: list[Raw] | None = None
+    parts: list[tuple[Raw, list[Raw], list[Raw]]] | None = None
+
+    def pieces(self) -> Iterator[Raw]:
+        """The references in items or parts, where they stand."""
+        for value, items, _ in self.parts or ():
+            yield value
+            yield from (item for item in items if item.kind == "REFERENCES")
+        yield from (item for item in self.items or () if item.kind == "REFERENCES")
 
 
 class Block(NamedTuple):
@@ -52,6 +65,7 @@ class Block(NamedTuple):
     outputs: list[tuple[Raw, Raw]]
     inputs: list[Raw]
     derivatives: list[tuple[Raw, Raw, Raw, Raw | None]]
+    constraints: list[tuple[Raw, Raw, Raw, Raw | None]]
 
 
 def _raw(token: Token) -> Raw:
@@ -73,9 +87,9 @@ class _Records:
     def rest(parts: list[Any]) -> list[Raw]:
         return [_raw(token) for token in parts]
 
-    strings = shape = free = aliases = file = rest
+    strings = shape = free = items = aliases = file = rest
 
-    functions = files
+    functions = parts = files
 
     @staticmethod
     def function(parts: list[Any]) -> tuple[Any, ...]:
@@ -83,8 +97,8 @@ class _Records:
         return _raw(name), params or [], body, partials
 
     @staticmethod
-    def items(parts: list[Any]) -> list[Raw]:
-        return [_raw(token) for token in parts if token is not None]
+    def array(parts: list[Any]) -> list[Any]:
+        return [_raw(value) if isinstance(value, Token) else value for value in parts]
 
     @staticmethod
     def attribute(parts: list[Any]) -> tuple[Raw, Any]:
@@ -94,8 +108,13 @@ class _Records:
     attributes = files
 
     @staticmethod
-    def default(parts: list[Any]) -> Raw:
-        return _raw(parts[0])
+    def default(parts: list[Any]) -> Any:
+        return _raw(parts[0]) if isinstance(parts[0], Token) else parts[0]
+
+    @staticmethod
+    def part(parts: list[Any]) -> tuple[Raw, list[Raw], list[Raw]]:
+        value, items, over = parts
+        return _raw(value), items, over or []
 
     @staticmethod
     def marks(parts: list[Any]) -> tuple[bool, Sequence[Raw], str | None, str | None] | None:
@@ -109,6 +128,21 @@ class _Records:
         definition, word, references, attributes, dtype, shape, free, marks = parts
         references = references and str(references)
         return Line("apply", _raw(definition), str(word), references, None, attributes, str(dtype), shape, free, marks)
+
+    @staticmethod
+    def reading(parts: list[Any]) -> Line:
+        definition, word, array, items, attributes, dtype, shape, free, marks = parts
+        array = _raw(array)
+        references = ", ".join([raw.text for raw in (array, *items) if raw.kind == "REFERENCES"])
+        base = _Records.apply([definition, word, references, attributes, dtype, shape, free, marks])
+        return base._replace(items=[array, *items])
+
+    @staticmethod
+    def filling(parts: list[Any]) -> Line:
+        definition, word, filled, attributes, dtype, shape, free, marks = parts
+        base = _Records.apply([definition, word, None, attributes, dtype, shape, free, marks])
+        line = base._replace(parts=filled)
+        return line._replace(references=", ".join([raw.text for raw in line.pieces()]))
 
     @staticmethod
     def const(parts: list[Any]) -> Line:
@@ -148,15 +182,20 @@ class _Records:
         return "derivative", (_raw(node), _raw(y), _raw(v), order and _raw(order))
 
     @staticmethod
+    def require(parts: list[Any]) -> tuple[str, Any]:
+        left, relation, right, places = parts
+        return "require", (_raw(left), _raw(relation), _raw(right), places and _raw(places))
+
+    @staticmethod
     def block(parts: list[Any]) -> Block:
-        tables: dict[str, list[Any]] = {"output": [], "inputs": [], "derivative": []}
+        tables: dict[str, list[Any]] = {"output": [], "inputs": [], "derivative": [], "require": []}
         nodes = []
         for part in parts:
             if part.__class__ is Line:
                 nodes.append(part)
             else:
                 tables[part[0]].append(part[1])
-        return Block(nodes, tables["output"], tables["inputs"], tables["derivative"])
+        return Block(nodes, *tables.values())
 
     @staticmethod
     def graph(parts: list[Any]) -> list[Any]:
@@ -202,11 +241,16 @@ _DUE = {
     "REFERENCES": "nodes such as `%0, %1`",
     "TYPE": "a type such as `: f64`",
     "STRING": "a string in quotes",
+    "EXTENT": "an extent such as `n + 1`",
+    "INDEX": "an index such as `i: n`",
+    "SLICE": "a slice such as `0:n`",
+    "VALUE": "a value",
     "NUMBER": "a number",
     "TRUE": "`true`",
     "FALSE": "`false`",
     "INT": "a whole number",
     "EQUAL": "`=`",
+    "RELATION": "`==` or `>=`",
     "RPAR": "`)`",
     "LPAR": "`(`",
     "RSQB": "`]`",
@@ -214,6 +258,8 @@ _DUE = {
 }
 _OPTIONAL = {
     "COMMA": "`,`",
+    "AT": "`at`",
+    "OVER": "`over`",
     "LOCAL": "`local`",
     "AS": "`as`",
     "ADJOINT": "`adjoint %…`",

@@ -102,8 +102,7 @@ class Size:
     def __add__(self, other: Dim) -> Dim:
         return _sum(self, other, 1) if isinstance(other, (int, Size)) else NotImplemented
 
-    def __radd__(self, other: int) -> Dim:
-        return self + other
+    __radd__ = __add__
 
     def __sub__(self, other: Dim) -> Dim:
         return _sum(self, other, -1) if isinstance(other, (int, Size)) else NotImplemented
@@ -138,7 +137,9 @@ class Size:
     def __str__(self) -> str:
         if not self._text:
             parts: list[str] = []
-            for monomial, count in self.terms:
+            # n - m rather than -m + n.
+            first = next((term for term in self.terms if term[1] > 0), self.terms[0])
+            for monomial, count in (first, *(term for term in self.terms if term is not first)):
                 # A quotient needs no parentheses where nothing but a sum is around it; -a//b would be (-a)//b.
                 bare = len(monomial) == 1 and monomial[0][1] == 1 and (count == 1 or (count == -1 and bool(parts)))
                 factors = [_factor(atom, power, bare) for atom, power in monomial]
@@ -223,7 +224,11 @@ def named(name: str) -> Size:
     """The size of that name; raises ValueError for a text that is no name."""
     if not is_name(name):
         raise ValueError(f"no name of a size: {name!r}")
-    return Size([(((name, 1),), 1)])
+    return _atom(name)
+
+
+def _atom(atom: Atom) -> Size:
+    return Size([(((atom, 1),), 1)])
 
 
 # Division ------------------------------------------------------------------------------------------------------------
@@ -261,17 +266,12 @@ def _reduced(upper: Dim, lower: Dim) -> tuple[Dim, Dim]:
         shared = {atom: min(power, powers[atom]) for atom, power in shared.items() if atom in powers}
     if number == 1 and not shared:
         return upper, lower
-    # In the order in which the atoms stand in the first term.
     factor = tuple(shared.items())
-    return _cancelled(upper, factor, number), _cancelled(lower, factor, number)
-
-
-def _cancelled(dim: Dim, factor: Monomial, number: int) -> Dim:
-    return _normal({_over(monomial, factor) or (): count // number for monomial, count in _terms(dim)})
-
-
-def _quotient(upper: Dim, lower: Dim) -> Size:
-    return Size([(((Quotient(upper, lower), 1),), 1)])
+    first, second = (
+        _normal({_over(monomial, factor) or (): count // number for monomial, count in _terms(dim)})
+        for dim in (upper, lower)
+    )
+    return first, second
 
 
 def _by_number(upper: Size, lower: int) -> Dim:
@@ -289,9 +289,9 @@ def _by_number(upper: Size, lower: int) -> Dim:
     if len(nested) == 1 and isinstance(nested[0].lower, int):
         # ⌊(⌊u/a⌋ + p)/b⌋ is ⌊(u + a*p)/(a*b)⌋ for whole a, b above 0.
         first, second = nested[0].upper, nested[0].lower
-        others = _sum(left, Size([(((nested[0], 1),), 1)]), -1)
+        others = _sum(left, _atom(nested[0]), -1)
         return _sum(_normal(whole), divide(_sum(first, second * others, 1), second * lower), 1)
-    return _sum(_normal(whole), _quotient(left, lower), 1)
+    return _sum(_normal(whole), _atom(Quotient(left, lower)), 1)
 
 
 def _by_size(upper: Dim, lower: Dim) -> Dim:
@@ -309,7 +309,7 @@ def _by_size(upper: Dim, lower: Dim) -> Dim:
                 rest[monomial] = left
         remainder = _normal(rest)
         # What is left may have a factor in common with the divisor again.
-        return _sum(_normal(whole), divide(remainder, lower) if whole else _quotient(upper, lower), 1)
+        return _sum(_normal(whole), divide(remainder, lower) if whole else _atom(Quotient(upper, lower)), 1)
     # By a sum only what comes out even: n//(n + 1) is better left as it is than made 1 + (-1)//(n + 1).
     left_over = upper
     for _ in range(MAX_DEGREE):
@@ -321,7 +321,7 @@ def _by_size(upper: Dim, lower: Dim) -> Dim:
             break
         whole[part] = count // times
         left_over = left_over - Size([(part, count // times)]) * lower if part else left_over - count // times * lower
-    return _quotient(upper, lower)
+    return _atom(Quotient(upper, lower))
 
 
 # Values --------------------------------------------------------------------------------------------------------------
@@ -382,32 +382,13 @@ def product(dims: Iterable[Dim]) -> Dim:
 
 def at_least(dim: Dim, bound: int) -> bool | None:
     """Whether an extent is at least ``bound`` for all sizes (which are never negative): true, false, or not known."""
-    low, high = _bounds(dim)
-    if low is not None and low >= bound:
+    terms = dict(_terms(dim))
+    constant = terms.pop((), 0)
+    # What an atom's divisor is where it is 0 does not matter: then there is no extent.
+    known = all(isinstance(a, str) or all(at_least(part, 0) for part in a) for term in terms for a, _ in term)
+    if known and constant >= bound and all(count > 0 for count in terms.values()):
         return True
-    return False if high is not None and high < bound else None
-
-
-def _bounds(dim: Dim) -> tuple[int | None, int | None]:
-    """What the extent never falls below and never rises above, as far as its terms tell one by one."""
-    low: int | None = 0
-    high: int | None = 0
-    for monomial, count in _terms(dim):
-        if not monomial:
-            low = None if low is None else low + count
-            high = None if high is None else high + count
-        elif not all(_never_negative(atom) for atom, _ in monomial):
-            return None, None
-        elif count > 0:
-            high = None
-        else:
-            low = None
-    return low, high
-
-
-def _never_negative(atom: Atom) -> bool:
-    # A divisor that can be 0 is none where it is.
-    return isinstance(atom, str) or all(at_least(dim, 0) is True for dim in atom)
+    return False if known and constant < bound and all(count < 0 for count in terms.values()) else None
 
 
 # Text ----------------------------------------------------------------------------------------------------------------
@@ -438,7 +419,9 @@ def parse(text: str) -> Dim:
         if sign is None:
             if not operand or not (number or is_name(name)):
                 _reject(text)
-            values.append(_number(number) if number else named(name))
+            if number and (len(number) > 19 or int(number) >= MAX_COUNT):
+                _refuse("63 bits in a number")
+            values.append(int(number) if number else named(name))
             operand = False
         elif operand:
             if sign not in ("-", "("):
@@ -466,12 +449,6 @@ def parse(text: str) -> Dim:
 
 def _reject(text: str) -> NoReturn:
     raise ValueError(f"no extent: {text[:80]!r}")
-
-
-def _number(digits: str) -> int:
-    if len(digits) > 19 or int(digits) >= MAX_COUNT:
-        _refuse("63 bits in a number")
-    return int(digits)
 
 
 def _apply(values: list[Dim], waiting: list[str], least: int) -> None:

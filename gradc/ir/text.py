@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gradc.ir.graph import Graph
+from gradc.ir.attributes import is_items, is_parts
+from gradc.ir.graph import Constraint, Graph
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
-from gradc.ir.types import Type
+from gradc.ir.sizes import Size, TooLarge
+from gradc.ir.types import Index, Type
 from gradc.source import Source, Span
 
 VERSION = 1
-# Where the places of nodes stand, so that they do not ruffle the left side; a longer line pushes its own out.
-_COLUMN = 40
+# Before the places of nodes, so that they do not ruffle the left side; a longer line pushes its own out.
+_COLUMN = 39
+
+# How deep lists stand in each other, here and in texts that are read.
+MAX_NESTING = 32
+# What a size may be called, but reads as something else where any value may stand.
+_WORDS = frozenset({"inf", "-inf", "nan", "-nan", "true", "false", "none"})
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
@@ -81,9 +88,9 @@ def _block(graph: Graph, files: dict[str, int]) -> list[str]:
             line += f" adjoint %{marked}"
         span = data.get("span")
         if span is not None:
-            line = f"{line:<{_COLUMN}}@{_place(span, files)}"
+            line = f"{line:<{_COLUMN}} @{_place(span, files)}"
         if node in further:
-            line = line if span is not None else f"{line:<{_COLUMN}}@-"
+            line = line if span is not None else f"{line:<{_COLUMN}} @-"
             line += "".join(f" @{_place(other, files)}" for other in further[node])
         lines.append(line)
     if list(graph.inputs) != sorted(graph.inputs):
@@ -91,7 +98,17 @@ def _block(graph: Graph, files: dict[str, int]) -> list[str]:
     lines += [f"output {quote(name)} = %{node}" for name, node in graph.outputs]
     for (y, v, order), node in graph.adjoints.items():
         lines.append(f"derivative %{node} = d %{y} / d %{v}" + (f" order {order}" if order != 1 else ""))
+    for constraint in graph.constraints:
+        line = requirement(constraint)
+        if constraint.span is not None:
+            line = f"{line:<{_COLUMN}} @{_place(constraint.span, files)}"
+        lines.append(line)
     return lines
+
+
+def requirement(constraint: Constraint) -> str:
+    """What the sizes of a call must meet, as text."""
+    return f"require {constraint.left} {constraint.relation} {constraint.right}"
 
 
 def what(data: Mapping[str, Any]) -> str:
@@ -112,10 +129,47 @@ def what(data: Mapping[str, Any]) -> str:
         elif op == "call":
             text = f"call {quote(attrs.pop('function'))} ({_references(operands)})"
         else:
-            text = f"{op} {_references(operands)}" if operands else str(op)
+            text = f"{op} {_located(operands, attrs)}" if operands else str(op)
     if attrs:
         text += f" {{{', '.join(f'{key} = {_value(value)}' for key, value in sorted(attrs.items()))}}}"
     return text
+
+
+def _located(operands: Sequence[Any], attrs: dict[str, Any]) -> str:
+    """The operands; among them, and taken out of ``attrs``, the items or parts that say where in arrays they belong."""
+    for key, check in (("items", is_items), ("parts", is_parts)):
+        described = attrs.get(key)
+        if described is None or not check(described):
+            continue
+        parts = [(described, ())] if key == "items" else described
+        # A value a part, and a node an index.
+        if len(operands) != len(parts) + sum(items.count(None) for items, _ in parts) or not parts:
+            continue
+        waiting = iter(operands)
+        shown = []
+        for items, over in parts:
+            text = f"%{next(waiting)}" + (" at " if key == "parts" else "")
+            listed = [_item(item, waiting) for item in items]
+            if not all(listed):
+                break
+            text += f"[{', '.join(listed)}]"
+            shown.append(text + (f" over {{{', '.join(map(str, over))}}}" if over else ""))
+        else:
+            del attrs[key]
+            return ", ".join(shown)
+    return _references(operands)
+
+
+def _item(item: Any, waiting: Iterator[Any]) -> str:
+    """An item of an access; nothing for a slice that no range says."""
+    if item is None:
+        return f"%{next(waiting)}"
+    start, step, count = item
+    try:
+        # With a step of some other size, the count could not be told from the end.
+        return f"{start}:{start + step * count}" + (f":{step}" if step != 1 else "") if isinstance(step, int) else ""
+    except TooLarge:
+        return ""
 
 
 def _names(own: str | None, listed: Iterable[str]) -> str:
@@ -136,13 +190,15 @@ def _place(span: Span, files: dict[str, int]) -> str:
 
 
 def literal(value: Any, type: Type) -> str:
-    """A constant of that type: the shortest text that reads back to the same bits."""
+    """A constant of that type, or rows of them: the shortest text that reads back to the same bits."""
+    if isinstance(value, tuple):
+        return f"[{', '.join([literal(item, type) for item in value])}]"
     if type.real:
         return repr(float(value))
     return _value(bool(value) if type.dtype == "bool" else int(value))
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, depth: int = 0) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -153,19 +209,19 @@ def _value(value: Any) -> str:
         return repr(float(value))
     if isinstance(value, str):
         return quote(value)
-    if isinstance(value, tuple) and not any(isinstance(item, tuple) for item in value):
-        return f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, Size):
+        text = str(value)
+        return f"({text})" if text in _WORDS else text
+    if isinstance(value, Index):
+        return str(value)
+    if isinstance(value, tuple) and depth < MAX_NESTING:
+        return f"[{', '.join([_value(item, depth + 1) for item in value])}]"
     raise TypeError(f"an attribute of type {value.__class__.__name__} has no textual form")
 
 
 def show_type(type: Type) -> str:
-    """The type as text: ``f64[n, 3]{i}``, with quotes where a size is no plain name."""
-    text = type.dtype
-    if type.shape:
-        text += f"[{', '.join(d if isinstance(d, str) and d.isidentifier() else _value(d) for d in type.shape)}]"
-    if type.free:
-        text += f"{{{', '.join(type.free)}}}"
-    return text
+    """The type as text: ``f64[n, 2*n + 1]{i: n}``."""
+    return str(type)
 
 
 def quote(text: str) -> str:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
+from gradc.ir.attributes import MEANINGS, is_index, is_offset, is_shape
 from gradc.ir.graph import Graph
-from gradc.ir.types import Type, TypeMismatch
+from gradc.ir.op import Op, bound
+from gradc.ir.sizes import Dim
+from gradc.ir.types import SCALARS, Index, Type, TypeMismatch, union
+from gradc.source import Span
 
 
 class InvalidGraph(Exception):
@@ -33,18 +38,21 @@ def verify(graph: Graph) -> Graph:
     - I1 nodes are numbered 0, 1, 2… in creation order, and operands have smaller numbers than their users;
     - I2 every op stands in the table and takes that many operands;
     - I3 edges and ``positions`` say what the operand tuples say;
-    - I4 every type is what the op's type rule gives;
-    - I5 every node has the attributes that its op calls for and no others;
+    - I4 every type is what the op's type rule gives; extents are integers from 0 on or sizes;
+    - I5 every node has the attributes that its op calls for, of the right make, and no others;
     - I6 no two nodes but names and inputs are equal;
     - I7 inputs, outputs, names and adjoints refer to existing nodes, input and output names occur once;
     - I8 what differentiation made refers to a node that exists;
     - I9 functions and their calls agree: body and partials take the parameters, the body gives one value, the partials
-      one a parameter, and a call has as many operands.
+      one a parameter, and a call has as many operands;
+    - I10 no input, constant or output has free indices, and indices of one name have one extent;
+    - I11 constraints compare extents, by `==` or `>=`.
 
     The bodies of functions are graphs of their own, to be verified by who makes them; a call in one is resolved by the
     table of the program that it belongs to.
     """
     seen: dict[object, int] = {}
+    types = _Types()
     for expected, (node, data) in enumerate(graph.data.items()):
         if node != expected:
             _fail("I1", node, f"stands where {expected} is due")
@@ -59,23 +67,24 @@ def verify(graph: Graph) -> Graph:
             _fail("I2", node, f"has {len(operands)} operands, which {op!r} does not take")
         _verify_edges(graph, node, operands)
         attrs = data.get("attrs", {})
-        for key, value in attrs.items():
-            if key not in row.attrs:
-                _fail("I5", node, f"has the attribute {key!r}, which {op!r} does not know")
-            if not isinstance(value, row.attrs[key]):
-                _fail("I5", node, f"has the attribute {key!r} = {value!r}, not of type {row.attrs[key].__name__}")
+        if attrs or row.attrs:
+            _verify_attributes(node, row, attrs, types)
+        type = data["type"]
+        if id(type) not in types.checked:
+            types.check(node, type)
         if op in ("const", "input"):
-            _verify_leaf(node, op, data["type"], attrs)
+            _verify_leaf(node, op, type, attrs)
         elif op == "call":
+            _verify_type(graph, node, row)
             function = graph.functions.get(attrs.get("function", ""))
             if function is not None and len(function.params) != len(operands):
                 _fail("I9", node, f"calls {function.name!r} with {len(operands)} operands, not {len(function.params)}")
-        _verify_type(graph, node, [graph.type(operand) for operand in operands])
+        else:
+            _verify_type(graph, node, row)
         if (op in ("input", "name")) != isinstance(data.get("name"), str):
             _fail("I5", node, "has a name exactly if it is an input or a name node")
         if op not in ("input", "name"):
-            type = (data["type"].dtype, data["type"].shape)
-            key = (op, operands, type, tuple(sorted((k, repr(v)) for k, v in attrs.items())))
+            key = (op, operands, type.dtype, type.shape, tuple(sorted((k, repr(v)) for k, v in attrs.items())))
             if key in seen:
                 _fail("I6", node, f"equals node {seen[key]}")
             seen[key] = node
@@ -84,6 +93,59 @@ def verify(graph: Graph) -> Graph:
             _fail("I8", node, f"is an adjoint of {marked}, which does not exist")
     _verify_tables(graph)
     return graph
+
+
+class _Types:
+    """The types and indices of a graph, of which there are few, each checked once."""
+
+    def __init__(self) -> None:
+        # By identity; the values keep what they belong to alive.
+        self.checked: dict[int, object] = {id(type): type for type in SCALARS.values()}
+        self.extents: dict[str, Dim] = {}
+
+    def check(self, node: int, type: Any) -> None:
+        if id(type) in self.checked:
+            return
+        if not isinstance(type, Type):
+            _fail("I4", node, f"has {type!r} for a type")
+        if type.dtype not in SCALARS:
+            _fail("I4", node, f"has the unknown number type {type.dtype!r}")
+        if not is_shape(type.shape):
+            _fail("I4", node, f"has the shape {type.shape!r}, not {MEANINGS['shape'][1]}")
+        if type.free.__class__ is not tuple or not all(map(is_index, type.free)) or union(type.free) != type.free:
+            _fail("I4", node, f"has the free indices {type.free!r}, not different indices in their order")
+        self.indices(node, type.free)
+        self.checked[id(type)] = type
+
+    def indices(self, node: int, indices: Iterable[Index]) -> None:
+        for index in indices:
+            known = self.extents.setdefault(index.name, index.extent)
+            if known != index.extent:
+                _fail("I10", node, f"has the index {index}, but {index.name} runs to {known} elsewhere")
+
+
+def _verify_attributes(node: int, row: Op, attrs: Mapping[str, Any], types: _Types) -> None:
+    for key, value in attrs.items():
+        if key not in row.attrs:
+            _fail("I5", node, f"has the attribute {key!r}, which {row.name!r} does not know")
+        wanted = row.attrs[key]
+        # An exact test where True is not meant, though it is an int to Python.
+        if not isinstance(value, wanted) or (wanted is int and value.__class__ is bool):
+            _fail("I5", node, f"has the attribute {key!r} = {value!r}, not of type {wanted.__name__}")
+    if row.kind != "structural" and row.kind != "leaf":
+        return
+    for key, (check, due) in MEANINGS.items():
+        if key not in row.attrs:
+            continue
+        if key not in attrs:
+            _fail("I5", node, f"lacks the attribute {key!r}")
+        if not check(attrs[key]):
+            _fail("I5", node, f"has the attribute {key!r} = {attrs[key]!r}, not {due}")
+    if "index" in attrs:
+        types.indices(node, [attrs["index"]])
+    types.indices(node, bound(attrs))
+    for _, over in attrs.get("parts", ()):
+        types.indices(node, over)
 
 
 def _verify_edges(graph: Graph, node: int, operands: tuple[int, ...]) -> None:
@@ -96,39 +158,65 @@ def _verify_edges(graph: Graph, node: int, operands: tuple[int, ...]) -> None:
         _fail("I3", node, f"has edges {found}, but its operands call for {expected}")
 
 
-def _verify_type(graph: Graph, node: int, operands: list[Type]) -> None:
-    data = graph.data[node]
-    if not isinstance(data["type"], Type):
-        _fail("I4", node, f"has {data['type']!r} for a type")
-    if data["op"] in ("const", "input"):
-        return
+def _verify_type(graph: Graph, node: int, row: Op) -> None:
+    nodes = graph.data
+    data = nodes[node]
+    op, attrs = row.name, data.get("attrs", {})
     try:
-        due = graph.ops[data["op"]].type_rule(operands, data.get("attrs", {}))
+        due = row.type_rule([nodes[operand]["type"] for operand in data["operands"]], attrs)
     except TypeMismatch as mismatch:
-        text = f"node {node} ({data['op']}) does not take its operand {mismatch.position + 1}: expected {mismatch}"
+        text = f"node {node} ({op}) does not take its operand {mismatch.position + 1}: expected {mismatch}"
         raise InvalidGraph(text, "I4", node, mismatch.position) from None
+    except Exception as error:
+        # A type rule foresees operands, not attributes that say anything; those of callers' operators neither.
+        missing = [key for key in row.attrs if key not in attrs]
+        if isinstance(error, KeyError) and missing:
+            text = f"node {node} lacks the attribute {missing[0]!r}"
+        else:
+            text = f"node {node} ({op}) has attributes {dict(attrs)!r}, of which its type rule makes nothing: {error}"
+        raise InvalidGraph(text, "I5", node) from error
     if due != data["type"]:
-        _fail("I4", node, f"({data['op']}) has type {data['type']}, but its operands give {due}")
+        _fail("I4", node, f"({op}) has type {data['type']}, but its operands give {due}")
 
 
+_RELATIONS = ("==", ">=")
 _KINDS = ("input", "param")
 _PYTHON_TYPES = {"f64": float, "f32": float, "int": int, "bool": bool}
 
 
-def _verify_leaf(node: int, op: str, type: Any, attrs: Any) -> None:
+def _verify_leaf(node: int, op: str, type: Type, attrs: Mapping[str, Any]) -> None:
+    if type.free:
+        _fail("I10", node, f"has free indices: {type}")
     if op == "input":
         if attrs.get("kind") not in _KINDS:
             _fail("I5", node, f"has the kind {attrs.get('kind')!r}, not one of {', '.join(_KINDS)}")
         if attrs.get("default") is None:
             return
         value = attrs["default"]
+        if isinstance(value, tuple):
+            _verify_rows(node, type, value)
+            return
     elif "value" in attrs:
         value = attrs["value"]
     else:
         _fail("I5", node, "is a constant without a value")
     # An exact test, since True is an int to Python.
-    if isinstance(type, Type) and value.__class__ is not _PYTHON_TYPES.get(type.dtype):
+    if value.__class__ is not _PYTHON_TYPES[type.dtype]:
         _fail("I5", node, f"has the value {value!r}, which is not of type {type}")
+
+
+def _verify_rows(node: int, type: Type, rows: tuple[Any, ...]) -> None:
+    """Whether nested tuples are an array of the type, axis by axis from the outermost."""
+    level: list[Any] = [rows]
+    for axis, extent in enumerate(type.shape):
+        counts = {len(row) if row.__class__ is tuple else None for row in level}
+        if None in counts or len(counts) > 1 or (isinstance(extent, int) and not counts <= {extent}):
+            _fail("I5", node, f"has a default whose axis {axis} is not one of {type}")
+        level = [item for row in level for item in row]
+    wanted = _PYTHON_TYPES[type.dtype]
+    for value in level:
+        if value.__class__ is not wanted:
+            _fail("I5", node, f"has the value {value!r} in its default, which is not of type {type.dtype}")
 
 
 def _verify_tables(graph: Graph) -> None:
@@ -151,6 +239,15 @@ def _verify_tables(graph: Graph) -> None:
     for name, node in [*graph.outputs, *graph.names.items()]:
         if node not in graph.data:
             raise InvalidGraph(f"{name!r} is node {node}, which does not exist", "I7")
+    for name, node in graph.outputs:
+        if graph.type(node).free:
+            _fail("I10", node, f"is the output {name!r} and has free indices: {graph.type(node)}")
+    for constraint in graph.constraints:
+        sides = (constraint.left, constraint.right)
+        if constraint.relation not in _RELATIONS or not all(map(is_offset, sides)):
+            raise InvalidGraph(f"the constraint {constraint} does not compare extents", "I11")
+        if not isinstance(constraint.span, Span | None):
+            raise InvalidGraph(f"the constraint {constraint} has no place for a span", "I11")
     for (y, v, order), node in graph.adjoints.items():
         if not {y, v, node} <= graph.data.keys() or order < 1:
             raise InvalidGraph(f"the adjoint {(y, v, order)} -> {node} is not one of existing nodes", "I7")

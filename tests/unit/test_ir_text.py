@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from strategies import TABLE, floats, graphs
 
 from gradc.ir import diff, text
-from gradc.ir.dag import Dag, freeze
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.graph import Builder, Constraint, Graph
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
-from gradc.ir.types import BOOL, F32, F64, INT, Type
+from gradc.ir.sizes import divide, named
+from gradc.ir.types import BOOL, F32, F64, INT, Index, Type
 from gradc.source import Source, Span
 
 
@@ -38,6 +38,7 @@ def same(a: Graph, b: Graph) -> bool:
         [repr(sorted(data.items())) for data in a.data.values()]
         == [repr(sorted(data.items())) for data in b.data.values()]
         and (a.inputs, a.outputs, a.names, a.spans) == (b.inputs, b.outputs, b.names, b.spans)
+        and a.constraints == b.constraints
         and list(a.adjoints.items()) == list(b.adjoints.items())
         and a.functions.keys() == b.functions.keys()
         and all(
@@ -225,20 +226,110 @@ def test_constants_of_every_type() -> None:
     assert text.dump(load(written)) == written
 
 
-def test_types_with_shape_and_free_indices() -> None:
-    dag = Dag()
-    kinds = [Type("f64", ("n", 3, "1+n")), Type("int", (0,), ("i", "j")), Type("f32", (), ("i",))]
-    for node, type in enumerate(kinds):
-        dag.append(node, {"op": "input", "operands": (), "type": type, "attrs": {"kind": "input"}, "name": f"x{node}"})
-    graph = Graph(freeze(dag), TABLE, [2, 0, 1], [], {})
-    written = text.dump(graph)
-    assert written == lines(
-        '%0 = input "x0" : f64[n, 3, "1+n"] local',
-        '%1 = input "x1" : int[0]{i, j} local',
-        '%2 = input "x2" : f32{i} local',
-        "inputs %2, %0, %1",
+ARRAYS = """\
+gradc-ir 1
+file 0 "arrays.grad"
+%0 = input "X" : f64[n, 2*d + 1]        @1:7+1
+%1 = input "idx" default [1, 0, 2] : int[3]
+%2 = param "w" default 0.5 : f64[d, n//(m + 1)]
+%3 = input "A" default [[1.0, inf], [-0.0, nan]] : f64[2, n]
+%4 = const -0.0 : f64[n - 1]
+%5 = index {index = i: n} : int{i: n}
+%6 = index {index = k.12: 2*d + 1} : int{k.12: 2*d + 1}
+%7 = size {size = n^2 - m} : int
+%8 = access %0[%5, %6] : f64{i: n, k.12: 2*d + 1} @2:10+9
+%9 = access %0[%5] : f64[2*d + 1]{i: n}
+%10 = access %0[1:n, %6] : f64[n - 1]{k.12: 2*d + 1}
+%11 = access %0[n - 1:-1:-1] : f64[n, 2*d + 1]
+%12 = access %0[0:2*((n + 1)//2):2, 0:2*d] : f64[(n + 1)//2, 2*d]
+%13 = access %0 {items = [[0, m, n]]} : f64[n, 2*d + 1]
+%14 = access %0[] : f64[n, 2*d + 1]
+%15 = sum %8 {axes = [], over = [k.12: 2*d + 1]} : f64{i: n}
+%16 = tabulate %15 {indices = [i: n]} : f64[n]
+%17 = access %16[0:n - 1] : f64[n - 1]
+%18 = assemble %15 at [%5] over {i: n}, %17 at [1:n] {shape = [n]} : f64[n]
+%19 = assemble %8 at [%5, %6] over {i: n, k.12: 2*d + 1} {shape = [n, 2*d + 1]} : f64[n, 2*d + 1]
+%20 = reshape %0 {shape = [2*d*n + n]} : f64[2*d*n + n]
+output "y" = %16
+output "z" = %19
+require n >= 1                          @2:7+2
+require n == 2*d + 1                    @1:2:3+4
+require n - m >= -3
+"""
+
+
+def test_arrays_look_so() -> None:
+    written = ARRAYS.replace('arrays.grad"\n', 'arrays.grad"\nfile 1 "other.grad"\n')
+    graph = load(written)
+    assert text.dump(graph) == written
+    n, d, m = map(named, "ndm")
+    assert graph.type(0) == Type("f64", (n, 2 * d + 1))
+    assert graph.type(8).free == (Index("i", n), Index("k.12", 2 * d + 1))
+    assert graph.attrs(2)["default"] == 0.5
+    assert graph.attrs(1)["default"] == (1, 0, 2)
+    assert graph.operands(8) == (0, 5, 6)
+    assert graph.attrs(8)["items"] == (None, None)
+    assert graph.attrs(11)["items"] == ((n - 1, -1, n),)
+    assert graph.attrs(12)["items"] == ((0, 2, divide(n + 1, 2)), (0, 1, 2 * d))
+    assert graph.attrs(13)["items"] == ((0, m, n),)
+    assert graph.operands(18) == (15, 5, 17)
+    assert graph.attrs(18) == {"shape": (n,), "parts": (((None,), (Index("i", n),)), (((1, 1, n - 1),), ()))}
+    assert graph.constraints == (
+        Constraint(">=", n, 1, Span("arrays.grad", 2, 7, 2)),
+        Constraint("==", n, 2 * d + 1, Span("other.grad", 2, 3, 4)),
+        Constraint(">=", n - m, -3),
     )
+
+
+def test_what_stands_at_the_operands_can_be_an_attribute() -> None:
+    short = lines(
+        '%0 = input "x" : f64[n]',
+        "%1 = index {index = i: n} : int{i: n}",
+        "%2 = access %0[%1] : f64{i: n}",
+        "%3 = access %0[1:n] : f64[n - 1]",
+        "%4 = assemble %2 at [%1] over {i: n}, %3 at [0:n - 1] {shape = [n]} : f64[n]",
+    )
+    long = lines(
+        '%0 = input "x" : f64[ n ]',
+        "%1 = index {index = i :n} : int{i:n}",
+        "%2 = access %0, %1 {items = [none]} : f64{i: n}",
+        "%3 = access %0 {items = [[1, 1, n - 1]]} : f64[-1 + n]",
+        "%4 = assemble %2, %1, %3 {parts = [[[none], [i: n]], [[[0, 1, n - 1]], []]], shape = [n]} : f64[n]",
+    )
+    assert text.dump(load(long)) == short
+    assert same(load(long), load(short))
+
+
+def test_slices_are_counted_as_in_python() -> None:
+    for start, end, step in ((0, 7, 2), (0, 8, 2), (1, 8, 3), (7, -1, -2), (6, -1, -2), (2, 2, 1), (5, 0, -1)):
+        count = len(range(start, end, step))
+        graph = load(lines('%0 = input "x" : f64[9]', f"%1 = access %0[{start}:{end}:{step}] : f64[{count}]"))
+        assert graph.attrs(1)["items"] == ((start, step, count),)
+
+
+def test_free_indices_in_any_order() -> None:
+    body = "%i = index {index = i: n} : int{i: n}", "%j = index {index = j: m} : int{j: m}"
+    graph = load(lines(*body, "%k = add %j, %i : int{j: m, i: n}"))
+    assert graph.type(2).free == (Index("i", named("n")), Index("j", named("m")))
+
+
+def test_sizes_that_are_called_like_numbers() -> None:
+    names = ("inf", "nan", "true", "false", "none", "at", "over", "local", "d", "e5", "ŷ₁")
+    builder = Builder(TABLE)
+    builder.input("x", Type("f64", tuple(map(named, names))))
+    for name in names:
+        builder.apply("size", attrs={"size": named(name)})
+        builder.apply("size", attrs={"size": -named(name)})
+        builder.apply("index", attrs={"index": Index(name, named(name) + 1)})
+    graph = builder.finish([("x", 0)])
+    written = text.dump(graph)
+    assert "size {size = (inf)}" in written
+    assert "size {size = (-nan)}" in written
     assert same(load(written), graph)
+
+
+def test_long_lines_keep_a_blank_before_their_places() -> None:
+    assert " : f64{i: n, k.12: 2*d + 1} @2:10+9\n" in ARRAYS
 
 
 def test_attributes_of_every_kind() -> None:
@@ -249,14 +340,16 @@ def test_attributes_of_every_kind() -> None:
         "kind": 'a "b"',
         "none": None,
         "perm": (1, 0.0, False),
+        "sizes": (named("n"), (named("n") + 1, (), (None, "a, b]"))),
+        "which": Index("i", named("n")),
     }
     row = replace(TABLE["sin"], name="exotic", functions=(), attrs=dict.fromkeys(attrs, object))
     builder = Builder(TABLE.extend(row))
     graph = builder.finish([("y", builder.apply("exotic", builder.input("x"), attrs=attrs))])
     written = text.dump(graph)
     assert (
-        '%1 = exotic %0 {axis = -1, eps = 1.0, flag = true, kind = "a \\"b\\"", none = none, perm = [1, 0.0, false]}'
-        in (written)
+        '%1 = exotic %0 {axis = -1, eps = 1.0, flag = true, kind = "a \\"b\\"", none = none, perm = [1, 0.0, false], '
+        'sizes = [n, [n + 1, [], [none, "a, b]"]]], which = i: n}' in (written)
     )
     assert same(load(written, builder.ops), graph)
 
@@ -264,13 +357,28 @@ def test_attributes_of_every_kind() -> None:
 def test_what_has_no_textual_form_is_refused() -> None:
     row = replace(TABLE["sin"], name="exotic", functions=(), attrs={"what": object})
     builder = Builder(TABLE.extend(row))
-    x = builder.input("x")
-    graph = builder.finish([("y", builder.apply("exotic", x, attrs={"what": ((1,), 2)}))])
-    with pytest.raises(TypeError, match="an attribute of type tuple has no textual form"):
-        text.dump(graph)
+    nested: Any = ()
+    for _ in range(100):
+        nested = (nested,)
+    for what, kind in (({1: 2}, "dict"), (b"x", "bytes"), (nested, "tuple")):
+        builder = Builder(builder.ops)
+        builder.make("exotic", (builder.input("x"),))
+        copy = builder.finish([]).copy()
+        copy.nodes[1]["attrs"] = {"what": what}
+        with pytest.raises(TypeError, match=f"an attribute of type {kind} has no textual form"):
+            text.dump(Graph.from_nx(copy))
 
 
 # Large ones ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_attribute_may_be_anything_that_prints() -> None:
+    # What is called like the attributes of structural operators, but is none, in a caller's own operator.
+    row = replace(TABLE["sin"], name="exotic", functions=(), attrs={"items": object, "parts": object})
+    for attrs in ({"items": (1, 2)}, {"items": "x"}, {"parts": ((1, 2),)}, {"parts": 3}, {"items": (None,)}):
+        builder = Builder(TABLE.extend(row))
+        graph = builder.finish([("y", builder.apply("exotic", builder.input("x"), attrs=attrs))])
+        assert same(load(text.dump(graph), builder.ops), graph)
 
 
 def test_large_graphs_are_printed_and_read_in_linear_time() -> None:

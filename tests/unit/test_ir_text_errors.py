@@ -114,7 +114,107 @@ WRONG = {
     ),
     "extent": (
         lines(f'%0 = input "x" : f64[{"9" * 9999}]'),
-        "E0901", 2, 22, 9999, "a number is too large", "expected at",
+        "E0901", 2, 22, 9999, "malformed extent", "an extent has more than 63 bits in a number",
+    ),
+    "no extent": (
+        lines('%0 = input "x" : f64[3, n +]'),
+        "E0901", 2, 25, 3, "malformed extent", "expected an extent such as `n + 1`",
+    ),
+    "extent missing": (
+        lines('%0 = input "x" : f64[3, ]'),
+        "E0901", 2, 25, 1, "unexpected `]` in textual IR", "expected an extent such as `n + 1`",
+    ),
+    "extent below 0": (
+        lines('%0 = input "x" : f64[-3]'),
+        "E0903", 2, 18, 3, "the graph breaks invariant I4", "`%0` has the shape (-3,), not a tuple of extents",
+    ),
+    "power": (
+        lines('%0 = input "x" : f64[n^1000000]'),
+        "E0901", 2, 22, 9, "malformed extent", "an extent has more than 64 factors",
+    ),
+    "index": (
+        lines("%0 = index {index = i j: n} : int{i: n}"),
+        "E0901", 2, 21, 6, "malformed index", "expected an index such as `i: n`",
+    ),
+    "index without extent": (
+        lines("%0 = index {index = i: n} : int{i}"),
+        "E0901", 2, 33, 1, "malformed index", "expected an index such as `i: n`",
+    ),
+    "extent of an index": (
+        lines("%0 = index {index = i: n} : int{i :  n )}"),
+        "E0901", 2, 38, 3, "malformed extent", "expected an extent such as `n + 1`",
+    ),
+    "two extents": (
+        lines("%0 = index {index = i: n} : int{i: n}", "%1 = index {index = i: m} : int{i: m}"),
+        "E0903", 3, 1, 2, "the graph breaks invariant I10", "`%1` has the index i: m, but i runs to n elsewhere",
+    ),
+    "items": (
+        lines('%0 = input "x" : f64[n]', "%1 = access %0[%2] : f64"),
+        "E0901", 3, 16, 2, "unknown node `%2`", "expected a node of this graph",
+    ),
+    "item": (
+        lines('%0 = input "x" : f64[n]', "%1 = access %0[3] : f64"),
+        "E0901", 3, 16, 1, "malformed slice", "expected a slice such as `0:n` or `0:n:2`",
+    ),
+    "extent of a slice": (
+        lines('%0 = input "x" : f64[n]', "%1 = access %0[1: n * ] : f64"),
+        "E0901", 3, 19, 3, "malformed extent", "expected an extent such as `n + 1`",
+    ),
+    "step of a slice": (
+        lines('%0 = input "x" : f64[n]', "%1 = access %0[0:n:m] : f64"),
+        "E0901", 3, 16, 5, "malformed slice", "expected a slice such as `0:n` or `0:n:2`",
+    ),
+    "items twice": (
+        lines('%0 = input "x" : f64[n]', "%1 = access %0[0:n] {items = []} : f64"),
+        "E0901", 3, 22, 5, "attribute `items` is given twice", "the second one",
+    ),
+    "two arrays": (
+        lines('%0 = input "x" : f64[n]', "%1 = access %0, %0[0:n] : f64[n]"),
+        "E0901", 3, 13, 6, "one node is due here", "expected one node",
+    ),
+    "parts": (
+        lines('%0 = input "x" : f64[n]', "%1 = assemble %0 at [0:n], %0, %0 at [0:n] {shape = [n]} : f64[n]"),
+        "E0901", 3, 28, 6, "one node is due here", "expected one node",
+    ),
+    "part": (
+        lines('%0 = input "x" : f64[n]', "%1 = assemble %0 at [0:n], %0 at [0:2] {shape = [n]} : f64[n]"),
+        "E0903", 3, 28, 2, "the graph breaks invariant I4", "`%1` (assemble) does not take its operand 2: expected a",
+    ),
+    "value": (
+        lines("%0 = size {size = n n} : int"),
+        "E0901", 2, 19, 3, "malformed extent", "expected an extent such as `n + 1`",
+    ),
+    "no value": (
+        lines("%0 = size {size = } : int"),
+        "E0901", 2, 19, 1, "unexpected `}` in textual IR", "expected a string in quotes or a value",
+    ),
+    "kind of an attribute": (
+        lines("%0 = size {size = 3} : int"),
+        "E0903", 2, 1, 2, "the graph breaks invariant I5", "`%0` has the attribute 'size' = 3, not of type Size",
+    ),
+    "default": (
+        lines('%0 = input "x" default [1.0, n] : f64[2]'),
+        "E0901", 2, 30, 1, "a constant is not of type f64", "expected a number",
+    ),
+    "ragged default": (
+        lines('%0 = input "x" default [[1.0], []] : f64[2, n]'),
+        "E0903", 2, 1, 2, "the graph breaks invariant I5", "`%0` has a default whose axis 1 is not one of f64[2, n]",
+    ),
+    "deep default": (
+        lines(f'%0 = input "x" default {"[" * 99}1.0{"]" * 99} : f64[n]'),
+        "E0901", 2, 123, 3, "lists stand too deep in each other", "more than 32 deep",
+    ),
+    "relation": (
+        lines(X, "require n > 1"),
+        "E0901", 3, 11, 1, "unexpected", "expected `==` or `>=`",
+    ),
+    "requirement": (
+        lines(X, "require n + >= 1"),
+        "E0901", 3, 9, 3, "malformed extent", "expected an extent such as `n + 1`",
+    ),
+    "place of a requirement": (
+        lines(X, "require n >= 1 @3:1:1+1"),
+        "E0901", 3, 16, 8, "file 3 is not declared", 'expected `file 3 "…"`',
     ),
     "not int": (
         lines("%0 = const 1.5 : int"),
@@ -268,14 +368,50 @@ def test_any_text_is_read_or_refused(written: str) -> None:
         assert str(read_or_refuse(whole))
 
 
+ARRAYS = lines(
+    'file 0 "a.grad"',
+    '%0 = input "x" default [[1.0, 2.0]] : f64[n, 2*m + 1] @2:7+1',
+    "%1 = index {index = i: n} : int{i: n}",
+    "%2 = access %0[%1, 0:2*m:2] : f64[m]{i: n}",
+    "%3 = sum %2 {axes = [0], over = [i: n]} : f64",
+    "%4 = const 1.0 : f64[n//2]",
+    "%5 = assemble %2 at [%1, 1:m + 1] over {i: n}, %0 at [0:n] {shape = [n, 2*m + 1]} : f64[n, 2*m + 1]",
+    'output "y" = %5',
+    "require n >= 2*m + 1 @1:1+1",
+)
+
+
 @given(st.data())
 def test_a_damaged_text_is_read_or_refused(data: st.DataObject) -> None:
-    written = WHOLE
+    written = data.draw(st.sampled_from([WHOLE, ARRAYS]))
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(written)))
         end = start + data.draw(st.integers(0, 6))
         piece = data.draw(
-            st.sampled_from(["", "%", "%3", "0", ":", " f64", '"', "{", "}", "\n", "@", ",", "adjoint", "-"])
+            st.sampled_from(
+                [
+                    "",
+                    "%",
+                    "%3",
+                    "0",
+                    ":",
+                    " f64",
+                    '"',
+                    "{",
+                    "}",
+                    "\n",
+                    "@",
+                    ",",
+                    "adjoint",
+                    "-",
+                    "[",
+                    "]",
+                    "n",
+                    "//",
+                    "^9",
+                    ">=",
+                ]
+            )
         )
         written = written[:start] + piece + written[end:]
     found = read_or_refuse(written)
@@ -285,7 +421,10 @@ def test_a_damaged_text_is_read_or_refused(data: st.DataObject) -> None:
         assert str(found)
 
 
-@pytest.mark.parametrize("piece", ["{", "[", "(", '"', "\\", "%1, ", "@1:1+1 ", "0", "# ", "d / ", ":"])
+@pytest.mark.parametrize(
+    "piece", ["{", "[", "(", '"', "\\", "%1, ", "@1:1+1 ", "0", "# ", "d / ", ":", "n, ", "n*", "n//", "(a+b)*"]
+)
 def test_a_flood_is_read_or_refused(piece: str) -> None:
-    for before in ("", "%0 = input ", "%0 = const 1 {a = ", X + " "):
+    starts = ["", "%0 = input ", "%0 = const 1 {a = ", X + " ", X + "[", X + "{i: ", "%0 = sin %0[", "require "]
+    for before in starts:
         assert len(str(read_or_refuse(lines(before + piece * 20_000)))) < 100_000

@@ -185,6 +185,10 @@ def test_texts_that_a_reader_could_take_for_another() -> None:
     assert str((N // 2) * (N // 2)) == "(n//2)^2"
     assert str(N * (M // D)) == "(m//d)*n"
     assert str(divide(N, M) * 3 - 1) == "3*(n//m) - 1"
+    assert str(N - M) == "n - m"
+    assert str(3 - 2 * N) == "3 - 2*n"
+    assert str(-N - M // 2) == "-(m//2) - n"
+    assert str(1 - (M // 2) - N * N) == "1 - n^2 - m//2"
 
 
 def test_divisions_that_do_not_come_out_stay_apart() -> None:

@@ -8,16 +8,23 @@ from typing import Any
 import pytest
 
 from gradc.ir.dag import Dag
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.graph import Builder, Constraint, Graph
+from gradc.ir.op import Op, OpTable
 from gradc.ir.region import Function
-from gradc.ir.types import BOOL, F64, INT
+from gradc.ir.sizes import named
+from gradc.ir.types import BOOL, F64, INT, Index, Type
 from gradc.ir.verify import InvalidGraph, verify
 from gradc.ops import TABLE
 
 X = {"op": "input", "operands": (), "type": F64, "attrs": {"kind": "input"}, "name": "x"}
 
 
-def graph(*nodes: dict[str, Any], numbers: list[int] | None = None, **tables: Any) -> Graph:
+N, M = named("n"), named("m")
+P, Q = Index("i", N), Index("j", M)
+V, A = Type("f64", (N,)), Type("f64", (N, M))
+
+
+def graph(*nodes: dict[str, Any], numbers: list[int] | None = None, ops: OpTable = TABLE, **tables: Any) -> Graph:
     """A graph of these nodes, whatever is wrong with them."""
     dag = Dag()
     for number, data in zip(numbers or range(len(nodes)), nodes, strict=True):
@@ -26,7 +33,7 @@ def graph(*nodes: dict[str, Any], numbers: list[int] | None = None, **tables: An
             places = tuple(i for i, other in enumerate(data["operands"]) if other == operand)
             dag.add_edge(operand, number, positions=places)
     given = {"inputs": [n for n, data in dag.nodes(data=True) if data.get("op") == "input"], "outputs": [], "names": {}}
-    return Graph(dag, TABLE, **(given | tables))
+    return Graph(dag, ops, **(given | tables))
 
 
 def node(op: str, *operands: int, type: Any = F64, **data: Any) -> dict[str, Any]:
@@ -63,6 +70,38 @@ def misplaced() -> Graph:
     made.nx.edges[0, 1]["positions"] = (0,)
     return made
 
+
+def array(type: Any = V, **attrs: Any) -> dict[str, Any]:
+    return {**X, "type": type, "attrs": {"kind": "input", **attrs}}
+
+
+def index(which: Any = P, type: Any = None) -> dict[str, Any]:
+    return node("index", type=type or Type("int", (), (which,)), attrs={"index": which})
+
+
+def reading(items: Any, *operands: int, type: Any = F64) -> Graph:
+    """An access to a matrix with these items, beside an integer."""
+    return graph(array(A), const(0, INT), node("access", 0, *operands, type=type, attrs={"items": items}))
+
+
+def filling(parts: Any, shape: Any = (N,), *operands: int) -> Graph:
+    made = node("assemble", *(operands or (0,)), type=V, attrs={"shape": shape, "parts": parts})
+    return graph(array(V), index(), made)
+
+
+def summing(**attrs: Any) -> Graph:
+    return graph(array(A), node("sum", 0, attrs={"axes": (0, 1), "over": (), **attrs}))
+
+
+def shaped(op: str, **attrs: Any) -> Graph:
+    return graph(array(A), node(op, 0, type=A, attrs=attrs))
+
+
+def bad_rule(types: Any, attrs: Any) -> Type:
+    raise ZeroDivisionError("what?")
+
+
+BAD = TABLE.extend(Op(name="bad", doc="", kind="structural", type_rule=bad_rule))
 
 CALL = node("call", 0, attrs={"function": "square"})
 
@@ -112,6 +151,79 @@ BROKEN: list[tuple[str, Callable[[], Graph], str]] = [
         lambda: graph(X, node("call", 0, 0, attrs={"function": "square"}), functions={"square": square()}),
         "node 1 calls 'square' with 2 operands, not 1",
     ),
+    # Arrays: types.
+    ("I4", lambda: graph(array(Type("f64", (-1,)))), "node 0 has the shape (-1,), not a tuple of extents"),
+    ("I4", lambda: graph(array(Type("f64", (True,)))), "node 0 has the shape (True,), not a tuple of extents"),
+    ("I4", lambda: graph(array(Type("f64", ("n",)))), "node 0 has the shape ('n',), not a tuple of extents"),  # type: ignore[arg-type]
+    ("I4", lambda: graph(array(Type("f64", [2]))), "node 0 has the shape [2], not a tuple of extents"),  # type: ignore[arg-type]
+    ("I4", lambda: graph(array(Type("f16", (2,)))), "node 0 has the unknown number type 'f16'"),
+    ("I4", lambda: graph(array(Type("f64", (), ("i",)))), "node 0 has the free indices ('i',), not different"),  # type: ignore[arg-type]
+    ("I4", lambda: graph(array(Type("f64", (), (Q, P)))), "node 0 has the free indices (Index(name='j'"),
+    ("I4", lambda: graph(array(Type("f64", (), (P, P)))), "node 0 has the free indices (Index(name='i'"),
+    ("I4", lambda: graph(array(Type("f64", (), (Index("i.x", N),)))), "node 0 has the free indices (Index(name='i.x'"),
+    ("I4", lambda: graph(array(), const(2.0), node("add", 0, 1)), "node 2 (add) does not take its operand 2: expected"),
+    ("I4", lambda: graph(index(), node("float", 0)), "node 1 (float) has type f64, but its operands give f64{i: n}"),
+    ("I4", lambda: reading((None, None), 1, 1, type=V), "node 2 (access) has type f64[n], but its operands give f64"),
+    ("I4", lambda: reading((None, None), 1), "node 2 (access) does not take its operand 1: expected an array of 2"),
+    ("I4", lambda: reading((None,) * 3, 1, 1, 1), "node 2 (access) does not take its operand 1: expected an array of"),
+    ("I4", lambda: reading((None,), 0), "node 2 (access) does not take its operand 2: expected an integer"),
+    ("I4", lambda: filling(()), "node 2 (assemble) does not take its operand 1: expected as many operands as"),
+    ("I4", lambda: filling((((None,), ()),)), "node 2 (assemble) does not take its operand 1: expected as many"),
+    ("I4", lambda: filling(((((0, 1, 2),), ()),)), "node 2 (assemble) does not take its operand 1: expected a part of"),
+    ("I4", lambda: summing(axes=(0, 2)), "node 1 (sum) does not take its operand 1: expected an array with these axes"),
+    ("I4", lambda: shaped("transpose", order=(0,)), "node 1 (transpose) does not take its operand 1: expected an"),
+    ("I4", lambda: shaped("broadcast", shape=(N,)), "node 1 (broadcast) does not take its operand 1: expected what"),
+    # Arrays: attributes.
+    ("I5", lambda: reading([None], 1), "node 2 has the attribute 'items' = [None], not of type tuple"),
+    ("I5", lambda: reading((0,), 1), "node 2 has the attribute 'items' = (0,), not a tuple of None and slices"),
+    ("I5", lambda: reading(((0, 1),)), "node 2 has the attribute 'items' = ((0, 1),), not a tuple of None and slices"),
+    ("I5", lambda: reading(((0, 0, 1),)), "node 2 has the attribute 'items' = ((0, 0, 1),), not a tuple of None and"),
+    ("I5", lambda: reading(((0, 1, -1),)), "node 2 has the attribute 'items' = ((0, 1, -1),), not a tuple of None"),
+    ("I5", lambda: reading((("n", 1, N),)), "node 2 has the attribute 'items' = (('n', 1, Size(n)),), not a tuple"),
+    ("I5", lambda: graph(array(), node("access", 0)), "node 1 lacks the attribute 'items'"),
+    ("I5", lambda: filling(3), "node 2 has the attribute 'parts' = 3, not of type tuple"),
+    ("I5", lambda: filling((3,)), "node 2 has the attribute 'parts' = (3,), not a tuple of items with indices"),
+    ("I5", lambda: filling((((None,), (P, P)),), (N,), 0, 1), "node 2 has the attribute 'parts' = (((None,), (Index("),
+    ("I5", lambda: filling((((), ()),), ("n",)), "node 2 has the attribute 'shape' = ('n',), not a tuple of extents"),
+    ("I5", lambda: summing(axes=("0",)), "node 1 has the attribute 'axes' = ('0',), not a tuple of different axes"),
+    ("I5", lambda: summing(axes=(True,)), "node 1 has the attribute 'axes' = (True,), not a tuple of different axes"),
+    ("I5", lambda: summing(axes=(0, 0)), "node 1 has the attribute 'axes' = (0, 0), not a tuple of different axes"),
+    ("I5", lambda: summing(axes=(-1,)), "node 1 has the attribute 'axes' = (-1,), not a tuple of different axes"),
+    ("I5", lambda: summing(over=("i",)), "node 1 has the attribute 'over' = ('i',), not a tuple of different indices"),
+    ("I5", lambda: summing(over=(P, P)), "node 1 has the attribute 'over' = (Index(name='i', extent=Size(n)), Index"),
+    ("I5", lambda: graph(array(), node("sum", 0, attrs={"axes": (0,)})), "node 1 lacks the attribute 'over'"),
+    ("I5", lambda: shaped("tabulate", indices=("i",)), "node 1 has the attribute 'indices' = ('i',), not a tuple of"),
+    ("I5", lambda: shaped("transpose", order=(1, 1)), "node 1 has the attribute 'order' = (1, 1), not a tuple of"),
+    ("I5", lambda: shaped("reshape", shape=(-1,)), "node 1 has the attribute 'shape' = (-1,), not a tuple of extents"),
+    ("I5", lambda: graph(array(), node("cumsum", 0, attrs={"axis": True, "reverse": False})), "node 1 has the attri"),
+    (
+        "I5",
+        lambda: graph(array(), node("cumsum", 0, type=V, attrs={"reverse": False})),
+        "node 1 lacks the attribute 'axis'",
+    ),
+    ("I5", lambda: graph(index("i", INT)), "node 0 has the attribute 'index' = 'i', not of type Index"),
+    ("I5", lambda: graph(index(Index("i", -1), INT)), "node 0 has the attribute 'index' = Index(name='i', extent=-1)"),
+    ("I5", lambda: graph(X, node("bad", 0), ops=BAD), "node 1 (bad) has attributes {}, of which its type rule makes"),
+    # Arrays: constants and defaults.
+    ("I5", lambda: graph(const((1.0, 2.0), V)), "node 0 has the value (1.0, 2.0), which is not of type f64[n]"),
+    ("I5", lambda: graph(const(1, V)), "node 0 has the value 1, which is not of type f64[n]"),
+    ("I5", lambda: graph(array(A, default=(1.0,))), "node 0 has a default whose axis 1 is not one of f64[n, m]"),
+    ("I5", lambda: graph(array(A, default=((1.0,), (1.0, 2.0)))), "node 0 has a default whose axis 1 is not one of"),
+    ("I5", lambda: graph(array(V, default=((1.0,),))), "node 0 has the value (1.0,) in its default, which is not of"),
+    ("I5", lambda: graph(array(V, default=(1.0, 2))), "node 0 has the value 2 in its default, which is not of type"),
+    ("I5", lambda: graph(array(F64, default=(1.0,))), "node 0 has the value (1.0,) in its default, which is not of"),
+    ("I5", lambda: graph(array(Type("f64", (3,)), default=(1.0,))), "node 0 has a default whose axis 0 is not one of"),
+    ("I6", lambda: graph(const(2.0, V), const(2.0, V)), "node 1 equals node 0"),
+    ("I6", lambda: graph(index(), index()), "node 1 equals node 0"),
+    # Arrays: free indices and constraints.
+    ("I10", lambda: graph(array(Type("f64", (), (P,)))), "node 0 has free indices: f64{i: n}"),
+    ("I10", lambda: graph(const(1.0, Type("f64", (), (P,)))), "node 0 has free indices: f64{i: n}"),
+    ("I10", lambda: graph(index(), outputs=[("y", 0)]), "node 0 is the output 'y' and has free indices: int{i: n}"),
+    ("I10", lambda: graph(index(), index(Index("i", M))), "node 1 has the index i: m, but i runs to n elsewhere"),
+    ("I10", lambda: graph(index(), array(), node("sum", 1, attrs={"axes": (0,), "over": (Index("i", 3),)})), "node 2"),
+    ("I11", lambda: graph(X, constraints=[Constraint("<", N, M)]), "the constraint Constraint(relation='<', left="),
+    ("I11", lambda: graph(X, constraints=[Constraint("==", N, "m")]), "the constraint Constraint(relation='==', "),  # type: ignore[arg-type]
+    ("I11", lambda: graph(X, constraints=[Constraint("==", N, M, 3)]), "the constraint Constraint(relation='==', "),  # type: ignore[arg-type]
 ]
 
 
@@ -125,7 +237,7 @@ def test_a_broken_invariant_is_named(rule: str, make: Callable[[], Graph], messa
 
 def test_every_invariant_is_broken_once() -> None:
     numbered = [line.split()[1] for line in (verify.__doc__ or "").splitlines() if line.strip().startswith("- I")]
-    assert sorted({rule for rule, _, _ in BROKEN}) == numbered
+    assert sorted({rule for rule, _, _ in BROKEN}, key=lambda rule: int(rule[1:])) == numbered
 
 
 def test_what_may_stand_twice() -> None:
@@ -136,3 +248,28 @@ def test_calls() -> None:
     verify(graph(X, CALL, functions={"square": square()}))
     # The body of a function that calls another: the program's table resolves that.
     verify(graph(X, CALL))
+
+
+def test_arrays() -> None:
+    filled = (((None,), (P,)), (((0, 2, 1),), ()))
+    verify(
+        graph(
+            array(A, default=((1.0, 2.0), (3.0, 4.0), (5.0, 6.0))),
+            index(),
+            index(Q),
+            node("access", 0, 1, 2, type=Type("f64", (), (P, Q)), attrs={"items": (None, None)}),
+            node("sum", 3, type=Type("f64", (), (P,)), attrs={"axes": (), "over": (Q,)}),
+            node("tabulate", 4, type=V, attrs={"indices": (P,)}),
+            node("access", 5, type=Type("f64", (1,)), attrs={"items": ((N - 1, -1, 1),)}),
+            node("assemble", 4, 1, 6, type=V, attrs={"shape": (N,), "parts": filled}),
+            const(1.0, V),
+            outputs=[("y", 7)],
+            constraints=[Constraint(">=", N - 1, 0), Constraint("==", N, 2 * M)],
+        )
+    )
+
+
+def test_what_a_type_rule_did_not_foresee_is_kept_as_the_cause() -> None:
+    with pytest.raises(InvalidGraph) as caught:
+        verify(graph(X, node("bad", 0), ops=BAD))
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
