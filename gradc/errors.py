@@ -65,6 +65,12 @@ CODES: dict[str, str] = {
     "E0608": "no such name",
     "E0609": "nothing to differentiate",
     "E0610": "there is no such rewrite rule",
+    "E0611": "index out of range",
+    "E0612": "extreme of nothing",
+    "E0613": "matrix without a result",
+    "E0614": "value that is no array for an input",
+    "E0615": "array of the wrong size",
+    "E0616": "sizes that do not go together",
     # Data from files
     "E0620": "unknown ending of a data file",
     "E0621": "damaged data file",

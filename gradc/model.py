@@ -14,6 +14,7 @@ import numpy
 import gradc
 from gradc import driver
 from gradc.backends.interp import Plan
+from gradc.backends.plan import ArrayPlan
 from gradc.driver import Options
 from gradc.errors import CallError, CompileError, Diagnostic, suggestion
 from gradc.files import check_target, from_text, write
@@ -29,6 +30,9 @@ from gradc.values import Inputs, Values
 if TYPE_CHECKING:
     from gradc.draw import Diagram
     from gradc.explain import Explanation
+
+# A model keeps the plans of so many combinations of sizes.
+_PLANS = 16
 
 Names = str | Sequence[str] | None
 """Some names of the program: one (or several, separated by commas), a sequence of them, or the usual ones."""
@@ -75,7 +79,8 @@ class Model:
 
         ``mapping`` holds values whose names Python cannot spell as keywords.
         """
-        found = self._plan().run(self._inputs.numbers(mapping, values))
+        given = self._inputs.numbers(mapping, values)
+        found = self._plan(self._inputs.bound(given)).run(given)
         return Values(zip(self.outputs, map(_python, found), strict=True))
 
     def map(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Values:
@@ -84,18 +89,25 @@ class Model:
         Every output is an array with one entry a row. Equal to calling the model for each row.
         """
         columns, count = self._inputs.rows(mapping, values)
-        found = self._plan(arrays=True).run(columns)
+        found = self._plan({}, arrays=True).run(columns)
         return Values(
             {n: numpy.array(numpy.broadcast_to(v, (count,))) for n, v in zip(self.outputs, found, strict=True)}
         )
 
-    def _plan(self, *, arrays: bool = False) -> Plan:
-        key = ("plan", arrays)
+    def _plan(self, sizes: Mapping[str, int], *, arrays: bool = False) -> Plan | ArrayPlan:
+        key = ("plan", arrays, *sizes.values())
         plan = self._cache.get(key)
         if plan is None:
             graph = self.optimized()
             with collector_paused():
-                plan = self._cache[key] = Plan(graph, arrays=arrays, sources=self.sources)
+                if self._inputs.shapes.arrays:
+                    plan = ArrayPlan(graph, sizes, sources=self.sources)
+                else:
+                    plan = Plan(graph, arrays=arrays, sources=self.sources)
+            kept = [each for each in self._cache if each[0] == "plan"]
+            if len(kept) >= _PLANS:
+                self._cache.pop(kept[0], None)
+            self._cache[key] = plan
         return plan
 
     # Looking -------------------------------------------------------------------------------------------------------

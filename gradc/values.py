@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy
 
+from gradc.arguments import Filled, Shapes, as_array
 from gradc.errors import CallError, Diagnostic, suggestion
 from gradc.ir.graph import Graph
+from gradc.ir.sizes import evaluate
 from gradc.source import Source, canonical
 
 
@@ -102,6 +104,8 @@ class Inputs:
             self.shown.append(name)
             self.dtypes.append(graph.type(node).dtype)
             self.defaults.append(graph.attrs(node).get("default"))
+        self.types = [graph.type(node) for node in graph.inputs]
+        self.shapes = Shapes(graph, [canonical(name) for name in self.shown], sources)
         self.spans = [graph.span(node) for node in graph.inputs]
         self.texts = {source.name: source for source in sources}
         self.known = list(graph.names)
@@ -119,8 +123,35 @@ class Inputs:
             if at in seen:
                 raise _fail("E0602", f"`{self.shown[at]}` is given twice")
             seen.add(at)
-            found[at] = convert(self.shown[at], value, self.dtypes[at]) if value is None else value
+            found[at] = self.converted(at, value) if value is None else value
         return found
+
+    def converted(self, at: int, value: Any) -> Any:
+        """A caller's value as the number or the array that an input takes."""
+        if self.types[at].shape:
+            return as_array(self.shown[at], value, self.types[at])
+        return convert(self.shown[at], value, self.dtypes[at])
+
+    def bound(self, found: list[Any]) -> dict[str, int]:
+        """The sizes of a call, whose arrays that are left out are filled with their defaults."""
+        if not self.shapes.arrays:
+            return {}
+        given = [self._sized(at, value) for at, value in enumerate(found)]
+        sizes = self.shapes.solve(given)
+        for at, value in enumerate(given):
+            if isinstance(value, Filled):
+                shape = tuple(evaluate(dim, sizes) for dim in self.types[at].shape)
+                found[at] = numpy.broadcast_to(numpy.asarray(value.value, _DTYPES[self.dtypes[at]]), shape)
+            else:
+                found[at] = value
+        return sizes
+
+    def _sized(self, at: int, value: Any) -> Any:
+        if self.types[at].shape and not isinstance(value, numpy.ndarray):
+            if isinstance(value, tuple):
+                return numpy.asarray(value, _DTYPES[self.dtypes[at]])
+            return Filled(value)
+        return value
 
     def _unknown(self, name: object) -> CallError:
         if isinstance(name, str) and canonical(name) in self.known:
@@ -155,8 +186,8 @@ class Inputs:
                 found[at] = self.defaults[at]
                 if found[at] is None:
                     absent.append(at)
-            elif type(value) is not float or self.dtypes[at] not in ("f64", "f32"):
-                found[at] = convert(self.shown[at], value, self.dtypes[at])
+            elif type(value) is not float or self.dtypes[at] not in ("f64", "f32") or self.types[at].shape:
+                found[at] = self.converted(at, value)
         if absent:
             raise self.missing(absent)
         return found
@@ -169,7 +200,7 @@ class Inputs:
         found = self.given(mapping, {})
         for at, value in enumerate(found):
             if value is not None:
-                found[at] = convert(self.shown[at], value, self.dtypes[at])
+                found[at] = self.converted(at, value)
             elif self.defaults[at] is not None:
                 found[at] = self.defaults[at]
             elif self.nodes[at] in needed:

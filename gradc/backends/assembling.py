@@ -1,0 +1,357 @@
+"""Plans arrays that are made of parts: what concatenates, stacks and pads, and the adjoint of reading at indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradc.backends.reading import _slice, checked, even, inside
+from gradc.ir.types import Index
+from gradc.ops.structure import parts as parts_of
+
+if TYPE_CHECKING:
+    from gradc.backends.plan import Planner, Value
+
+# Parts are looked at for overlap in arrays of up to so many indexed elements.
+_MAPPED = 1 << 22
+
+
+@dataclass
+class Region:
+    """Where one part goes, once for all: a basic index, and how many axes in front of the value it adds up first."""
+
+    where: tuple[Any, ...]
+    value: Value
+
+
+Write = Callable[[Any, Any, Sequence[Any]], None]
+"""Writes a part: the array with its batch axes in front, the operator, and the part's operands."""
+
+
+def assemble(planner: Planner, node: int) -> Value:
+    """The array that an ``assemble`` node makes."""
+    from gradc.backends.plan import DTYPES
+
+    graph = planner.graph
+    type = graph.type(node)
+    attrs = graph.attrs(node)
+    shape = planner.full(node)
+    batch = len(type.free)
+    operands = graph.operands(node)
+    listed = parts_of({"parts": planner._plain(attrs["parts"])})
+    if len(listed) > 8 and _elements(planner, listed, operands):
+        return _stack(planner, node, listed, operands)
+    values: list[Value] = []
+    writes: list[tuple[Write, int, int]] = []
+    occupied = _Occupied(shape[batch:])
+    for position, items, over, places in listed:
+        write, used = _part(planner, node, operands[position], items, over, [operands[at] for at in places], occupied)
+        writes.append((write, len(values), len(values) + len(used)))
+        values += used
+    dtype = DTYPES[type.dtype]
+    disjoint, covered = occupied.disjoint, occupied.covered()
+
+    def run(*given: Any) -> Any:
+        out = np.empty(shape, dtype) if disjoint and covered else np.zeros(shape, dtype)
+        for write, start, stop in writes:
+            write(out, disjoint, given[start:stop])
+        return out
+
+    return planner.emit(run, values, shape)
+
+
+class _Occupied:
+    """Which elements of the array parts have written, as far as that is worth knowing."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.map = np.zeros(shape, bool) if np.prod(shape, dtype=float) <= _MAPPED else None
+        self.disjoint = self.map is not None
+
+    def add(self, where: tuple[Any, ...] | None) -> None:
+        """A part goes to a basic index; None for one of which that is not known."""
+        if self.map is None or where is None:
+            self.disjoint = False
+            return
+        if self.map[where].any():
+            self.disjoint = False
+        self.map[where] = True
+
+    def covered(self) -> bool:
+        """Whether every element is written."""
+        return self.map is not None and bool(self.map.all())
+
+
+def _elements(planner: Planner, listed: Sequence[Any], operands: Sequence[int]) -> bool:
+    """Whether all parts are single numbers at single places."""
+    graph = planner.graph
+    return (
+        all(
+            not over
+            and len(items) == 1
+            and items[0] is None
+            and graph.type(operands[position]).scalar
+            and graph.type(operands[places[0]]).scalar
+            for position, items, over, places in listed
+        )
+        and not graph.type(planner.current).free
+        and len(graph.type(planner.current).shape) == 1
+    )
+
+
+def _stack(planner: Planner, node: int, listed: Sequence[Any], operands: Sequence[int]) -> Value:
+    """Very many single elements in one go."""
+    from gradc.backends.plan import DTYPES
+
+    type = planner.graph.type(node)
+    (extent,) = planner.full(node)
+    indices = [checked(planner, operands[places[0]], extent) for _, _, _, places in listed]
+    values = [planner.values[operands[position]] for position, _, _, _ in listed]
+    dtype = DTYPES[type.dtype]
+    count = len(values)
+    known = all(index.known for index in indices)
+    fixed = np.array([planner.base[index.slot] for index in indices]) if known else None
+    distinct = fixed is not None and len(np.unique(fixed)) == len(fixed)
+
+    def run(*given: Any) -> Any:
+        where = fixed if fixed is not None else np.array(given[count:])
+        out = np.zeros(extent, dtype)
+        if distinct:
+            out[where] = given[:count]
+        else:
+            np.add.at(out, where, np.array(given[:count], dtype))
+        return out
+
+    return planner.emit(run, values if known else [*values, *indices], (extent,))
+
+
+def _part(
+    planner: Planner,
+    node: int,
+    operand: int,
+    items: Sequence[Any],
+    over: Sequence[Index],
+    places: Sequence[int],
+    occupied: _Occupied,
+) -> tuple[Write, list[Value]]:
+    graph = planner.graph
+    free = graph.type(node).free
+    full = planner.full(node)
+    batch = len(free)
+    extents = full[batch : batch + len(items)]
+    own = graph.type(operand)
+    # The part as a family over the result's indices and those it is summed over.
+    family = (*free, *over)
+    value = _spread(planner, operand, family)
+    given = iter(places)
+    indices = [next(given) if item is None else None for item in items]
+    indexed = [place for place in indices if place is not None]
+    steps = [None if place is None else even(planner, place) for place in indices]
+    safe = all(place is None or inside(planner, place, e) for place, e in zip(indices, extents, strict=True))
+    moving: list[dict[Index, int]] = [
+        {} if found is None else {index: step for index, step in found.steps.items() if step} for found in steps
+    ]
+    used = {index for place in indexed for index in graph.type(place).free}
+    # Indices that no place depends on are summed before anything is written.
+    idle = [index for index in over if index not in used]
+    lengths = dict(zip(family, planner.batch(family), strict=True))
+    if idle:
+        value = _summed(planner, value, family, idle, lengths, len(own.shape))
+        family = tuple(index for index in family if index not in idle)
+    regular = safe and all(place is None or found is not None for place, found in zip(indices, steps, strict=True))
+    carried = regular and not any(index in free for each in moving for index in each)
+    if carried:
+        return _regular(planner, value, family, free, items, steps, moving, lengths, occupied, len(own.shape))
+    occupied.add(None)
+    return _irregular(planner, value, family, free, items, indices, extents, lengths)
+
+
+def _spread(planner: Planner, operand: int, family: Sequence[Index]) -> Value:
+    """A value with an axis for each index of a family, in that order, of extent 1 where it does not depend on it."""
+    own = planner.graph.type(operand)
+    value = planner.padded(operand)
+    assert value.rep is not None
+    present = [index for index in family if index in own.free]
+    order = [own.free.index(index) for index in present] + list(range(len(own.free), len(value.rep)))
+    rep = tuple(value.rep[at] for at in order)
+    if order != list(range(len(order))):
+        value = planner.emit(lambda x: x.transpose(order), [value], rep, view=True)
+    if len(present) < len(family):
+        index = tuple(slice(None) if each in present else None for each in family)
+        axes = iter(rep)
+        front = [next(axes) if each in present else 1 for each in family]
+        value = planner.view(value, (*index, ...), (*front, *axes))
+    return value
+
+
+def _summed(
+    planner: Planner, value: Value, family: Sequence[Index], idle: Sequence[Index], lengths: dict[Index, int], own: int
+) -> Value:
+    assert value.rep is not None
+    axes = tuple(at for at, index in enumerate(family) if index in idle)
+    times = 1
+    for at in axes:
+        if value.rep[at] != lengths[family[at]]:
+            times *= lengths[family[at]]
+    rep = tuple(extent for at, extent in enumerate(value.rep) if at not in axes)
+    return planner.emit(lambda x: x.sum(axis=axes) * times if times != 1 else x.sum(axis=axes), [value], rep)
+
+
+def _regular(
+    planner: Planner,
+    value: Value,
+    family: Sequence[Index],
+    free: Sequence[Index],
+    items: Sequence[Any],
+    steps: Sequence[Any],
+    moving: Sequence[dict[Index, int]],
+    lengths: dict[Index, int],
+    occupied: _Occupied,
+    own: int,
+) -> tuple[Write, list[Value]]:
+    """A part that goes to slices: each index on an axis of its own is one; what else moves a slice is looped over."""
+    assert value.rep is not None
+    # On every axis the index with most values is a slice; an index is one on a single axis.
+    kept: dict[int, Index] = {}
+    for axis, each in enumerate(moving):
+        candidates = [index for index in each if index not in kept.values()]
+        if candidates:
+            kept[axis] = max(candidates, key=lambda index: (lengths[index], index.name))
+    looped = [index for index in family if index not in free and index not in kept.values()]
+    batch = len(free)
+    # Axes of the value: looped ones first, then batch, then those of the array in its order.
+    targets: list[int] = []
+    slices = 0
+    for axis, item in enumerate(items):
+        if item is None:
+            if axis in kept:
+                targets.append(family.index(kept[axis]))
+        else:
+            targets.append(len(family) + slices)
+            slices += 1
+    targets += range(len(family) + slices, len(value.rep))
+    order = [family.index(index) for index in looped] + list(range(batch)) + targets
+    counts = [lengths[index] for index in looped]
+    reps = [value.rep[family.index(index)] for index in looped]
+
+    def region(offsets: Sequence[int]) -> tuple[Any, ...]:
+        where: list[Any] = []
+        for axis, item in enumerate(items):
+            if item is not None:
+                where.append(_slice(*item))
+                continue
+            start = steps[axis].start
+            for index, offset in zip(looped, offsets, strict=True):
+                start += moving[axis].get(index, 0) * offset
+            if axis in kept:
+                index = kept[axis]
+                where.append(_slice(start, moving[axis][index], lengths[index]))
+            else:
+                where.append(start)
+        return tuple(where)
+
+    places = list(np.ndindex(*counts))
+    regions = [((slice(None),) * batch + region(offsets), offsets) for offsets in places]
+    for where, _ in regions[: 1 if len(regions) == 1 else 0]:
+        occupied.add(where[batch:])
+    if len(regions) != 1:
+        occupied.add(None)
+
+    def write(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
+        (x,) = given
+        x = x.transpose(order)
+        for where, offsets in regions:
+            piece = x[tuple(0 if length == 1 else at for at, length in zip(offsets, reps, strict=True))]
+            if disjoint:
+                out[where] = piece
+            elif out.dtype == bool:
+                out[where] |= piece
+            else:
+                out[where] += piece
+
+    return write, [value]
+
+
+def _irregular(
+    planner: Planner,
+    value: Value,
+    family: Sequence[Index],
+    free: Sequence[Index],
+    items: Sequence[Any],
+    indices: Sequence[int | None],
+    extents: Sequence[int],
+    lengths: dict[Index, int],
+) -> tuple[Write, list[Value]]:
+    """A part that goes to places that only the run knows, or that do not advance evenly: several may be the same."""
+    assert value.rep is not None
+    graph = planner.graph
+    batch = len(free)
+    picked: list[int] = [axis for axis, item in enumerate(items) if item is None]
+    basic = (slice(None),) * batch + tuple(slice(None) if item is None else _slice(*item) for item in items)
+    order = [*range(batch), *(batch + axis for axis in picked)]
+    rest_items = [batch + axis for axis, item in enumerate(items) if item is not None]
+    places: list[Value] = []
+    for axis, place in enumerate(indices):
+        if place is not None:
+            found = checked(planner, place, extents[axis])
+            places.append(_placed(planner, found, graph.type(place).free, family))
+    shape = tuple(lengths[index] for index in family)
+
+    def write(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
+        x, *where = given
+        view = out[basic]
+        axes = [*order, *rest_items, *range(batch + len(items), view.ndim)]
+        view = view.transpose(axes)
+        rows = [
+            np.arange(lengths[index]).reshape((-1,) + (1,) * (len(family) - at - 1)) for at, index in enumerate(free)
+        ]
+        tail = view.shape[batch + len(picked) :]
+        x = np.broadcast_to(x, shape + tail)
+        if out.dtype == bool:
+            np.logical_or.at(view, (*rows, *where), x)
+        else:
+            _add_at(view, (*rows, *where), x, shape, tail)
+
+    return write, [value, *places]
+
+
+def _placed(planner: Planner, value: Value, own: Sequence[Index], family: Sequence[Index]) -> Value:
+    """An index array over the axes of a family."""
+    if value.rep is None:
+        return value
+    rank = len(own)
+    if len(value.rep) < rank:
+        missing = rank - len(value.rep)
+        value = planner.view(value, (None,) * missing + (...,), (1,) * missing + value.rep)
+    assert value.rep is not None
+    present = [index for index in family if index in own]
+    order = [own.index(index) for index in present]
+    rep = tuple(value.rep[at] for at in order)
+    if order != list(range(len(order))):
+        value = planner.emit(lambda x: x.transpose(order), [value], rep, view=True)
+    if len(present) < len(family):
+        axes = iter(rep)
+        full = tuple(next(axes) if index in present else 1 for index in family)
+        value = planner.view(value, tuple(slice(None) if i in present else None for i in family), full)
+    return value
+
+
+def _add_at(view: Any, where: tuple[Any, ...], x: Any, shape: tuple[int, ...], tail: tuple[int, ...]) -> None:
+    """``view[where] += x``, with elements that occur several times added as often."""
+    if not x.size:
+        return
+    heads = view.shape[: len(where)]
+    flat = np.broadcast_to(np.ravel_multi_index(np.broadcast_arrays(*where), heads), shape).ravel()
+    width = int(np.prod(tail, dtype=np.int64))
+    if x.dtype != np.float64 or width > 64:
+        np.add.at(view, tuple(np.broadcast_to(each, shape) for each in where), x)
+        return
+    # Counting with weights is several times faster than adding element by element.
+    size = int(np.prod(heads, dtype=np.int64))
+    columns = x.reshape(len(flat), width)
+    total = np.empty((size, width))
+    for column in range(width):
+        total[:, column] = np.bincount(flat, columns[:, column], size)
+    view += total.reshape(heads + tail)

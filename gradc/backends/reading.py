@@ -1,0 +1,323 @@
+"""Plans reads of arrays at indices: as strided views where the indices advance evenly, else as gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradc.backends.faults import Faults, OutOfRange
+from gradc.ir.types import Index
+
+if TYPE_CHECKING:
+    from gradc.backends.plan import Planner, Value
+
+
+@dataclass(frozen=True)
+class Even:
+    """An index that advances evenly: ``start`` plus ``step[index]`` for each step of a free index."""
+
+    start: int
+    steps: dict[Index, int]
+
+
+def even(planner: Planner, node: int) -> Even | None:
+    """The steps of an index that is known while planning; None for one that is not, or does not advance evenly."""
+    value = planner.values[node]
+    if not value.known:
+        return None
+    found = planner.base[value.slot]
+    free = planner.graph.type(node).free
+    if value.rep is None:
+        return Even(int(found), {})
+    array = found.reshape((1,) * (len(free) - found.ndim) + found.shape)
+    if not array.size:
+        return None
+    origin = (0,) * array.ndim
+    start = int(array[origin])
+    expected = np.full((1,) * array.ndim, start)
+    steps: dict[Index, int] = {}
+    for axis, index in enumerate(free):
+        length = array.shape[axis]
+        if length < 2:
+            continue
+        place = (*origin[:axis], 1, *origin[axis + 1 :])
+        step = int(array[place]) - start
+        steps[index] = step
+        shape = [1] * array.ndim
+        shape[axis] = length
+        expected = expected + (step * np.arange(length)).reshape(shape)
+    return Even(start, steps) if np.array_equal(np.broadcast_to(expected, array.shape), array) else None
+
+
+def inside(planner: Planner, node: int, extent: int) -> bool | None:
+    """Whether an index lies within its axis for all values; None where only the run can tell."""
+    value = planner.values[node]
+    if not value.known:
+        return None
+    found = np.asarray(planner.base[value.slot])
+    return not found.size or bool(found.min() >= 0 and found.max() < extent)
+
+
+def checked(planner: Planner, node: int, extent: int) -> Value:
+    """An index of which the elements that lie outside the axis are noted and moved inside."""
+    value = planner.values[node]
+    if inside(planner, node, extent):
+        return value
+    last = max(extent - 1, 0)
+
+    def array(found: Faults, index: Any) -> Any:
+        if index.size and (index.min() < 0 or index.max() > last or not extent):
+            outside = (index < 0) | (index >= extent)
+            first = index[outside]
+            found.note(OutOfRange(int(first[0]), extent), outside)
+            return np.clip(index, 0, last)
+        return index
+
+    def number(found: Faults, index: Any) -> Any:
+        if 0 <= index < extent:
+            return index
+        found.note(OutOfRange(int(index), extent), True)
+        return 0
+
+    return planner.failing(number if value.rep is None else array, [value], value.rep)
+
+
+# Access --------------------------------------------------------------------------------------------------------------
+
+
+def access(planner: Planner, node: int) -> Value:
+    """The elements that an ``access`` node reads."""
+    graph = planner.graph
+    array, *places = graph.operands(node)
+    own = graph.type(array)
+    free = graph.type(node).free
+    items = list(planner._plain(graph.attrs(node)["items"]))
+    items += [(0, 1, extent) for extent in planner.concrete(own.shape[len(items) :])]
+    extents = planner.concrete(own.shape)
+    value = planner.padded(array)
+    assert value.rep is not None
+    count = len(own.free)
+    if any(extent == 0 for item, extent in zip(items, extents, strict=True) if item is None):
+        # Nothing can be read of an empty axis: every element that is selected is outside.
+        return _nothing(planner, node, places, extents, items)
+    given = iter(places)
+    indices = [next(given) if item is None else None for item in items]
+    evens = [None if place is None else even(planner, place) for place in indices]
+    safe = all(place is None or inside(planner, place, e) for place, e in zip(indices, extents, strict=True))
+    if safe and all(place is None or found is not None for place, found in zip(indices, evens, strict=True)):
+        plain = _plain_view(planner, value, own.free, free, items, evens, extents)
+        if plain is not None:
+            return plain
+        return _strided(planner, value, own.free, free, items, evens)
+    return _gather(planner, node, value, count, items, indices, extents)
+
+
+def _nothing(planner: Planner, node: int, places: Sequence[int], extents: Sequence[int], items: Sequence[Any]) -> Value:
+    from gradc.backends.plan import DTYPES
+
+    type = planner.graph.type(node)
+    shape = planner.full(node)
+    for place, extent in zip(places, [e for e, i in zip(extents, items, strict=True) if i is None], strict=True):
+        if extent == 0 and np.prod(shape) > 0:
+            checked_value = planner.values[place]
+            planner.failing(_outside, [checked_value], None)
+    return planner.keep(np.zeros(shape, DTYPES[type.dtype]) if shape else DTYPES[type.dtype](0), shape or None)
+
+
+def _outside(found: Faults, index: Any) -> Any:
+    found.note(OutOfRange(int(np.ravel(index)[0]), 0), True)
+    return 0
+
+
+def _plain_view(
+    planner: Planner,
+    value: Value,
+    before: Sequence[Index],
+    free: Sequence[Index],
+    items: Sequence[Any],
+    evens: Sequence[Even | None],
+    extents: Sequence[int],
+) -> Value | None:
+    """A basic index and an order of axes, where each index stands on one axis alone."""
+    assert value.rep is not None
+    count = len(before)
+    basic: list[Any] = [slice(None)] * count
+    # What each remaining axis is: a free index, or None for a slice.
+    axes: list[Index | None] = list(before)
+    rep = list(value.rep[:count])
+    for axis, (item, found) in enumerate(zip(items, evens, strict=True)):
+        length = value.rep[count + axis]
+        repeated = length != extents[axis]
+        if item is not None:
+            start, step, number = item
+            basic.append(slice(None) if repeated else _slice(start, step, number))
+            axes.append(None)
+            rep.append(1 if repeated else number)
+            continue
+        assert found is not None
+        moving = {index: step for index, step in found.steps.items() if step}
+        if repeated or not moving:
+            basic.append(0 if repeated else found.start)
+            continue
+        if len(moving) > 1 or next(iter(moving)) in axes:
+            return None
+        ((index, step),) = moving.items()
+        (number,) = planner.batch([index])
+        basic.append(_slice(found.start, step, number))
+        axes.append(index)
+        rep.append(number)
+    order = [axes.index(index) for index in free if index in axes]
+    order += [at for at, index in enumerate(axes) if index is None]
+    shape = tuple(rep)
+    if any(part != slice(None) for part in basic):
+        value = planner.view(value, tuple(basic), shape) if basic else value
+        if not shape:
+            return _number(planner, value)
+    if order != list(range(len(order))):
+        shape = tuple(shape[at] for at in order)
+        value = planner.emit(lambda x: x.transpose(order), [value], shape, view=True)
+    lacking = [index for index in free if index not in axes]
+    if lacking:
+        # An index of one value, or of an axis along which all is the same.
+        spread = tuple(None if index in lacking else slice(None) for index in free)
+        sizes = iter(shape)
+        full = [1 if index in lacking else next(sizes) for index in free]
+        value = planner.view(value, (*spread, ...), (*full, *sizes))
+    return value
+
+
+def _number(planner: Planner, value: Value) -> Value:
+    """A single element as a Python number, unless it is single precision."""
+    return planner.emit(lambda x: x if isinstance(x, np.float32) else x.item(), [replace(value, rep=())], None)
+
+
+def _slice(start: int, step: int, number: int) -> slice:
+    if number == 0:
+        return slice(0, 0)
+    stop = start + step * (number - 1) + (1 if step > 0 else -1)
+    return slice(start, None if stop < 0 else stop, step)
+
+
+def _strided(
+    planner: Planner,
+    value: Value,
+    before: Sequence[Index],
+    free: Sequence[Index],
+    items: Sequence[Any],
+    evens: Sequence[Even | None],
+) -> Value:
+    """A view whose strides are sums: windows ``x[i + j]``, diagonals ``A[i, i]``."""
+    assert value.rep is not None
+    count = len(before)
+    origin: list[Any] = [slice(None)] * count
+    moves: list[tuple[int, dict[Index, int]]] = []
+    sliced: list[tuple[int, int]] = []
+    at = count
+    for axis, (item, found) in enumerate(zip(items, evens, strict=True)):
+        length = value.rep[count + axis]
+        if item is not None:
+            origin.append(_slice(*item) if length > 1 else slice(None))
+            sliced.append((at, min(length, item[2]) if length > 1 else item[2] and 1))
+        else:
+            assert found is not None
+            origin.append(slice(found.start if length > 1 else 0, None))
+            moves.append((at, found.steps if length > 1 else {}))
+        at += 1
+    origin_index = tuple(origin)
+    shape = (*planner.batch(free), *(number for _, number in sliced))
+    own = list(before)
+
+    def run(x: Any) -> Any:
+        base = x[origin_index]
+        strides = []
+        for index in free:
+            stride = base.strides[own.index(index)] if index in own and base.shape[own.index(index)] > 1 else 0
+            for axis, steps in moves:
+                stride += steps.get(index, 0) * base.strides[axis]
+            strides.append(stride)
+        strides += [base.strides[axis] for axis, _ in sliced]
+        return np.lib.stride_tricks.as_strided(base, shape, strides, writeable=False)
+
+    return planner.emit(run, [value], shape, view=True)
+
+
+def _gather(
+    planner: Planner,
+    node: int,
+    value: Value,
+    count: int,
+    items: Sequence[Any],
+    indices: Sequence[int | None],
+    extents: Sequence[int],
+) -> Value:
+    """The elements at indices that are known only as the program runs, or that advance unevenly."""
+    assert value.rep is not None
+    graph = planner.graph
+    free = graph.type(node).free
+    before = graph.type(graph.operands(node)[0]).free
+    # Slices first; then the axes that are indexed stand in front, behind those of free indices.
+    basic = [slice(None)] * count
+    shape = list(value.rep[:count])
+    picked, rest = list(range(count)), []
+    for axis, item in enumerate(items):
+        length = value.rep[count + axis]
+        if item is None:
+            basic.append(slice(None))
+            picked.append(count + axis)
+            shape.append(length)
+        else:
+            repeated = length != extents[axis]
+            basic.append(slice(None) if repeated else _slice(*item))
+            rest.append(count + axis)
+            shape.append(1 if repeated else item[2])
+    if any(part != slice(None) for part in basic):
+        value = planner.view(value, tuple(basic), tuple(shape))
+    order = [*picked, *rest]
+    tail = tuple(shape[axis] for axis in rest)
+    if order != list(range(len(order))):
+        value = planner.emit(lambda x: x.transpose(order), [value], tuple(shape[at] for at in order), view=True)
+    places: list[Value] = []
+    for axis, index in enumerate(before):
+        length = shape[axis]
+        position = free.index(index)
+        steps = np.arange(length).reshape((length,) + (1,) * (len(free) - position - 1))
+        places.append(planner.keep(steps if length > 1 else np.zeros((1,) * (len(free) - position), int), steps.shape))
+    for axis, place in enumerate(indices):
+        if place is None:
+            continue
+        found = checked(planner, place, extents[axis])
+        if shape[count + axis] != extents[axis]:
+            # All elements along the axis are the same one; the index only says where it is outside.
+            found = planner.emit(lambda k: k * 0, [found], found.rep)
+        places.append(planner.align(found, 0, graph.type(place).free, free))
+    rep = np.broadcast_shapes(*[place.rep or () for place in places])
+    # Leading axes of extent 1 are missing in all indices.
+    final = (1,) * (len(free) - len(rep)) + rep + tail
+    run: Callable[..., Any]
+    if len(places) == 1:
+        run = _take
+    else:
+        run = _pick
+    if not final:
+        kind = graph.type(node).dtype
+        return planner.emit(lambda x, *k: _plain_number(run(x, *k), kind), [value, *places], None)
+    made = planner.emit(run, [value, *places], rep + tail)
+    if len(final) > len(rep + tail):
+        made = planner.view(made, (None,) * (len(free) - len(rep)) + (...,), final)
+    return made
+
+
+def _plain_number(value: Any, dtype: str) -> Any:
+    return value if dtype == "f32" else value.item()
+
+
+def _take(array: Any, index: Any) -> Any:
+    # The indices have been checked; "clip" spares a buffer.
+    return array.take(index, axis=0, mode="clip")
+
+
+def _pick(array: Any, *indices: Any) -> Any:
+    return array[indices]
