@@ -40,7 +40,7 @@ def as_array(name: str, value: Any, type: Type) -> np.ndarray[Any, Any]:
         raise _fail("E0614", f"`{name}` takes an array, and {what} make none", str(problem)[:200]) from None
     if array.ndim != type.rank:
         due, found = _shape(type.shape), _shape(array.shape)
-        hints = ()
+        hints: tuple[str, ...] = ()
         if array.ndim == type.rank + 1:
             hints = ("to run the program over rows, write `model.map(…)` in place of `model(…)`",)
         raise _fail("E0614", f"`{name}` takes an array {due}, not {found}", *hints)

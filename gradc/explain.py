@@ -270,7 +270,7 @@ class _Explainer:
         """The derivative as the compiled program computes it, and whether it is the sum over the paths."""
         if inputs is None or gradient is None:
             return None, None
-        found = float(self.model.grad([self.of], [self.wrt])._plan().run(inputs)[0])
+        found = float(self.model.grad([self.of], [self.wrt])._plan({}).run(inputs)[0])
         if math.isnan(found) or math.isnan(gradient):
             return found, math.isnan(found) and math.isnan(gradient)
         if math.isinf(found) or math.isinf(gradient):

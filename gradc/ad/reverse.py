@@ -214,7 +214,11 @@ class Sweep:
         if parts:
             operands = [operand for part in parts for operand in (part.what.value, *part.what.indices)]
             described = tuple((part.what.items, part.over) for part in parts)
-            whole.append(builder.apply("assemble", *operands, attrs={"shape": shape, "parts": described}))
+            attrs: dict[str, object] = {"shape": shape, "parts": described}
+            if any(part.what.indices for part in parts):
+                # Where an index was out of range, the element was not selected, and its contribution is 0.
+                attrs["lenient"] = True
+            whole.append(builder.apply("assemble", *operands, attrs=attrs))
         return balanced_sum(builder, whole)
 
     def _tabulated(self, part: _Part, shape: tuple[object, ...]) -> int | None:

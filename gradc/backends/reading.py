@@ -67,6 +67,8 @@ def checked(planner: Planner, node: int, extent: int) -> Value:
     if inside(planner, node, extent):
         return value
     last = max(extent - 1, 0)
+    if planner.graph.attrs(planner.current).get("lenient"):
+        return planner.emit(lambda index: np.clip(index, 0, last), [value], value.rep)
 
     def array(found: Faults, index: Any) -> Any:
         if index.size and (index.min() < 0 or index.max() > last or not extent):

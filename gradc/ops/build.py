@@ -89,9 +89,14 @@ def extent(builder: Builder, dim: Dim) -> int:
     return builder.apply("size", attrs={"size": dim})
 
 
-def access(builder: Builder, array: int, items: tuple[object, ...], indices: Sequence[int]) -> int:
+def access(
+    builder: Builder, array: int, items: tuple[object, ...], indices: Sequence[int], lenient: bool = False
+) -> int:
     """The elements, rows or slices that the items and indices name."""
-    return builder.apply("access", array, *indices, attrs={"items": items})
+    attrs: dict[str, object] = {"items": items}
+    if lenient and indices:
+        attrs["lenient"] = True
+    return builder.apply("access", array, *indices, attrs=attrs)
 
 
 def tabulate(builder: Builder, node: int, indices: Sequence[Index]) -> int:

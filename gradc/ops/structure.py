@@ -128,7 +128,8 @@ def _take_apart(builder: Builder, node: int, adjoint: int, positions: Collection
     found: dict[int, int | Scatter] = {}
     for position, items, over, places in parts(builder.data[node]["attrs"]):
         if position in positions:
-            read = build.access(builder, adjoint, items, operands[places.start : places.stop])
+            lenient = bool(builder.data[node]["attrs"].get("lenient"))
+            read = build.access(builder, adjoint, items, operands[places.start : places.stop], lenient)
             own = builder.type(operands[position]).free
             found[position] = build.total(builder, read, [index for index in over if index not in own])
     return found
@@ -202,7 +203,8 @@ ROWS = (
         doc=(
             "Elements, rows or slices of an array: one item an axis from the left, each an index (the next operand) or "
             "a slice (start, step, count). Axes without an item are whole. An index outside its axis is an error where "
-            "the element is selected."
+            "the element is selected; with the attribute lenient, which derivatives set where a condition has decided "
+            "already, it reads another element."
         ),
         kind="structural",
         arity=(1, None),
@@ -210,7 +212,7 @@ ROWS = (
         pullback=_read_back,
         linear="each",
         dependence=("linear",),
-        attrs={"items": tuple},
+        attrs={"items": tuple, "lenient": bool},
         reference="gradc.ir.types",
     ),
     Op(
@@ -226,7 +228,7 @@ ROWS = (
         pullback=_take_apart,
         linear="joint",
         dependence=("linear",),
-        attrs={"shape": tuple, "parts": tuple},
+        attrs={"shape": tuple, "parts": tuple, "lenient": bool},
         reference="gradc.ir.types",
     ),
     Op(

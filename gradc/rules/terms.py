@@ -116,6 +116,8 @@ class Reader:
         if isinstance(expr, tree.Conditional):
             parts = (expr.test, expr.then, expr.other)
             return ("select", *(self.term(part, guard=guard) for part in parts))
+        if not isinstance(expr, tree.Call):
+            raise RuleError("a rule is about single numbers")
         function = expr.function.id
         operands = tuple(self.term(argument.value, guard=guard) for argument in expr.arguments)
         if guard and function in GUARDS:

@@ -524,10 +524,11 @@ def literal(expression: tree.Expr) -> Any:
     return None
 
 
-def lower(lowering: Lowering, node: tree.Call, values: Sequence[Value], source: Source) -> Value:
+def lower(
+    lowering: Lowering, function: Function, node: tree.Call, values: Sequence[Value], source: Source
+) -> Value:
     """The value of a call of a built-in function of arrays, or poison after a report."""
     name = node.function.id
-    function = FUNCTIONS[name]
     options: dict[str, Any] = {}
     positional: list[int | Weak] = []
     places: list[tree.Node] = []

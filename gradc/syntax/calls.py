@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gradc.errors import suggestion
 from gradc.source import Source
-from gradc.syntax import arrays, code, tree
+from gradc.syntax import arrays, code, matrices, tree
 from gradc.syntax.requests import Requests
 from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value, Weak
 
 if TYPE_CHECKING:
     from gradc.syntax.lower import Lowering
+
+
+ARRAY_FUNCTIONS: Final = (*arrays.FUNCTIONS, *matrices.FUNCTIONS)
+"""The names of the built-in functions of arrays."""
+
+
+def built_in(name: str) -> arrays.Function | None:
+    """The built-in function of arrays of that name."""
+    return arrays.FUNCTIONS.get(name) or matrices.FUNCTIONS.get(name)
 
 
 class Calls:
@@ -32,8 +41,9 @@ class Calls:
             return self._call_function(node, closure, values, frame)
         if name in code.DIFFERENTIATORS:
             return self.requests.lower(node, values, frame.scope)
-        if name in arrays.FUNCTIONS and self._of_arrays(name, node, values):
-            return arrays.lower(lowering, node, values, source)
+        function = built_in(name)
+        if function is not None and self._of_arrays(name, node, values):
+            return arrays.lower(lowering, function, node, values, source)
         op = "select" if name == "where" else self.lowering.program.ops.functions.get(name)
         if op is None:
             self._unknown_function(node, frame.scope)
@@ -112,8 +122,8 @@ class Calls:
                 [(source, place.start, place.end, "defined here")],
             )
             return
-        built_in = [*self.lowering.program.ops.functions, *arrays.FUNCTIONS, *code.DIFFERENTIATORS, "where"]
-        known = [*scope.visible()[1], *built_in]
+        known = [*self.lowering.program.ops.functions, *ARRAY_FUNCTIONS, *code.DIFFERENTIATORS, "where"]
+        known = [*scope.visible()[1], *known]
         self.lowering.error(
             "E0203",
             f"unknown function `{name.shown}`",
