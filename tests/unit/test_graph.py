@@ -8,10 +8,13 @@ import struct
 
 import networkx
 import pytest
+from hypothesis import given
+from strategies import array_graphs
 
 from gradc.ir import diff
 from gradc.ir.graph import MAX_SPANS, Builder, Graph, NodeLimit, ancestors, replay, transfer
-from gradc.ir.types import BOOL, F32, F64, INT, TypeMismatch
+from gradc.ir.sizes import named
+from gradc.ir.types import BOOL, F32, F64, INT, Index, Type, TypeMismatch, typed
 from gradc.ir.verify import InvalidGraph, verify
 from gradc.ops import TABLE
 from gradc.source import Span
@@ -251,6 +254,31 @@ def test_pickling() -> None:
     assert diff.diff(graph, again, spans=True) == ""
     assert networkx.is_frozen(again.nx)
     verify(again)
+
+
+@given(array_graphs())
+def test_arrays_survive_pickling_and_copying(graph: Graph) -> None:
+    for again in (pickle.loads(pickle.dumps(graph)), Graph.from_nx(graph.copy())):
+        assert diff.diff(graph, again, spans=True) == ""
+        assert again.constraints == graph.constraints
+        assert [again.type(node) for node in again] == [graph.type(node) for node in graph]
+
+
+def test_array_constants_are_keyed_by_shape(builder: Builder) -> None:
+    n = named("n")
+    made = [builder.constant(1.0, typed("f64", shape)) for shape in ((), (n,), (n + 1,), (2,), (n, 2))]
+    assert len(set(made)) == len(made)
+    assert builder.constant(1, typed("f64", (1 + n,))) == made[2]
+    assert builder.constant(1.0, Type("f64", (n,), (Index("i", n),))) == made[1], "a constant has no free indices"
+    assert builder.type(made[3]) == Type("f64", (2,))
+
+
+def test_defaults_of_arrays(builder: Builder) -> None:
+    x = builder.input("x", typed("f64", (2, named("n"))), default=[[1, 2], (3, True)])
+    k = builder.input("k", typed("int", (2,)), default=(1, 2))
+    graph = verify(builder.finish([("x", x), ("k", k)]))
+    assert repr(graph.attrs(x)["default"]) == "((1.0, 2.0), (3.0, 1.0))"
+    assert graph.attrs(k)["default"] == (1, 2)
 
 
 def test_a_long_chain_needs_no_stack(builder: Builder) -> None:

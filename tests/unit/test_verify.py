@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from strategies import array_graphs
 
 from gradc.ir.dag import Dag
 from gradc.ir.graph import Builder, Constraint, Graph
@@ -267,6 +270,26 @@ def test_arrays() -> None:
             constraints=[Constraint(">=", N - 1, 0), Constraint("==", N, 2 * M)],
         )
     )
+
+
+@given(array_graphs())
+def test_whatever_a_builder_makes_of_arrays(made: Graph) -> None:
+    verify(made)
+    assert verify(pickle.loads(pickle.dumps(made))) is not made
+    assert verify(Graph.from_nx(made.copy())).constraints == made.constraints
+
+
+def test_random_arrays_have_every_structural_operator_of_their_steps() -> None:
+    missing = {"index", "size", "access", "assemble", "tabulate", "broadcast", "reshape", "transpose", "sum", "matmul"}
+    missing |= {"prod", "amax", "amin", "logsumexp", "norm", "softmax", "cumsum", "cumprod", "sort"}
+
+    @settings(max_examples=400, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(array_graphs())
+    def collect(made: Graph) -> None:
+        missing.difference_update(made.op(n) for n in made)
+
+    collect()
+    assert not missing
 
 
 def test_what_a_type_rule_did_not_foresee_is_kept_as_the_cause() -> None:
