@@ -7,34 +7,37 @@ same place has to be the same node. Both functions are linear in the graphs and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from gradc.ir import text
 from gradc.ir.graph import Graph
+from gradc.ir.types import Index
+from gradc.source import Span
 
 # Lines around a difference.
 _CONTEXT = 2
 
 
 def equal(a: Graph, b: Graph, *, spans: bool = False, marks: bool = True) -> bool:
-    """Whether the graphs differ in nothing but the numbers of their nodes.
+    """Whether the graphs differ in nothing but the numbers of their nodes, and those in the names of their indices.
 
-    Outputs, inputs, names, derivatives and functions count, and dead nodes too. ``spans`` says whether the places where
-    nodes were written count, ``marks`` whether it does which nodes differentiation made.
+    Outputs, inputs, names, derivatives, constraints and functions count, and dead nodes too. ``spans`` says whether the
+    places where nodes were written count, ``marks`` whether it does which nodes differentiation made.
     """
     if len(a) != len(b) or [name for name, _ in a.outputs] != [name for name, _ in b.outputs]:
         return False
     if [a.name(node) for node in a.inputs] != [b.name(node) for node in b.inputs] or a.names.keys() != b.names.keys():
         return False
-    if not _equal_functions(a, b, spans, marks):
+    if not _equal_functions(a, b, spans, marks) or _required(a, spans) != _required(b, spans):
         return False
     table: dict[Any, int] = {}
-    kinds_a, kinds_b = _kinds(a, table, spans), _kinds(b, table, spans)
-    match = _match(a, b, kinds_a, kinds_b)
+    kinds_a, kinds_b = _kinds(a, table, spans, _stem), _kinds(b, table, spans, _stem)
+    called: dict[str, str] = {}
+    match = _match(a, b, kinds_a, kinds_b, called)
     if match is None:
         return False
-    return _rest_equal(a, b, kinds_a, kinds_b, match) and (not marks or _marks_equal(a, b, match))
+    return _rest_equal(a, b, kinds_a, kinds_b, match, called) and (not marks or _marks_equal(a, b, match))
 
 
 def diff(a: Graph, b: Graph, *, spans: bool = False, marks: bool = True) -> str:
@@ -46,13 +49,13 @@ def diff(a: Graph, b: Graph, *, spans: bool = False, marks: bool = True) -> str:
     if equal(a, b, spans=spans, marks=marks):
         return ""
     table: dict[Any, int] = {}
-    kinds = _kinds(a, table, spans), _kinds(b, table, spans)
+    kinds = _kinds(a, table, spans, str), _kinds(b, table, spans, str)
     below = _below(a, kinds[0], table), _below(b, kinds[1], table)
     pairs = _pair(a, b, kinds, below)
     labels_a = {node: f"{node}" for node in a}
     labels_b = {node: f"{pairs[node]}" if node in pairs else f"{node}'" for node in b}
     rows = list(_node_rows(a, b, labels_a, labels_b, pairs, spans, marks))
-    rows += _table_rows(_tables(a, labels_a, marks), _tables(b, labels_b, marks))
+    rows += _table_rows(_tables(a, labels_a, spans, marks), _tables(b, labels_b, spans, marks))
     first = _first_difference(a, b, kinds, below, labels_b)
     shown = list(_excerpt(rows)) or ["the nodes are alike, but not shared between their users in the same way"]
     parts = [*([first] if first else []), "--- first", "+++ second", *shown]
@@ -73,18 +76,57 @@ def _exact(value: Any) -> Any:
     return (value.__class__, repr(value))
 
 
-def _kinds(graph: Graph, table: dict[Any, int], spans: bool) -> list[int]:
-    """For each node a number for what it is, its operands aside; equal in both graphs that share ``table``."""
+def _stem(name: str) -> str:
+    """The name of an index without the number behind it, which is that of a node."""
+    return name.partition(".")[0]
+
+
+def _indices(value: Any) -> Iterator[Index]:
+    """The indices in a value of an attribute, in their order."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Index):
+            yield value
+        elif isinstance(value, tuple):
+            stack.extend(reversed(value))
+
+
+def _kinds(graph: Graph, table: dict[Any, int], spans: bool, called: Callable[[str], str]) -> list[int]:
+    """For each node a number for what it is, its operands aside; equal in both graphs that share ``table``.
+
+    ``called`` is what counts of the name of an index.
+    """
     kinds = []
+    types: dict[int, Any] = {}
     for node, data in graph.data.items():
         attrs = data.get("attrs")
-        key: Any = (data["op"], data["type"], data.get("name"), len(data["operands"]))
+        type = data["type"]
+        if type.free:
+            if id(type) not in types:
+                free = sorted((called(index.name), str(index.extent)) for index in type.free)
+                types[id(type)] = (type.dtype, type.shape, tuple(free))
+            type = types[id(type)]
+        key: Any = (data["op"], type, data.get("name"), len(data["operands"]))
         if attrs:
-            key = (*key, tuple(sorted((name, _exact(value)) for name, value in attrs.items())))
+            key = (*key, tuple(sorted((name, _exact(_renamed(value, called))) for name, value in attrs.items())))
         if spans:
             key = (*key, "at", data.get("span"), graph.spans.get(node))
         kinds.append(table.setdefault(key, len(table)))
     return kinds
+
+
+def _renamed(value: Any, called: Callable[[str], str]) -> Any:
+    """The value of an attribute with its indices called otherwise; attributes nest as deep as their texts do."""
+    if isinstance(value, Index):
+        return Index(called(value.name), value.extent)
+    return tuple([_renamed(item, called) for item in value]) if isinstance(value, tuple) else value
+
+
+def _required(graph: Graph, spans: bool) -> frozenset[Any]:
+    """What the sizes of a call have to meet."""
+    found = [(each.relation, each.left, each.right, each.span if spans else None) for each in graph.constraints]
+    return frozenset(found)
 
 
 def _below(graph: Graph, kinds: list[int], table: dict[Any, int]) -> list[int]:
@@ -108,8 +150,9 @@ def _roots(a: Graph, b: Graph) -> Iterator[tuple[int, int]]:
                 yield node, other[name]
 
 
-def _match(a: Graph, b: Graph, kinds_a: list[int], kinds_b: list[int]) -> dict[int, int] | None:
-    """The only correspondence of all that the roots reach; None if there is none."""
+def _match(a: Graph, b: Graph, kinds_a: list[int], kinds_b: list[int], called: dict[str, str]) -> dict[int, int] | None:
+    """The only correspondence of all that the roots reach, and in ``called`` that of indices; None if there is none."""
+    back: dict[str, str] = {}
     match: dict[int, int] = {}
     taken: dict[int, int] = {}
     stack = list(_roots(a, b))
@@ -121,26 +164,38 @@ def _match(a: Graph, b: Graph, kinds_a: list[int], kinds_b: list[int]) -> dict[i
             continue
         if kinds_a[x] != kinds_b[y]:
             return None
+        if a.data[x].get("attrs"):
+            own, other = tuple(a.attrs(x).values()), tuple(map(b.attrs(y).get, a.attrs(x)))
+            for i, j in zip(_indices(own), _indices(other), strict=True):
+                if called.setdefault(i.name, j.name) != j.name or back.setdefault(j.name, i.name) != i.name:
+                    return None
         match[x] = y
         taken[y] = x
         stack.extend(zip(a.operands(x), b.operands(y), strict=True))
     return match
 
 
-def _rest_equal(a: Graph, b: Graph, kinds_a: list[int], kinds_b: list[int], match: Mapping[int, int]) -> bool:
+def _rest_equal(
+    a: Graph, b: Graph, kinds_a: list[int], kinds_b: list[int], match: Mapping[int, int], called: Mapping[str, str]
+) -> bool:
     """Whether what no root reaches is the same in both graphs."""
     if len(match) == len(a):
         return True
     # A dead node hangs on matched ones; below that it is known by its shape.
     table: dict[Any, int] = {}
     counts = []
-    for graph, kinds, known in ((a, kinds_a, {x: x for x in match}), (b, kinds_b, {y: x for x, y in match.items()})):
+    sides = (
+        (a, kinds_a, {x: x for x in match}, {i: i for i in called}),
+        (b, kinds_b, {y: x for x, y in match.items()}, {j: i for i, j in called.items()}),
+    )
+    for graph, kinds, known, indices in sides:
         number: dict[int, Any] = {}
         for node in graph:
             if node in known:
                 number[node] = (known[node],)
             else:
-                key = (kinds[node], *[number[operand] for operand in graph.operands(node)])
+                bound = [indices.get(index.name) for index in _indices(tuple(graph.attrs(node).values()))]
+                key = (kinds[node], tuple(bound), *[number[operand] for operand in graph.operands(node)])
                 number[node] = table.setdefault(key, len(table))
         counts.append(Counter(number.values()))
     return counts[0] == counts[1]
@@ -216,11 +271,15 @@ def _line(graph: Graph, node: int, labels: Mapping[int, str], spans: bool, marks
     if marks and data.get("adjoint_of") is not None:
         line += f" adjoint %{labels[data['adjoint_of']]}"
     if spans:
-        line += "".join(f" @{place.line}:{place.column}+{place.length}" for place in _places(graph, node))
+        line += "".join(map(_shown, _places(graph, node)))
     return line
 
 
-def _places(graph: Graph, node: int) -> Iterable[Any]:
+def _shown(place: Span) -> str:
+    return f" @{place.line}:{place.column}+{place.length}"
+
+
+def _places(graph: Graph, node: int) -> Iterable[Span]:
     first = graph.span(node)
     return [*([first] if first is not None else []), *graph.spans.get(node, ())]
 
@@ -250,7 +309,7 @@ def _node_rows(
         due = next(fresh, None)
 
 
-def _tables(graph: Graph, labels: Mapping[int, str], marks: bool) -> list[str]:
+def _tables(graph: Graph, labels: Mapping[int, str], spans: bool, marks: bool) -> list[str]:
     inputs = ", ".join(f"{text.quote(graph.name(node) or '')}" for node in graph.inputs)
     lines = [f"inputs {inputs}"]
     lines += [f"output {text.quote(name)} = %{labels[node]}" for name, node in graph.outputs]
@@ -258,6 +317,11 @@ def _tables(graph: Graph, labels: Mapping[int, str], marks: bool) -> list[str]:
     if marks:
         for (y, v, order), node in graph.adjoints.items():
             lines.append(f"derivative %{labels[node]} = d %{labels[y]} / d %{labels[v]} order {order}")
+    required: dict[str, None] = {}
+    for constraint in graph.constraints:
+        place = constraint.span if spans else None
+        required[text.requirement(constraint) + (_shown(place) if place is not None else "")] = None
+    lines += sorted(required)
     for name, function in sorted(graph.functions.items()):
         lines.append(f"function {text.quote(name)} ({', '.join(map(text.quote, function.params))})")
     return lines

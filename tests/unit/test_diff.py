@@ -9,7 +9,7 @@ import networkx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import TABLE, graphs
+from strategies import TABLE, array_graphs, graphs
 
 from gradc.ir import diff, text
 from gradc.ir.graph import Builder, Graph
@@ -47,7 +47,7 @@ def test_numbers_do_not_count() -> None:
     assert diff.diff(load(*BASE), other) == ""
 
 
-@given(graphs(), st.randoms(use_true_random=False))
+@given(graphs() | array_graphs(), st.randoms(use_true_random=False))
 def test_any_other_order_is_equal(graph: Graph, chance: random.Random) -> None:
     """Renumber along another topological order."""
     number = list(range(len(graph)))
@@ -69,6 +69,80 @@ def test_any_other_order_is_equal(graph: Graph, chance: random.Random) -> None:
     other = Graph.from_nx(relabelled)
     assert diff.equal(graph, other, spans=True)
     assert diff.diff(graph, other, spans=True) == ""
+
+
+@given(array_graphs())
+def test_an_array_graph_that_is_read_back_is_equal(graph: Graph) -> None:
+    again = text.load(Source("test.gir", text.dump(graph)), TABLE)
+    assert diff.equal(graph, again, spans=True)
+    assert diff.diff(graph, again, spans=True) == ""
+
+
+@given(array_graphs(max_steps=4), array_graphs(max_steps=4))
+def test_the_account_of_arrays_is_empty_exactly_for_equal_graphs(a: Graph, b: Graph) -> None:
+    for spans in (False, True):
+        assert (diff.diff(a, b, spans=spans) == "") == diff.equal(a, b, spans=spans)
+
+
+PAIRS = (
+    '%x = input "x" : f64[n]',
+    "%i = index {index = i: n} : int{i: n}",
+    "%j = index {index = i.7: n} : int{i.7: n}",
+    "%a = access %x[%i] : f64{i: n}",
+    "%b = access %x[%j] : f64{i.7: n}",
+    "%m = mul %a, %b : f64{i: n, i.7: n}",
+    "%s = sum %m {axes = [], over = [i: n, i.7: n]} : f64",
+    'output "y" = %s',
+    "require n >= 2 @1:1+1",
+    "require n >= m",
+)
+
+
+def pairs(*changes: tuple[str, str], end: str = "") -> Graph:
+    written = "\n".join(('file 0 "f"', *PAIRS, end))
+    for old, new in changes:
+        assert old in written
+        written = written.replace(old, new)
+    return load(*written.splitlines())
+
+
+def test_numbers_in_the_names_of_indices_do_not_count() -> None:
+    base = pairs()
+    for other in ([("i.7", "i.9")], [("i.7", "i.9"), ("i: n", "i.2: n")]):
+        assert diff.equal(base, pairs(*other))
+        assert diff.diff(base, pairs(*other)) == ""
+    for other in ([("i.7", "j")], [("over = [i: n, i.7: n]", "over = [i.7: n, i: n]")]):
+        assert not diff.equal(base, pairs(*other))
+        assert diff.diff(base, pairs(*other)) != ""
+
+
+def test_which_index_is_which_counts() -> None:
+    base = pairs()
+    squared = pairs(("%m = mul %a, %b : f64{i: n, i.7: n}", "%m = mul %a, %a : f64{i: n}"))
+    assert not diff.equal(base, squared)
+    dead = "%d = sin %b : f64{i.7: n}"
+    assert diff.equal(pairs(end=dead), pairs(("i.7", "i.9"), end=dead.replace("i.7", "i.9")))
+    assert not diff.equal(pairs(end=dead), pairs(end="%d = sin %a : f64{i: n}"))
+    unused = "%k = index {index = i.8: n} : int{i.8: n}"
+    assert diff.equal(pairs(end=unused), pairs(end=unused.replace("i.8", "i.3")))
+    assert not diff.equal(pairs(end=unused), pairs(end=unused.replace("i.8", "i.3").replace(": n", ": m")))
+
+
+def test_constraints_count() -> None:
+    base = pairs()
+    assert diff.equal(base, pairs(("require n >= 2 @1:1+1\nrequire n >= m", "require n >= m\nrequire n >= 2")))
+    assert not diff.equal(base, pairs((" @1:1+1", "")), spans=True)
+    assert "-require n >= 2 @1:1+1\n+require n >= 2\n" in diff.diff(base, pairs((" @1:1+1", "")), spans=True)
+    assert "-require n >= m\n+require n == m\n" in diff.diff(base, pairs((">= m", "== m")))
+    assert diff.equal(base, pairs(end="require n >= 2 @1:1+1"))
+
+
+def test_the_account_of_arrays() -> None:
+    squared = pairs(("%b = access %x[%j] : f64{i.7: n}\n", ""), ("%a, %b : f64{i: n, i.7: n}", "%a, %a : f64{i: n}"))
+    found = diff.diff(pairs(), squared)
+    assert found.startswith('output "y" differs at %5: `mul …, …` in the first, `mul …, …` in the second\n')
+    assert "-%4 = access %0[%2] : f64{i.7: n}\n" in found
+    assert "-%5 = mul %3, %4 : f64{i: n, i.7: n}\n+%5 = mul %3, %3 : f64{i: n}\n" in found
 
 
 @given(graphs(), graphs())
