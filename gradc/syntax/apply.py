@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from gradc.errors import Diagnostic, located
 from gradc.ir.graph import Builder
 from gradc.ir.op import Op
+from gradc.ir.sizes import Dim
 from gradc.ir.types import INT, Type, TypeMismatch
 from gradc.ops import build
 from gradc.source import Source
@@ -31,6 +32,27 @@ def describe(type: Type) -> str:
     if type.shape:
         return f"an array {written(type.shape)} of {_PLURALS[type.dtype]}"
     return _KINDS[type.dtype]
+
+
+def _axis(shape: Sequence[Dim], name: str) -> str:
+    return name if len(shape) > 1 else "elements"
+
+
+def _counted(extent: Dim, shape: Sequence[Dim], name: str) -> str:
+    word = name if len(shape) > 1 else "element"
+    return f"{extent} {word}" + ("s" if extent != 1 else "")
+
+
+def _transposed(left: Sequence[Dim], right: Sequence[Dim], places: Sequence[tree.Node]) -> tuple[str, ...]:
+    """A hint at the transpose that would make a product fit, for operands that are names."""
+    first, second = places
+    if not isinstance(first, tree.Name) or not isinstance(second, tree.Name):
+        return ()
+    if len(left) == 2 and left[0] == (right[-2] if len(right) > 1 else right[0]):
+        return (f"`{first.shown}.T` would fit",)
+    if len(right) == 2 and left[-1] == right[1]:
+        return (f"`{second.shown}.T` would fit",)
+    return ()
 
 
 class Applier:
@@ -69,6 +91,18 @@ class Applier:
         if isinstance(value, Weak):
             return self.builder.constant(value.exact, INT)
         return self.whole.get(value, value)
+
+    def weak(self, value: int | Weak) -> bool:
+        """Whether a value is made of literals of whole numbers, which are integers where these are asked for."""
+        return isinstance(value, Weak) or value in self.whole
+
+    def alike(self, values: Sequence[int | Weak]) -> list[int]:
+        """The nodes of values that stand beside each other: integers if they can all be and one is, else reals."""
+        dtypes = [self.type(value).dtype for value in values]
+        whole = "int" in dtypes and all(
+            dtype == "int" or self.weak(value) for value, dtype in zip(values, dtypes, strict=True)
+        )
+        return [self.int_node(value) if whole else self.real_node(value) for value in values]
 
     def type(self, value: int | Weak) -> Type:
         """The type of a value, a weak integer taken as real."""
@@ -124,7 +158,7 @@ class Applier:
         if (
             whole
             and any(type.dtype == "int" for type in types[first:])
-            and all(isinstance(v, Weak) or t.dtype == "int" for v, t in zip(operands, types[first:], strict=True))
+            and all(t.dtype == "int" or self.weak(v) for v, t in zip(operands, types[first:], strict=True))
         ) or op == "float":
             nodes = [self.int_node(value) for value in operands]
         else:
@@ -146,7 +180,7 @@ class Applier:
                 if (
                     at not in retried
                     and mismatch.expected == "an integer"
-                    and (isinstance(value, Weak) or types[at].dtype == "int")
+                    and (self.weak(value) or types[at].dtype == "int")
                 ):
                     retried.add(at)
                     shape = self.builder.type(nodes[at]).shape
@@ -170,63 +204,81 @@ class Applier:
     def _misfit(
         self, source: Source, shown: str, types: Sequence[Type], position: int, places: Sequence[tree.Node]
     ) -> None:
-        shapes = [written(type.shape) for type in types if type.shape]
-        place, other = places[position], places[max(range(position), key=lambda at: types[at].rank)]
+        # The widest of those before it: its axes are those that this one does not fit.
+        first = max(range(position), key=lambda at: types[at].rank)
+        place, other = places[position], places[first]
+        shapes = f"{written(types[first].shape)} and {written(types[position].shape)}"
+        hints = ["shapes align at the right; only a missing axis, or an extent that is written 1, repeats"]
+        found, due = types[position].shape, types[first].shape
+        if len(found) == 1 < len(due) and found[0] == due[-2] and isinstance(place, tree.Name):
+            hints.append(f"a number for every row: `[{place.shown}[i] … for i, j]`")
+        elif found == due[::-1] and isinstance(place, tree.Name):
+            hints.append(f"its transpose would fit: `{place.shown}.T`")
         self.report(
             located(
                 "E0309",
-                f"the shapes {' and '.join(dict.fromkeys(shapes))} do not go together under `{shown}`",
+                f"the shapes {shapes} do not go together under `{shown}`",
                 source,
                 place.start,
                 place.end,
                 f"this is {describe(types[position])}",
-                ("shapes align at the right; only a missing axis, or an extent that is written 1, repeats",),
-                [(source, other.start, other.end, "does not go with this")],
+                hints,
+                [(source, other.start, other.end, f"and this {describe(types[first])}")],
             )
         )
 
     def matmul(self, source: Source, node: tree.Binary, left: int | Weak, right: int | Weak) -> Value:
         """The matrix product ``left @ right``."""
+        nodes = self.real_node(left), self.real_node(right)
+        return self.product(source, "@", nodes, (node.left, node.right), node.start, node.end)
+
+    def product(
+        self, source: Source, shown: str, nodes: tuple[int, int], places: Sequence[tree.Node], start: int, end: int
+    ) -> Value:
+        """The matrix product of two nodes, or poison after a report."""
         builder = self.builder
-        nodes = [self.real_node(left), self.real_node(right)]
         types = [builder.type(operand) for operand in nodes]
-        for type, place in zip(types, (node.left, node.right), strict=True):
+        for type, place in zip(types, places, strict=True):
             if not type.rank or not type.real:
-                hints = ("write `*` to multiply numbers",) if not type.rank else ()
-                self.report(
-                    located(
-                        "E0303",
-                        "`@` multiplies matrices and vectors",
-                        source,
-                        place.start,
-                        place.end,
-                        f"this is {describe(type)}",
-                        hints,
-                    )
-                )
+                message = f"`{shown}` multiplies matrices and vectors"
+                hints = ("write `*` to multiply numbers",) if not type.rank else ("make numbers of them: `float(m)`",)
+                label = f"this is {describe(type)}"
+                self.report(located("E0303", message, source, place.start, place.end, label, hints))
                 return POISON
-        builder.span = span = source.span(node.start, node.end)
-        columns = types[0].shape[-1]
-        own = types[1].shape
-        inner = own[-2] if len(own) > 1 else own[0]
-        front = types[0].shape[:-2]
-        if not require(builder, "==", columns, inner, span) or (front and own[:-2] and len(front) != len(own) - 2):
-            self.report(
-                located(
-                    "E0309",
-                    f"the shapes {written(types[0].shape)} and {written(own)} do not go together under `@`",
-                    source,
-                    node.right.start,
-                    node.right.end,
-                    f"{inner} rows",
-                    ("the columns on the left must be as many as the rows on the right",),
-                    [(source, node.left.start, node.left.end, f"{columns} columns")],
-                )
+        builder.span = span = source.span(start, end)
+        left, right = (type.shape for type in types)
+        columns, rows = left[-1], right[-2] if len(right) > 1 else right[0]
+        if not require(builder, "==", columns, rows, span):
+            compared = [_counted(columns, left, "column"), _counted(rows, right, "row")]
+            hint = (
+                f"the {_axis(left, 'columns')} on the left must be as many as the {_axis(right, 'rows')} on the right"
             )
+            self._no_product(source, shown, (left, right), places, compared, (hint, *_transposed(left, right, places)))
             return POISON
-        due = (*(front or own[:-2])[: len(own) - 2], *((columns, own[-1]) if len(own) > 1 else (columns,)))
-        nodes[1] = meet(builder, nodes[1], due, span)
-        return builder.apply("matmul", *nodes)
+        front, back = left[:-2], right[:-2]
+        fits = not (front and back) or len(front) == len(back)
+        if front and back and fits:
+            fits = all(require(builder, "==", a, b, span) for a, b in zip(front, back, strict=True))
+        if not fits:
+            compared = [f"matrices numbered {written(axes)}" for axes in (front, back)]
+            hint = "the axes before the last two number matrices: they are the same, or one operand has none"
+            self._no_product(source, shown, (left, right), places, compared, (hint,))
+            return POISON
+        due = (*(front if back else ()), columns, right[-1]) if len(right) > 1 else (columns,)
+        return builder.apply("matmul", nodes[0], meet(builder, nodes[1], due, span))
+
+    def _no_product(
+        self,
+        source: Source,
+        shown: str,
+        shapes: Sequence[Sequence[Dim]],
+        places: Sequence[tree.Node],
+        compared: Sequence[str],
+        hints: Sequence[str],
+    ) -> None:
+        message = f"the shapes {written(shapes[0])} and {written(shapes[1])} do not go together under `{shown}`"
+        note = [(source, places[0].start, places[0].end, compared[0])]
+        self.report(located("E0309", message, source, places[1].start, places[1].end, compared[1], hints, note))
 
     def _refuse_array(self, source: Source, shown: str, places: Sequence[tree.Node]) -> Value:
         self.report(located("E0303", f"`{shown}` takes no operands", source, places[0].start, places[-1].end))

@@ -8,21 +8,53 @@ from typing import TYPE_CHECKING, Final
 
 from gradc.errors import suggestion
 from gradc.source import Source
-from gradc.syntax import arrays, code, matrices, tree
+from gradc.syntax import arrays, code, tree
 from gradc.syntax.requests import Requests
 from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value, Weak
 
 if TYPE_CHECKING:
     from gradc.syntax.lower import Lowering
 
+_EXTENT = "an extent is the name that the declaration gives it: `n` after `input x[n]`"
 
-ARRAY_FUNCTIONS: Final = (*arrays.FUNCTIONS, *matrices.FUNCTIONS)
-"""The names of the built-in functions of arrays."""
-
-
-def built_in(name: str) -> arrays.Function | None:
-    """The built-in function of arrays of that name."""
-    return arrays.FUNCTIONS.get(name) or matrices.FUNCTIONS.get(name)
+# What functions of other languages are called or written like here.
+_ELSEWHERE: Final = {
+    "len": _EXTENT,
+    "length": _EXTENT,
+    "numel": _EXTENT,
+    "shape": _EXTENT,
+    "size": _EXTENT,
+    "range": "the integers below n are `arange(n)`; an index runs behind `for`: `sum(x[i] for i in 0..n)`",
+    "enumerate": "an index is a number, too: `[x[i]*i for i]`",
+    "zip": "one index reads several arrays: `[x[i]*y[i] for i]`",
+    "array": "an array is written in brackets: `[1, 2, 3]`",
+    "vector": "an array is written in brackets: `[1, 2, 3]`",
+    "matrix": "an array is written in brackets: `[[1, 2], [3, 4]]`",
+    "tensor": "an array is written in brackets: `[1, 2, 3]`",
+    "einsum": "write the indices: `[sum(A[i, k]*B[k, j] for k) for i, j]`",
+    "avg": "it is called `mean`",
+    "average": "it is called `mean`",
+    "product": "it is called `prod`",
+    "inverse": "it is called `inv`",
+    "identity": "it is called `eye`",
+    "concatenate": "it is called `concat`",
+    "hstack": "write `concat(x, y)`, for matrices with `axis=1`",
+    "vstack": "write `concat(x, y)`, for vectors `stack(x, y)`",
+    "amax": "it is called `max`",
+    "amin": "it is called `min`",
+    "swapaxes": "write the indices: `[A[j, i] for i, j]`",
+    "permute": "write the indices: `[A[j, i] for i, j]`",
+    "squeeze": "choose the one element of the axis: `x[0]`",
+    "ravel": "it is called `flatten`",
+    "triangular_solve": "write `solve_lower(L, b)` or `solve_upper(U, b)`",
+    "eig": "the eigenvalues of a symmetric matrix are `eigvalsh(A)`",
+    "eigh": "the eigenvalues of a symmetric matrix are `eigvalsh(A)`",
+    "svd": "the singular values are `svdvals(A)`",
+    "slogdet": "the log of the absolute value of the determinant is `logdet(A)`",
+    "tile": "write the indices: `[x[i % n] for i in 0..2*n]`",
+    "cross": "write it out: `[a[1]*b[2] - a[2]*b[1], a[2]*b[0] - a[0]*b[2], a[0]*b[1] - a[1]*b[0]]`",
+    "map": "functions act on every element by themselves: `f(x)`, or `[f(x[i]) for i]`",
+}
 
 
 class Calls:
@@ -41,9 +73,8 @@ class Calls:
             return self._call_function(node, closure, values, frame)
         if name in code.DIFFERENTIATORS:
             return self.requests.lower(node, values, frame.scope)
-        function = built_in(name)
-        if function is not None and self._of_arrays(name, node, values):
-            return arrays.lower(lowering, function, node, values, source)
+        if name in arrays.FUNCTIONS and self._of_arrays(name, node):
+            return arrays.lower(lowering, node, values, source)
         op = "select" if name == "where" else self.lowering.program.ops.functions.get(name)
         if op is None:
             self._unknown_function(node, frame.scope)
@@ -68,44 +99,50 @@ class Calls:
             return values[0]
         return lowering.apply(op, node.function.shown, values, places, source)
 
-    def _of_arrays(self, name: str, node: tree.Call, values: Sequence[Value]) -> bool:
+    @staticmethod
+    def _of_arrays(name: str, node: tree.Call) -> bool:
         """Whether a call is of a function of arrays: ``max`` and ``min`` of several values are operators."""
         if name not in ("max", "min"):
             return True
         positional = sum(argument.keyword is None for argument in node.arguments)
-        return len(node.arguments) > positional or (
-            positional == 1 and isinstance(values[0], int) and bool(self.lowering.builder.type(values[0]).shape)
-        )
+        return len(node.arguments) > positional or positional == 1
 
-    def argument_count(self, node: tree.Call, source: Source, low: int, high: int | None) -> None:
-        """Report a wrong number of arguments."""
+    def argument_count(
+        self,
+        node: tree.Call,
+        source: Source,
+        low: int,
+        high: int | None,
+        found: int | None = None,
+        hints: Sequence[str] = (),
+    ) -> None:
+        """Report a wrong number of arguments; ``found`` are those that count."""
         if high is None:
-            due = f"at least {low} arguments"
+            due = f"at least {low} argument" + ("s" if low != 1 else "")
         elif low == high:
             due = f"{low} argument" + ("s" if low != 1 else "")
         else:
             due = f"{low} to {high} arguments"
-        found = len(node.arguments)
+        found = len(node.arguments) if found is None else found
         self.lowering.error(
             "E0301",
             f"`{node.function.shown}` takes {due}, not {found}",
             source,
             node,
             f"{found} given" if found else "none given",
+            hints,
         )
 
     def _unknown_function(self, node: tree.Call, scope: Scope) -> None:
         source = scope.source
         name = node.function
-        if scope.value(name.id) is not None or name.id in CONSTANTS:
-            self.lowering.error(
-                "E0203",
-                f"`{name.shown}` is a value, not a function",
-                source,
-                name,
-                "called like a function",
-                (f"a product needs a sign: `{name.shown} * (…)`",),
-            )
+        known = scope.value(name.id)
+        if known is not None or name.id in CONSTANTS:
+            hint = f"a product needs a sign: `{name.shown} * (…)`"
+            if known is not None and isinstance(known.value, int) and known.home.type(known.value).shape:
+                hint = f"elements stand in brackets: `{name.shown}[…]`"
+            message = f"`{name.shown}` is a value, not a function"
+            self.lowering.error("E0203", message, source, name, "called like a function", (hint,))
             return
         if self.lowering.default_of is not None and name.id in self.lowering.not_in_default:
             self.lowering.not_constant(name, source)
@@ -122,16 +159,11 @@ class Calls:
                 [(source, place.start, place.end, "defined here")],
             )
             return
-        known = [*self.lowering.program.ops.functions, *ARRAY_FUNCTIONS, *code.DIFFERENTIATORS, "where"]
-        known = [*scope.visible()[1], *known]
-        self.lowering.error(
-            "E0203",
-            f"unknown function `{name.shown}`",
-            source,
-            name,
-            "not a function in scope",
-            suggestion(name.id, known),
-        )
+        names = [*self.lowering.program.ops.functions, *arrays.FUNCTIONS, *code.DIFFERENTIATORS, "where"]
+        meant = _ELSEWHERE.get(name.id)
+        hints = (meant,) if meant else suggestion(name.id, [*scope.visible()[1], *names])
+        message = f"unknown function `{name.shown}`"
+        self.lowering.error("E0203", message, source, name, "not a function in scope", hints)
 
     def _call_function(
         self, node: tree.Call, closure: Closure, values: list[Value], frame: Frame

@@ -101,7 +101,7 @@ def hull(form: tuple[Dim, dict[Index, Dim]]) -> tuple[Dim, Dim] | None:
 def differ(left: Dim, right: Dim) -> bool:
     """Whether two extents are different for every call."""
     gap = left - right
-    return isinstance(gap, int) and gap != 0
+    return gap != 0 if isinstance(gap, int) else bool(sizes.at_least(gap, 1) or sizes.at_least(-gap, 1))
 
 
 def require(builder: Builder, relation: str, left: Dim, right: Dim, span: Span | None) -> bool:
@@ -109,8 +109,11 @@ def require(builder: Builder, relation: str, left: Dim, right: Dim, span: Span |
     gap = left - right
     if isinstance(gap, int):
         return gap == 0 if relation == "==" else gap >= 0
-    if relation == ">=" and sizes.at_least(gap, 0):
-        return True
+    if relation == "==":
+        if differ(left, right):
+            return False
+    elif (known := sizes.at_least(gap, 0)) is not None:
+        return known
     builder.constraints.setdefault(Constraint(relation, left, right, span))
     return True
 

@@ -19,14 +19,11 @@ from gradc.ir.region import Function
 from gradc.ir.sizes import Dim
 from gradc.ir.types import F64, Index, Type
 from gradc.limits import Clock
-from gradc.ops import build
 from gradc.source import Source, Span
-from gradc.syntax import code, tree
+from gradc.syntax import code, literals, tree
 from gradc.syntax.apply import Applier
-from gradc.syntax.arrays import stacked
 from gradc.syntax.calls import Calls
 from gradc.syntax.comprehend import Comprehensions
-from gradc.syntax.extents import written
 from gradc.syntax.scope import CONSTANTS, POISON, Binding, Closure, Frame, Poison, Scope, Value, Weak
 from gradc.syntax.subscript import Item, Subscripts
 
@@ -362,31 +359,7 @@ class Lowering:
     def _array_literal(self, node: tree.ArrayLiteral, frame: Frame) -> None:
         source = frame.scope.source
         values = [self.single(source, p, v) for p, v in zip(node.items, self.take(len(node.items)), strict=True)]
-        sound = [value for value in values if not isinstance(value, Poison)]
-        self.stack.append(self._literal(node, sound, source) if len(sound) == len(values) else POISON)
-
-    def _literal(self, node: tree.ArrayLiteral, values: Sequence[int | Weak], source: Source) -> Value:
-        applier, builder = self.applier, self.builder
-        types = [applier.type(value) for value in values]
-        if len({type.dtype == "bool" for type in types}) > 1:
-            self.error("E0303", "an array holds numbers or truth values, not both", source, node, "a mixture")
-            return POISON
-        for type, place in zip(types, node.items, strict=True):
-            if type.rank != types[0].rank:
-                shapes = f"{written(type.shape)} where the first is {written(types[0].shape)}"
-                self.error("E0309", "the rows of an array have one shape", source, place, f"this is {shapes}")
-                return POISON
-        whole = all(isinstance(value, Weak) or value in applier.whole for value in values)
-        kept = all(type.dtype == types[0].dtype != "f64" for type in types) and not whole
-        nodes = [applier.any_node(value) if kept else applier.real_node(value) for value in values]
-        builder.span = source.span(node.start, node.end)
-        fitted = applier.fitted(source, "[…]", nodes, node.items)
-        if fitted is None:
-            return POISON
-        found = stacked(builder, fitted)
-        if whole:
-            applier.whole[found] = stacked(builder, [applier.int_node(value) for value in values])
-        return found
+        self.stack.append(literals.array(self, node, values, source))
 
     def _subscript(self, node: tree.Subscript, frame: Frame) -> None:
         source = frame.scope.source
@@ -422,19 +395,7 @@ class Lowering:
     def _attribute(self, node: tree.Attribute, frame: Frame) -> None:
         source = frame.scope.source
         value = self.single(source, node.value, self.stack.pop())
-        if node.name.id != "T":
-            hints = ("the transpose is written `.T`",)
-            self.error("E0310", f"there is no attribute `{node.name.shown}`", source, node.name, "unknown", hints)
-            value = POISON
-        elif not isinstance(value, Poison):
-            rank = self.applier.type(value).rank
-            if not rank:
-                self.error("E0310", "only an array can be transposed", source, node.value, "this is a single number")
-                value = POISON
-            else:
-                self.builder.span = source.span(node.start, node.end)
-                value = build.transpose(self.builder, self.applier.any_node(value), tuple(reversed(range(rank))))
-        self.stack.append(value)
+        self.stack.append(literals.attribute(self, node, value, source))
 
     def _comprehension(self, node: tree.Comprehension, frame: Frame) -> None:
         self.stack.append(self.comprehensions.table(node, frame.scope))
@@ -490,7 +451,10 @@ class Lowering:
         """A fresh name node over a value; a weak integer keeps its exactness beside it."""
         if isinstance(value, Weak):
             return Weak(value.exact, value.real, self.builder.name(name, self.applier.real_node(value)))
-        return self.builder.name(name, value)
+        named = self.builder.name(name, value)
+        if value in self.applier.whole:
+            self.applier.whole[named] = self.applier.whole[value]
+        return named
 
     def _return(self, item: code.Return, frame: Frame) -> None:
         values = self.take(item.count)

@@ -2,78 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable
+from typing import Any
 
+from gradc.ir import sizes
+from gradc.ir.types import Index
 from gradc.ops import build
-from gradc.syntax.arrays import Function, Refusal, Site
-from gradc.syntax.extents import meet, require, written
+from gradc.syntax.extents import dim_of, meet, require, written
+from gradc.syntax.scope import Value
+from gradc.syntax.site import Refusal, Site
+
+# Products ------------------------------------------------------------------------------------------------------------
 
 
-def _solve(op: str, **attrs: bool) -> Callable[[Site], int]:
-    def lower(site: Site) -> int:
-        matrix, right = site.square(0), site.array(1)
-        shape = site.builder.type(right).shape
-        size = site.builder.type(matrix).shape[-1]
-        rows = shape[-2] if len(shape) > 1 else shape[0]
-        if not require(site.builder, "==", size, rows, site.builder.span):
-            raise Refusal("the right side does not fit the matrix", 1, f"{rows} rows for {size}", code="E0309")
-        due = (*shape[:-2], size, shape[-1]) if len(shape) > 1 else (size,)
-        return site.apply(op, matrix, meet(site.builder, right, due, site.builder.span), **attrs)
+def dot(site: Site) -> Value:
+    """The sum of the products of two vectors' elements."""
+    return site.product(site.array(0, 1), site.array(1, 1))
 
-    return lower
+
+def matmul(site: Site) -> Value:
+    """``A @ B`` as a call."""
+    return site.product(site.array(0), site.array(1))
+
+
+def outer(site: Site) -> int:
+    """All products of an element of one vector with one of another."""
+    left, right = site.array(0, 1), site.array(1, 1)
+    (rows,), (columns,) = site.builder.type(left).shape, site.builder.type(right).shape
+    column = build.broadcast(site.builder, build.reshape(site.builder, left, (rows, 1)), (rows, columns))
+    return site.apply("mul", column, build.broadcast(site.builder, right, (rows, columns)))
+
+
+# Parts of matrices ---------------------------------------------------------------------------------------------------
+
+
+def transpose(site: Site) -> int:
+    """The axes in reverse."""
+    node = site.any_array(0)
+    rank = site.builder.type(node).rank
+    return build.transpose(site.builder, node, tuple(reversed(range(rank))))
+
+
+def _diagonal(site: Site) -> tuple[list[Index], int]:
+    node = site.square(0, 2)
+    indices, (place,) = site.indices(site.builder.type(node).shape[0])
+    return indices, build.access(site.builder, node, (None, None), [place, place])
+
+
+def diag(site: Site) -> int:
+    """The diagonal of a matrix, or the matrix with a vector on its diagonal."""
+    if site.type(0).rank != 1:
+        indices, element = _diagonal(site)
+        return build.tabulate(site.builder, element, indices)
+    node = site.numbers(0)
+    type = site.builder.type(node)
+    indices, (row, column) = site.indices(type.shape[0], type.shape[0])
+    element = build.access(site.builder, node, (None,), [row])
+    chosen = site.apply("select", site.apply("eq", row, column), element, site.constant(0, type))
+    return build.tabulate(site.builder, chosen, indices)
+
+
+def trace(site: Site) -> int:
+    """The sum of the diagonal."""
+    indices, element = _diagonal(site)
+    return build.total(site.builder, element, indices)
+
+
+def eye(site: Site) -> int:
+    """The matrix of ones on the diagonal."""
+    extent = site.extent(0)
+    indices, (row, column) = site.indices(extent, extent)
+    real = site.lowering.program.real
+    one, zero = site.constant(1, real), site.constant(0, real)
+    return build.tabulate(site.builder, site.apply("select", site.apply("eq", row, column), one, zero), indices)
+
+
+def triangle(*, lower: bool) -> Callable[[Site], int]:
+    """The elements on one side of a diagonal; which one, the second argument says."""
+
+    def make(site: Site) -> int:
+        node = site.numbers(0)
+        if site.builder.type(node).rank < 2:
+            raise Refusal(f"`{site.name}` takes a matrix", 0, "this is a vector", code="E0309")
+        offset = dim_of(site.builder.data, site.values[1]) if len(site.values) > 1 else 0
+        if not isinstance(offset, int):
+            hint = "1 is the diagonal above the main one, -1 the one below it"
+            raise Refusal(f"`{site.name}` takes the number of a diagonal here", 1, "not a whole number", hint)
+        return site.apply("triangle", node, lower=lower, offset=offset)
+
+    return make
+
+
+# Systems and factors -------------------------------------------------------------------------------------------------
 
 
 def _of_square(op: str) -> Callable[[Site], int]:
-    return lambda site: site.apply(op, site.square(0))
+    def make(site: Site) -> int:
+        return site.apply(op, site.lowering.applier.real_node(site.square(0)))
+
+    return make
 
 
 def _of_symmetric(op: str) -> Callable[[Site], int]:
     """An op that reads one triangle, applied to the symmetric part: so the derivative is symmetric too."""
 
-    def lower(site: Site) -> int:
-        matrix = site.square(0)
+    def make(site: Site) -> int:
+        matrix = site.lowering.applier.real_node(site.square(0))
         twice = site.apply("add", matrix, build.transpose(site.builder, matrix))
         return site.apply(op, site.binary("mul", twice, site.constant(0.5, site.builder.type(matrix))))
 
-    return lower
+    return make
 
 
-def _svdvals(site: Site) -> int:
-    matrix = site.array(0)
-    shape = site.builder.type(matrix).shape
+inverse = _of_square("inv")
+determinant = _of_square("det")
+logdet = _of_square("logdet")
+cholesky = _of_symmetric("cholesky")
+eigenvalues = _of_symmetric("eigvalsh")
+
+
+def system(op: str, **attrs: Any) -> Callable[[Site], int]:
+    """The solution of a linear system."""
+
+    def make(site: Site) -> int:
+        builder = site.builder
+        matrix, right = site.lowering.applier.real_node(site.square(0)), site.array(1)
+        shape, own = builder.type(matrix).shape, builder.type(right).shape
+        rows = own[-2] if len(own) > 1 else own[0]
+        if not require(builder, "==", shape[-1], rows, builder.span):
+            message = f"`{site.name}` takes a right-hand side of {shape[-1]} rows here"
+            raise Refusal(message, 1, f"this is {written(own)}", code="E0309")
+        front, back = shape[:-2], own[:-2]
+        fits = not (front and back) or len(front) == len(back)
+        if front and back and fits:
+            fits = all(require(builder, "==", a, b, builder.span) for a, b in zip(front, back, strict=True))
+        if not fits:
+            message = f"the matrices of {written(shape)} and {written(own)} are not equally many"
+            raise Refusal(message, 1, f"this is {written(own)}", code="E0309")
+        due = (*(front if back else ()), shape[-1], *own[-1:]) if len(own) > 1 else (shape[-1],)
+        return site.apply(op, matrix, meet(builder, right, due, builder.span), **attrs)
+
+    return make
+
+
+def singular_values(site: Site) -> int:
+    """The singular values of a matrix, descending."""
+    node = site.array(0)
+    shape = site.builder.type(node).shape
     if len(shape) < 2:
-        raise Refusal("`svdvals` takes a matrix", 0, f"this is an array {written(shape)}", code="E0309")
+        raise Refusal(f"`{site.name}` takes a matrix", 0, "this is a vector", code="E0309")
     rows, columns = shape[-2:]
-    # The singular values are those of the transpose; the op wants at least as many rows as columns.
-    if (isinstance(rows, int) and isinstance(columns, int) and rows < columns) or not require(
-        site.builder, ">=", rows, columns, site.builder.span
-    ):
-        matrix = build.transpose(site.builder, matrix)
-    return site.apply("svdvals", matrix)
-
-
-def _triangle(lower_part: bool) -> Callable[[Site], int]:
-    def lower(site: Site) -> int:
-        matrix = site.array(0)
-        if site.builder.type(matrix).rank < 2:
-            raise Refusal(f"`{site.name}` takes a matrix", 0, "this is a vector", code="E0309")
-        return site.apply("triangle", matrix, lower=lower_part, offset=0)
-
-    return lower
-
-
-FUNCTIONS: Final[Mapping[str, Function]] = {
-    "solve": Function("solve(A, b)", (2, 2), _solve("solve", transposed=False)),
-    "solve_lower": Function("solve_lower(L, b)", (2, 2), _solve("triangular_solve", lower=True, transposed=False)),
-    "solve_upper": Function("solve_upper(U, b)", (2, 2), _solve("triangular_solve", lower=False, transposed=False)),
-    "cholesky": Function("cholesky(A)", (1, 1), _of_symmetric("cholesky")),
-    "inv": Function("inv(A)", (1, 1), _of_square("inv")),
-    "det": Function("det(A)", (1, 1), _of_square("det")),
-    "logdet": Function("logdet(A)", (1, 1), _of_square("logdet")),
-    "eigvalsh": Function("eigvalsh(A)", (1, 1), _of_symmetric("eigvalsh")),
-    "svdvals": Function("svdvals(A)", (1, 1), _svdvals),
-    "tril": Function("tril(A)", (1, 1), _triangle(True)),
-    "triu": Function("triu(A)", (1, 1), _triangle(False)),
-}
-"""The built-in functions of linear algebra by name."""
+    if sizes.at_least(rows - columns, 0) is not True and sizes.at_least(columns - rows, 0):
+        # Those of the transpose are the same.
+        node = build.transpose(site.builder, node)
+    else:
+        require(site.builder, ">=", rows, columns, site.builder.span)
+    return site.apply("svdvals", node)

@@ -18,7 +18,7 @@ from gradc.limits import DEFAULT, Clock, Limits, too_many_nodes
 from gradc.ops.evaluate import evaluate_constants
 from gradc.source import Source
 from gradc.syntax import tree
-from gradc.syntax.calls import ARRAY_FUNCTIONS
+from gradc.syntax.arrays import FUNCTIONS
 from gradc.syntax.code import DIFFERENTIATORS, walk
 from gradc.syntax.declare import Declarations, array_default
 from gradc.syntax.derivative import register
@@ -358,7 +358,7 @@ class ModuleLowering:
                 [(known[0].source, first.start, first.end, "first defined here")],
             )
             return
-        if name.id in self.program.ops.functions or name.id in ARRAY_FUNCTIONS or name.id in DIFFERENTIATORS:
+        if name.id in self.program.ops.functions or name.id in FUNCTIONS or name.id in DIFFERENTIATORS:
             self.lowering.warn(
                 "W0103", f"`{name.shown}` hides the built-in function of that name", self.source, name.start, name.end
             )
