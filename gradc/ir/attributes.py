@@ -21,7 +21,7 @@ def is_offset(value: object) -> bool:
 
 
 # What `Builder.fresh` appends to a name is a dot and a number.
-_INDEX_NAME = re.compile(r"([^.]+)((?:\.[0-9]+)*)")
+_INDEX_NAME = re.compile(r"([^.]+)((?:\.[0-9]{1,12})*)")
 
 
 def is_index_name(text: object) -> bool:

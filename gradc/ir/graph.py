@@ -343,6 +343,9 @@ class Builder:
         # In order, each once.
         self.constraints: dict[Constraint, None] = {}
         self._made: dict[Any, int] = {}
+        # No index that this builder knows of has this number or a larger one in its name.
+        self._unused = 0
+        self._reserved: dict[int, Graph] = {}
         self._max = math.inf if max_nodes is None else max_nodes
         self._finished = False
 
@@ -360,6 +363,8 @@ class Builder:
         builder.constraints.update(dict.fromkeys(graph.constraints))
         for node, data in graph.data.items():
             op = data["op"]
+            if op == "index":
+                builder._reserve(data["attrs"]["index"])
             if op == "const":
                 builder._made.setdefault(_constant_key(data["attrs"]["value"], data["type"]), node)
             elif op != "input" and op != "name":
@@ -427,8 +432,23 @@ class Builder:
         return node
 
     def fresh(self, name: str, extent: Dim) -> Index:
-        """A free index that nothing else in this graph is called; its value is made as the next node."""
-        return Index(f"{name}.{len(self.data)}", extent)
+        """A free index that nothing else in this graph is called, nor in those that are replayed into it."""
+        number = max(len(self.data), self._unused)
+        self._unused = number + 1
+        return Index(f"{name}.{number}", extent)
+
+    def reserve(self, source: Graph) -> None:
+        """Keep the names of the indices of ``source``, whose nodes are to be made here, apart from fresh ones."""
+        if id(source) not in self._reserved:
+            self._reserved[id(source)] = source
+            for data in source.data.values():
+                if data["op"] == "index":
+                    self._reserve(data["attrs"]["index"])
+
+    def _reserve(self, index: Index) -> None:
+        number = index.name.rpartition(".")[2]
+        if number.isdecimal() and len(number) <= 12:
+            self._unused = max(self._unused, int(number) + 1)
 
     def known(self, op: str, *operands: int) -> int | None:
         """The node ``op(operands)`` if it exists already."""
@@ -468,6 +488,8 @@ class Builder:
             data["span"] = self.span
         if self.adjoint_of is not None:
             data["adjoint_of"] = self.adjoint_of
+        if op == "index" and attrs:
+            self._reserve(attrs["index"])
         self.dag.append(node, data)
         return node
 
@@ -524,6 +546,7 @@ def replay(source: Graph, node: int, builder: Builder, number: Mapping[int, int]
     The step of every pass that streams a graph into a new builder. Names and inputs stay what they are; the node's
     marks (place, adjoint) go with it.
     """
+    builder.reserve(source)
     data = source.data[node]
     op = data["op"]
     builder.span = data.get("span")

@@ -264,6 +264,30 @@ def test_arrays_survive_pickling_and_copying(graph: Graph) -> None:
         assert [again.type(node) for node in again] == [graph.type(node) for node in graph]
 
 
+def test_fresh_indices_are_fresh(builder: Builder) -> None:
+    # Before a node is made of the first, too.
+    made = [builder.fresh("k", 3), builder.fresh("k", 4), builder.fresh("i", 3)]
+    assert len({index.name for index in made}) == 3
+    for index in made:
+        builder.apply("index", attrs={"index": index})
+    assert builder.fresh("k", 5) not in made
+
+
+def test_fresh_indices_are_none_of_those_of_a_larger_graph() -> None:
+    builder = Builder(TABLE)
+    last = builder.apply("index", attrs={"index": Index("k.5", 3)})
+    graph = builder.finish([("y", builder.apply("sum", last, attrs={"axes": (), "over": (Index("k.5", 3),)}))])
+    again = Builder.continuing(graph)
+    streamed = Builder(TABLE)
+    number = {0: replay(graph, 0, streamed, {})}
+    streamed.reserve(graph)
+    late = Builder(TABLE)
+    late.reserve(graph)
+    for other in (again, streamed, late):
+        assert {other.fresh("k", 3).name for _ in range(9)}.isdisjoint({"k.5"})
+    assert number == {0: 0}
+
+
 def test_array_constants_are_keyed_by_shape(builder: Builder) -> None:
     n = named("n")
     made = [builder.constant(1.0, typed("f64", shape)) for shape in ((), (n,), (n + 1,), (2,), (n, 2))]
