@@ -124,6 +124,8 @@ def product(builder: Builder, *factors: int) -> int:
 def _matmul_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
     left, right = builder.operands(node)
     a, b = builder.type(left), builder.type(right)
+    if min(a.rank, b.rank) == 1 and max(a.rank, b.rank) < 3:
+        return _vector_back(builder, (left, right), adjoint, positions)
     rows, columns = _rows(a.shape), _columns(b.shape)
     front = rows[:-2] or columns[:-2]
     due = build.reshape(builder, adjoint, (*front, rows[-2], columns[-1]))
@@ -139,6 +141,26 @@ def _matmul_back(builder: Builder, node: int, adjoint: int, positions: Collectio
             many = build.reshape(builder, many, (count, rows[-1]))
             due = build.reshape(builder, due, (count, columns[-1]))
         found[1] = _reduced(builder, build.matmul(builder, build.transpose(builder, many), due), columns, b)
+    return found
+
+
+def _vector_back(builder: Builder, operands: Sequence[int], adjoint: int, positions: Collection[int]) -> Found:
+    """Where one operand is a vector: outer products are products of elements, which meet the sums that follow."""
+    found: dict[int, int | Scatter] = {}
+    shapes = [builder.type(operand).shape for operand in operands]
+    for position in positions:
+        shape, other = shapes[position], operands[1 - position]
+        if len(shapes[0]) == len(shapes[1]):
+            spread = build.broadcast(builder, adjoint, shape)
+            found[position] = builder.apply("mul", spread, other)
+        elif len(shape) == 2:
+            # The adjoint runs along the axis that is not summed over, the vector along the other one.
+            along, across = (-1, -2) if position == 0 else (-2, -1)
+            left = build.expand(builder, adjoint, (along,), shape)
+            found[position] = builder.apply("mul", left, build.expand(builder, other, (across,), shape))
+        else:
+            matrix = build.transpose(builder, other) if position == 1 else other
+            found[position] = build.matmul(builder, matrix, adjoint)
     return found
 
 

@@ -16,7 +16,7 @@ from gradc.ir.graph import Builder, Simplifier
 from gradc.ir.op import Op, OpTable
 from gradc.ir.types import F64, Type, TypeMismatch
 from gradc.ops.evaluate import evaluator
-from gradc.rules import load
+from gradc.rules import load, structural
 from gradc.rules.terms import Rule, Term, evaluate, ground, is_constant, operators, size
 from gradc.source import Span
 
@@ -248,7 +248,7 @@ def _fold(builder: Builder, op: str, operands: tuple[int, ...], attrs: Mapping[s
         return None
     dtypes = tuple(node["type"].dtype for node in nodes)
     value = compute(row, type.dtype, dtypes, [node["attrs"]["value"] for node in nodes], attrs)
-    if value is None or not type.scalar:
+    if value is None:
         return None
     if type.dtype == "bool":
         value = bool(value)
@@ -273,7 +273,7 @@ def simplifier(
     constant last (``2*x + 1``), the rest by number. ``shared`` are nodes that have other users than the one about to be
     made; rules that only save work spare them. What fires is appended to ``fired``.
     """
-    folds = frozenset(row.name for row in table.values() if row.kind == "elementwise" and row.scalar is not None)
+    folds = frozenset(row.name for row in table.values() if row.elementwise and row.scalar is not None)
     if not fold:
         folds = frozenset()
     folds -= {"const", "input", "name", "stop_gradient"}
@@ -287,6 +287,8 @@ def simplifier(
     def simplify(builder: Builder, op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None) -> int | None:
         nonlocal nesting
         data = builder.data
+        if op in structural.OPERATORS:
+            return None if rules is None or attrs is None else structural.simplify(builder, op, operands, attrs)
         key: tuple[str, ...]
         asked = operands
         if len(operands) == 2:
@@ -358,7 +360,7 @@ def _replace(variant: Variant, registers: list[int], builder: Builder) -> int | 
     type = F64
     if variant.typed >= 0:
         type = data[registers[variant.typed]]["type"]
-        if not (type.real and type.scalar):
+        if not type.real:
             return None
     rule = variant.rule
     values = {name: data[registers[register]]["attrs"]["value"] for name, register in variant.constants}
