@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gradc.ad.expand import expand
@@ -36,7 +36,10 @@ class Options:
 
     ``level`` is -O0 to -O3; ``pipeline`` names passes in text and replaces what the level stands for; ``passes`` are
     the caller's own and run last. ``dtype`` is the type of the program's numbers. ``allow`` are folders outside the
-    program's own that ``use`` may read.
+    program's own that ``use`` may read. ``sizes`` gives numbers to sizes that the program names.
+
+    Of a run, ``debug_nans`` makes the first NaN that the program computes an error, and ``max_memory`` is how many
+    bytes its arrays may take: most of what the machine has left, if it is None.
     """
 
     ops: OpTable = TABLE
@@ -49,6 +52,9 @@ class Options:
     allow: tuple[str, ...] = ()
     limits: Limits = DEFAULT
     verify: bool = False
+    sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
+    debug_nans: bool = False
+    max_memory: int | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in ("f64", "f32"):
@@ -73,7 +79,7 @@ def front(source: Source, options: Options, root: Path | None = None) -> Lowered
         return _open(folder, user, use, options.limits)
 
     with collector_paused():
-        return lower(source, options.ops, opener, dtype=options.dtype, limits=options.limits)
+        return lower(source, options.ops, opener, dtype=options.dtype, sizes=options.sizes, limits=options.limits)
 
 
 def read(path: str | os.PathLike[str], options: Options) -> Lowered:
