@@ -97,7 +97,10 @@ class Shapes:
         self.texts = {source.name: source for source in sources}
         self.spans = [graph.span(node) for node in graph.inputs]
         self.names = sorted({name for type in self.types for dim in type.shape for name in extents.names(dim)})
-        self.arrays = any(data["type"].shape or data["type"].free for data in graph.data.values())
+        self.arrays = any(
+            data["type"].shape or data["type"].free or graph.ops[data["op"]].kind == "structural"
+            for data in graph.data.values()
+        )
 
     def solve(self, values: Sequence[Any]) -> dict[str, int]:
         """The sizes for one value an input; raises ``CallError`` where shapes do not go together."""

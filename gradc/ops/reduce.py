@@ -369,9 +369,11 @@ def _plan_logsumexp(site: Site) -> Any:
         top = x.max(axis=axes, keepdims=True)
         # Of infinite terms the largest decides; inf - inf would be NaN.
         top = np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
-        shifted = x - top
+        # Of a single number NumPy leaves no array to write into.
+        shifted = np.asarray(x - top)
         np.exp(shifted, out=shifted)
-        return np.log(shifted.sum(axis=axes)) + top.reshape(shifted.sum(axis=axes).shape)
+        total = shifted.sum(axis=axes)
+        return np.log(total) + top.reshape(total.shape)
 
     return run
 
