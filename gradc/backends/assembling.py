@@ -13,7 +13,7 @@ from gradc.ir.types import Index
 from gradc.ops.structure import parts as parts_of
 
 if TYPE_CHECKING:
-    from gradc.backends.plan import Planner, Value
+    from gradc.backends.planner import Planner, Value
 
 # Parts are looked at for overlap in arrays of up to so many indexed elements.
 _MAPPED = 1 << 22
@@ -33,7 +33,7 @@ Write = Callable[[Any, Any, Sequence[Any]], None]
 
 def assemble(planner: Planner, node: int) -> Value:
     """The array that an ``assemble`` node makes."""
-    from gradc.backends.plan import DTYPES
+    from gradc.backends.planner import DTYPES
 
     graph = planner.graph
     type = graph.type(node)
@@ -103,7 +103,7 @@ def _elements(planner: Planner, listed: Sequence[Any], operands: Sequence[int]) 
 
 def _stack(planner: Planner, node: int, listed: Sequence[Any], operands: Sequence[int]) -> Value:
     """Very many single elements in one go."""
-    from gradc.backends.plan import DTYPES
+    from gradc.backends.planner import DTYPES
 
     type = planner.graph.type(node)
     (extent,) = planner.full(node)

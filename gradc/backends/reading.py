@@ -12,7 +12,7 @@ from gradc.backends.faults import Faults, OutOfRange
 from gradc.ir.types import Index
 
 if TYPE_CHECKING:
-    from gradc.backends.plan import Planner, Value
+    from gradc.backends.planner import Planner, Value
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def access(planner: Planner, node: int) -> Value:
 
 
 def _nothing(planner: Planner, node: int, places: Sequence[int], extents: Sequence[int], items: Sequence[Any]) -> Value:
-    from gradc.backends.plan import DTYPES
+    from gradc.backends.planner import DTYPES
 
     type = planner.graph.type(node)
     shape = planner.full(node)

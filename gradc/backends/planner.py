@@ -1,0 +1,414 @@
+"""Plans a graph with arrays for concrete sizes: a list of NumPy calls.
+
+A node with free indices is one array with an axis for each index in front of its own axes. What does not depend on an
+index, or is the same along an axis, is computed once: an array has extent 1 there, or lacks leading axes, and NumPy
+repeats it where it meets another. Sums of products become contractions, which build no array of the products. What
+depends on sizes alone is computed while planning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
+from typing import Any, Final
+
+import numpy as np
+
+from gradc.backends import faults
+from gradc.backends.faults import Faults
+from gradc.errors import CallError, Diagnostic
+from gradc.ir import sizes as extents
+from gradc.ir.graph import Graph, ancestors
+from gradc.ir.op import Op, Site
+from gradc.ir.types import Index, Type
+from gradc.ops.evaluate import evaluator
+
+DTYPES: Final[Mapping[str, Any]] = {"f64": np.float64, "f32": np.float32, "int": np.int64, "bool": np.bool_}
+
+# What depends on sizes alone is kept with the plan up to so many elements.
+_KEPT: Final = 1 << 24
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Where a node's value stands during a run.
+
+    ``rep`` is the shape that the array has: it broadcasts to the node's full shape (batch axes, then own), and None is
+    a number. ``root`` is the slot of the array that it is a view of, or its own; ``known`` says that it is in the plan.
+    """
+
+    slot: int
+    rep: Shape | None
+    root: int
+    known: bool = False
+
+
+@dataclass(slots=True)
+class Step:
+    """One call: a function of the values in ``operands``, whose result goes to ``target``."""
+
+    run: Callable[..., Any]
+    target: int
+    operands: tuple[int, ...]
+    node: int
+    free: tuple[int, ...] = ()
+
+
+class Planner:
+    """Makes the steps of one plan."""
+
+    def __init__(self, graph: Graph, sizes: Mapping[str, int], results: Sequence[int]) -> None:
+        self.graph = graph
+        self.sizes = sizes
+        self.results = results
+        self.order = sorted(ancestors(graph.data, results) | set(graph.inputs))
+        # The first place holds the faults of a run.
+        self.base: list[Any] = [None]
+        self.steps: list[Step] = []
+        self.values: dict[int, Value] = {}
+        self.constant_faults = Faults()
+        # Slots whose array nobody else holds: it may be overwritten when it is read for the last time.
+        self.fresh: set[int] = set()
+        self.views: dict[int, int] = {}
+        self.reps: dict[int, Shape | None] = {}
+        self.dtypes: dict[int, str] = {}
+        from gradc.backends.products import inlined
+
+        self.inlined = inlined(graph, self.order, results)
+        self.current = -1
+
+    # Shapes --------------------------------------------------------------------------------------------------------
+
+    def concrete(self, dims: Iterable[extents.Dim]) -> Shape:
+        """Extents as numbers."""
+        return tuple([d if isinstance(d, int) else extents.evaluate(d, self.sizes) for d in dims])
+
+    def batch(self, free: Iterable[Index]) -> Shape:
+        """The extents of free indices."""
+        return self.concrete(index.extent for index in free)
+
+    def full(self, node: int) -> Shape:
+        """The extents of a node's batch axes and its own."""
+        type = self.graph.type(node)
+        return self.batch(type.free) + self.concrete(type.shape)
+
+    # Emitting ------------------------------------------------------------------------------------------------------
+
+    def keep(self, value: Any, rep: Shape | None) -> Value:
+        """A value that is in the plan."""
+        self.base.append(value)
+        slot = len(self.base) - 1
+        return Value(slot, rep, slot, True)
+
+    def emit(
+        self, run: Callable[..., Any], operands: Sequence[Value], rep: Shape | None, *, view: bool = False
+    ) -> Value:
+        """A step; what can be computed now is."""
+        if all(operand.known for operand in operands) and (rep is None or np.prod(rep, dtype=float) <= _KEPT):
+            with np.errstate(all="ignore"):
+                found = run(*[self.base[operand.slot] for operand in operands])
+            return self.keep(found, rep)
+        self.base.append(None)
+        slot = len(self.base) - 1
+        self.steps.append(Step(run, slot, tuple(operand.slot for operand in operands), self.current))
+        self.reps[slot] = rep
+        if view:
+            self.views[slot] = operands[0].slot
+            return Value(slot, rep, operands[0].root)
+        if rep is not None:
+            self.fresh.add(slot)
+            self.dtypes[slot] = self.graph.type(self.current).dtype
+        return Value(slot, rep, slot)
+
+    def failing(self, run: Callable[..., Any], operands: Sequence[Value], rep: Shape | None) -> Value:
+        """A step whose function takes the run's faults first, to which it may add."""
+        if all(operand.known for operand in operands):
+            with np.errstate(all="ignore"):
+                count = len(self.constant_faults)
+                found = run(self.constant_faults, *[self.base[operand.slot] for operand in operands])
+            for fault in self.constant_faults[count:]:
+                fault.node = self.current
+            return self.keep(found, rep)
+        self.base.append(None)
+        slot = len(self.base) - 1
+        self.steps.append(Step(run, slot, (0, *(operand.slot for operand in operands)), self.current))
+        self.reps[slot] = rep
+        return Value(slot, rep, slot)
+
+    def view(self, value: Value, index: tuple[Any, ...], rep: Shape) -> Value:
+        """A basic index into an array."""
+        return self.emit(itemgetter(index), [value], rep, view=True)
+
+    def same(self, slot: int, other: int) -> bool:
+        """Whether two arrays have one shape and one dtype."""
+        return self.reps.get(slot) == self.reps.get(other) and self.dtypes.get(slot) == self.dtypes.get(other)
+
+    # Alignment -----------------------------------------------------------------------------------------------------
+
+    def align(self, value: Value, own: int, free: Sequence[Index], target: Sequence[Index]) -> Value:
+        """The value with axes of extent 1 for the indices of ``target`` that it lacks, where others stand before."""
+        if value.rep is None or len(free) == len(target):
+            return value
+        places = [at for at, index in enumerate(target) if index in free]
+        rank = len(value.rep)
+        present = rank - own
+        if present <= 0:
+            return value
+        first = places[len(places) - present]
+        index: list[Any] = []
+        rep: list[int] = []
+        axes = iter(value.rep)
+        for at in range(first, len(target)):
+            if at in places:
+                index.append(slice(None))
+                rep.append(next(axes))
+            else:
+                index.append(None)
+                rep.append(1)
+        rest = list(axes)
+        if None not in index:
+            return value
+        return self.view(value, tuple(index), tuple(rep + rest))
+
+    def padded(self, node: int, value: Value | None = None) -> Value:
+        """The value of a node with an axis for each of its indices and axes; some may have extent 1."""
+        value = self.values[node] if value is None else value
+        rank = len(self.full(node))
+        if value.rep is None:
+            dtype = DTYPES[self.graph.type(node).dtype]
+            return self.emit(lambda x: np.asarray(x, dtype).reshape((1,) * rank), [value], (1,) * rank)
+        if len(value.rep) == rank:
+            return value
+        missing = rank - len(value.rep)
+        return self.view(value, (None,) * missing + (...,), (1,) * missing + value.rep)
+
+    def whole(self, node: int, free: Sequence[Index]) -> Value:
+        """The value with all own axes at their full extent, and batch axes, perhaps of extent 1, for ``free``."""
+        type = self.graph.type(node)
+        own = self.concrete(type.shape)
+        count = len(own)
+        value = self.padded(node)
+        assert value.rep is not None
+        if value.rep[len(value.rep) - count :] != own:
+            shape = value.rep[: len(value.rep) - count] + own
+            value = self.emit(lambda x: np.broadcast_to(x, shape), [value], shape, view=True)
+        value = self.align(value, count, type.free, free)
+        assert value.rep is not None
+        missing = len(free) + count - len(value.rep)
+        if missing:
+            value = self.view(value, (None,) * missing + (...,), (1,) * missing + value.rep)
+        return value
+
+    # Nodes ---------------------------------------------------------------------------------------------------------
+
+    def plan(self) -> None:
+        """Make the steps of all nodes that the results need."""
+        from gradc.backends import products
+        from gradc.backends.assembling import assemble
+        from gradc.backends.reading import access
+
+        special: dict[str, Callable[[int], Value]] = {
+            "const": self._const,
+            "input": self._input,
+            "index": self._index,
+            "size": self._size,
+            "sum": partial(products.total, self),
+            "matmul": partial(products.matmul, self),
+            "tabulate": self._tabulate,
+            "broadcast": self._broadcast,
+            "access": partial(access, self),
+            "assemble": partial(assemble, self),
+        }
+        for node in self.order:
+            if node in self.inlined:
+                continue
+            self.current = node
+            entry = self.graph.data[node]
+            op = entry["op"]
+            if op in ("name", "stop_gradient"):
+                self.values[node] = self.values[entry["operands"][0]]
+                continue
+            make = special.get(op)
+            if make is None:
+                row = self.graph.ops[op]
+                make = self._elementwise if row.elementwise else self._structural
+            self.values[node] = make(node)
+
+    def _const(self, node: int) -> Value:
+        entry = self.graph.data[node]
+        dtype = entry["type"].dtype
+        value = entry["attrs"]["value"]
+        with np.errstate(over="ignore"):
+            return self.keep(np.float32(value) if dtype == "f32" else value, None)
+
+    def _input(self, node: int) -> Value:
+        self.base.append(None)
+        slot = len(self.base) - 1
+        type = self.graph.type(node)
+        return Value(slot, self.concrete(type.shape) if type.shape else None, slot)
+
+    def _index(self, node: int) -> Value:
+        (extent,) = self.full(node)
+        return self.keep(np.arange(extent), (extent,))
+
+    def _size(self, node: int) -> Value:
+        return self.keep(extents.evaluate(self.graph.attrs(node)["size"], self.sizes), None)
+
+    def _operands(self, node: int) -> tuple[list[Value], list[Type]]:
+        """The operands of an elementwise node, aligned."""
+        graph = self.graph
+        type = graph.type(node)
+        types = [graph.type(operand) for operand in graph.operands(node)]
+        found = [
+            self.align(self.values[operand], type.rank, own.free, type.free)
+            for operand, own in zip(graph.operands(node), types, strict=True)
+        ]
+        return found, types
+
+    def _elementwise(self, node: int) -> Value:
+        graph = self.graph
+        row = graph.ops[graph.op(node)]
+        operands, types = self._operands(node)
+        dtype = graph.type(node).dtype
+        attrs = graph.attrs(node)
+        if all(operand.rep is None for operand in operands):
+            return self._number(node, row, operands, types, attrs)
+        rep = np.broadcast_shapes(*[operand.rep or () for operand in operands])
+        if dtype == "int" and row.name in faults.INTEGER:
+            return self.failing(faults.INTEGER[row.name], operands, rep)
+        run = self._array_function(row, dtype, attrs)
+        if row.name == "pow" and operands[1].known and operands[1].rep is None and dtype != "int":
+            exponent = self.base[operands[1].slot]
+            if exponent == 2:
+                return self.emit(np.square, operands[:1], rep)
+            if exponent != 0.5:
+                run = np.power
+        return self.emit(run, operands, rep)
+
+    @staticmethod
+    def _array_function(row: Op, dtype: str, attrs: Mapping[str, Any]) -> Callable[..., Any]:
+        run = row.array
+        if run is None:
+            scalar = row.scalar
+            if scalar is None:
+                raise TypeError(f"the operator {row.name!r} cannot be evaluated: its row has no `scalar`")
+            lifted = np.frompyfunc(lambda *x: scalar(*x, **attrs), row.arity[0], 1)
+            kind = DTYPES[dtype]
+            return lambda *operands: np.asarray(lifted(*operands)).astype(kind)
+        if isinstance(run, np.ufunc) and not attrs:
+            return run
+        array = run
+
+        def compute(*operands: Any) -> Any:
+            found = array(*operands, **attrs)
+            # Who reads an operand for the last time may overwrite it.
+            return found.copy() if any(found is operand for operand in operands) else found
+
+        return compute
+
+    def _number(
+        self, node: int, row: Op, operands: list[Value], types: Sequence[Type], attrs: Mapping[str, Any]
+    ) -> Value:
+        dtype = self.graph.type(node).dtype
+        compute = evaluator(row, dtype, tuple(type.dtype for type in types), attrs)
+        if row.kind in ("request", "region"):
+            hints = ("put `expand` into the pipeline; without it a program can be looked at, not run",)
+            raise CallError(Diagnostic("E0905", "the pipeline leaves derivatives that are not expanded", hints=hints))
+        if compute is None:
+            raise TypeError(f"the operator {row.name!r} cannot be evaluated: its row has no `scalar`")
+        if dtype == "int" and row.integer is not None:
+            return self.failing(faults.single(compute), operands, None)
+        return self.emit(compute, operands, None)
+
+    def site(self, node: int) -> Site:
+        """What an evaluation of a structural node is planned from."""
+        graph = self.graph
+        type = graph.type(node)
+        types = [graph.type(operand) for operand in graph.operands(node)]
+        attrs = {key: self._plain(value) for key, value in graph.attrs(node).items()}
+        rank = types[0].rank if types else 0
+        axes = tuple(axis - rank for axis in attrs.get("axes", ()))
+        shapes = tuple(self.concrete(own.shape) for own in types)
+        return Site(shapes, self.concrete(type.shape), type.dtype, attrs, self.batch(type.free), axes)
+
+    def _plain(self, value: Any) -> Any:
+        """An attribute with numbers in the place of sizes."""
+        if isinstance(value, extents.Size):
+            return extents.evaluate(value, self.sizes)
+        if isinstance(value, tuple):
+            return tuple(self._plain(each) for each in value)
+        return value
+
+    def _structural(self, node: int) -> Value:
+        graph = self.graph
+        row = graph.ops[graph.op(node)]
+        if row.plan is None:
+            return self._number(node, row, [], [], {})
+        free = graph.type(node).free
+        operands = [self.whole(operand, free) for operand in graph.operands(node)]
+        return self._planned(node, row, operands, self.site(node))
+
+    def _planned(self, node: int, row: Op, operands: Sequence[Value], site: Site) -> Value:
+        assert row.plan is not None
+        run = row.plan(site)
+        count = len(site.batch)
+        batch = np.broadcast_shapes(*[(operand.rep or ())[:count] for operand in operands]) if count else ()
+        rep: Shape | None = batch + site.shape
+        if not rep:
+            rep = None
+            run = unboxed(run, site.dtype)
+        if row.name in ("reshape", "transpose"):
+            return self.emit(run, operands, rep, view=True)
+        made = self.failing(faults.guarded(run, rep, DTYPES[site.dtype]), operands, rep)
+        if row.name == "demand" and not made.known:
+            # It gives back what it was given.
+            self.views[made.slot] = operands[0].slot
+            return replace(made, root=operands[0].root)
+        return made
+
+    def _tabulate(self, node: int) -> Value:
+        graph = self.graph
+        (operand,) = graph.operands(node)
+        own, indices = graph.type(operand), graph.attrs(node)["indices"]
+        value = self.padded(operand)
+        assert value.rep is not None
+        kept = [at for at, index in enumerate(own.free) if index not in indices]
+        moved = [own.free.index(index) if index in own.free else None for index in indices]
+        rest = range(len(own.free), len(value.rep))
+        order = [*kept, *(at for at in moved if at is not None), *rest]
+        rep = tuple(value.rep[at] for at in order)
+        if order != list(range(len(order))):
+            value = self.emit(lambda x: x.transpose(order), [value], rep, view=True)
+        if None in moved:
+            # Values that do not depend on an index are the same along its axis.
+            index = (slice(None),) * len(kept) + tuple(None if at is None else slice(None) for at in moved)
+            at = len(kept)
+            shape = list(rep)
+            for place, source in enumerate(moved):
+                if source is None:
+                    shape.insert(at + place, 1)
+            rep = tuple(shape)
+            value = self.view(value, index, rep)
+        return value
+
+    def _broadcast(self, node: int) -> Value:
+        graph = self.graph
+        (operand,) = graph.operands(node)
+        value, own, type = self.values[operand], graph.type(operand), graph.type(node)
+        missing = type.rank - own.rank
+        if value.rep is None or not missing or len(value.rep) <= own.rank:
+            return value
+        batch = len(value.rep) - own.rank
+        index = (slice(None),) * batch + (None,) * missing + (...,)
+        return self.view(value, index, value.rep[:batch] + (1,) * missing + value.rep[batch:])
+
+
+def unboxed(run: Callable[..., Any], dtype: str) -> Callable[..., Any]:
+    """The function with a Python number for a result, which is what single numbers are computed with."""
+    if dtype == "f32":
+        return lambda *operands: run(*operands)[()]
+    return lambda *operands: run(*operands).item()

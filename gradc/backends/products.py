@@ -1,0 +1,234 @@
+"""Plans sums of products as contractions: matrix products without an array of all the products."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradc.backends import faults
+from gradc.backends.contract import contraction
+from gradc.ir.graph import Graph
+from gradc.ir.types import Index, Type
+from gradc.ops import integers
+
+if TYPE_CHECKING:
+    from gradc.backends.planner import Planner, Shape, Value
+
+Factor = tuple["Value", tuple[int, ...]]
+"""A value and the label of each of its axes."""
+
+
+def inlined(graph: Graph, order: Sequence[int], results: Sequence[int]) -> set[int]:
+    """Products that only a sum reads: they become factors of a contraction and are never computed."""
+    data = graph.data
+    users: dict[int, int] = {}
+    for node in order:
+        for operand in data[node]["operands"]:
+            users[operand] = users.get(operand, 0) + 1
+    found: set[int] = set()
+    kept = set(results)
+    for node in reversed(order):
+        entry = data[node]
+        op = entry["op"]
+        if not entry["type"].real or not (op == "sum" or (node in found and op in ("mul", "neg"))):
+            continue
+        for operand in dict.fromkeys(entry["operands"]):
+            inner = data[operand]
+            if users[operand] != 1 or operand in kept or inner["type"].scalar:
+                continue
+            if inner["op"] in ("mul", "neg") or (inner["op"] == "pow" and _number(graph, inner["operands"][1]) == 2):
+                found.add(operand)
+    return found
+
+
+def _number(graph: Graph, node: int) -> Any:
+    """The number that a constant is; None for another node."""
+    data = graph.data[node]
+    return data["attrs"]["value"] if data["op"] == "const" else None
+
+
+def total(planner: Planner, node: int) -> Value:
+    """The sum of a ``sum`` node."""
+    graph = planner.graph
+    (operand,) = graph.operands(node)
+    own, type = graph.type(operand), graph.type(node)
+    attrs = graph.attrs(node)
+    axes, over = attrs.get("axes", ()), attrs.get("over", ())
+    if not type.real:
+        return _whole(planner, node, operand, own, axes, over)
+    listed = tuple(dict.fromkeys((*own.free, *over)))
+    labels = {index: at for at, index in enumerate(listed)}
+    places = range(len(listed), len(listed) + own.rank)
+    lengths = dict(zip((*labels.values(), *places), planner.batch(listed) + planner.concrete(own.shape), strict=True))
+    factors, scale = _factors(planner, operand, labels, places)
+    out = [labels[index] for index in type.free]
+    out += [place for axis, place in enumerate(places) if axis not in axes]
+    return contract(planner, node, factors, lengths, out, scale)
+
+
+def matmul(planner: Planner, node: int) -> Value:
+    """The product of a ``matmul`` node."""
+    graph = planner.graph
+    left, right = graph.operands(node)
+    a, b, type = graph.type(left), graph.type(right), graph.type(node)
+    listed = type.free
+    labels = {index: at for at, index in enumerate(listed)}
+    inner, rows, columns = range(len(listed), len(listed) + 3)
+    front = range(columns + 1, columns + 1 + max(a.rank, b.rank) - 2)
+    first = (*front[: a.rank - 2], rows, inner) if a.rank > 1 else (inner,)
+    second = (*front[: b.rank - 2], inner, columns) if b.rank > 1 else (inner,)
+    lengths = dict(zip(labels.values(), planner.batch(listed), strict=True))
+    lengths.update(zip(first, planner.concrete(a.shape), strict=True))
+    lengths.update(zip(second, planner.concrete(b.shape), strict=True))
+    out = [*labels.values(), *front, *[rows] * (a.rank > 1), *[columns] * (b.rank > 1)]
+    factors = []
+    for operand, own, places in ((left, a, first), (right, b, second)):
+        marks = (*(labels[index] for index in own.free), *places)
+        factors.append(_factor(planner, planner.values[operand], marks, planner.full(operand)))
+    return contract(planner, node, factors, lengths, out, 1.0)
+
+
+# Factors -------------------------------------------------------------------------------------------------------------
+
+
+def _factors(
+    planner: Planner, node: int, labels: Mapping[Index, int], own: Sequence[int]
+) -> tuple[list[Factor], float]:
+    """The factors of a node, and a number that multiplies them."""
+    graph = planner.graph
+    found: list[Factor] = []
+    scale = 1.0
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        if current in planner.inlined:
+            op, operands = graph.op(current), graph.operands(current)
+            if op == "neg":
+                scale = -scale
+                stack.append(operands[0])
+            elif op == "pow":
+                stack += [operands[0], operands[0]]
+            else:
+                stack += [operands[1], operands[0]]
+            continue
+        type = graph.type(current)
+        places = (*(labels[index] for index in type.free), *own[len(own) - type.rank :])
+        found.append(_factor(planner, planner.values[current], places, planner.full(current)))
+    return found, scale
+
+
+def _factor(planner: Planner, value: Value, labels: Sequence[int], full: Shape) -> Factor:
+    """A value without the axes along which it is repeated, and the labels of the others."""
+    if value.rep is None:
+        return value, ()
+    missing = len(full) - len(value.rep)
+    index: list[Any] = []
+    kept: list[int] = []
+    for axis, extent in enumerate(value.rep):
+        repeated = extent != full[missing + axis]
+        index.append(0 if repeated else slice(None))
+        if not repeated:
+            kept.append(axis)
+    if len(kept) < len(index):
+        value = planner.view(value, tuple(index), tuple(value.rep[axis] for axis in kept))
+    return value, tuple(labels[missing + axis] for axis in kept)
+
+
+def contract(
+    planner: Planner,
+    node: int,
+    factors: Sequence[Factor],
+    lengths: Mapping[int, int],
+    out: Sequence[int],
+    scale: float,
+) -> Value:
+    """The sum of the product of factors over the labels that are not in ``out``."""
+    dtype = planner.graph.type(node).dtype
+    arrays = [(value, labels) for value, labels in factors if labels]
+    numbers = [value for value, labels in factors if not labels]
+    present = {label for _, labels in arrays for label in labels}
+    for label, length in lengths.items():
+        if label not in present and label not in out:
+            scale *= length
+    kept = tuple(label for label in out if label in present)
+    rep: Shape | None = tuple(lengths[label] if label in present else 1 for label in out)
+    value = _contracted(planner, arrays, lengths, kept, dtype)
+    if not out:
+        rep = None
+        if arrays:
+            value = planner.emit(_item if dtype == "f64" else _same, [value], None)
+    if scale != 1.0:
+        numbers.append(planner.keep(np.float32(scale) if dtype == "f32" else scale, None))
+    for number in numbers:
+        value = planner.emit(np.multiply if value.rep is not None else _times, [value, number], value.rep)
+    if rep is not None and len(rep) != len(kept):
+        if value.rep is None:
+            value = planner.emit(lambda x: np.asarray(x).reshape(rep), [value], rep)
+        else:
+            value = planner.view(value, tuple(slice(None) if label in present else None for label in out), rep)
+    return value
+
+
+def _contracted(
+    planner: Planner, arrays: Sequence[Factor], lengths: Mapping[int, int], kept: tuple[int, ...], dtype: str
+) -> Value:
+    """The contraction of the factors that are arrays, with the axes ``kept``."""
+    if not arrays:
+        return planner.keep(np.float32(1.0) if dtype == "f32" else 1.0, None)
+    run = contraction([labels for _, labels in arrays], lengths, kept)
+    value = planner.emit(run, [value for value, _ in arrays], tuple(lengths[label] for label in kept))
+    summed = any(label not in kept for _, labels in arrays for label in labels)
+    if len(arrays) > 1 or summed or value.known:
+        return value
+    # It may be a view of its one factor.
+    planner.fresh.discard(value.slot)
+    planner.views[value.slot] = arrays[0][0].slot
+    return replace(value, root=arrays[0][0].root)
+
+
+# Integers ------------------------------------------------------------------------------------------------------------
+
+
+def _whole(planner: Planner, node: int, operand: int, own: Type, axes: Sequence[int], over: Sequence[Index]) -> Value:
+    """A sum of integers, which has to notice when it grows too large."""
+    from gradc.backends.planner import DTYPES, unboxed
+
+    shape = planner.full(operand)
+    wide = planner.emit(lambda x: np.broadcast_to(x, shape), [planner.whole(operand, own.free)], shape, view=True)
+    removed = [at for at, index in enumerate(own.free) if index in over]
+    removed += [len(own.free) + axis for axis in axes]
+    times = 1
+    for index in over:
+        if index not in own.free:
+            times *= planner.batch([index])[0]
+    row = planner.graph.ops["sum"]
+    assert row.plan is not None
+    places = tuple(axis - len(shape) for axis in removed)
+    run = row.plan(replace(planner.site(node), axes=places, batch=()))
+    rep: Shape | None = planner.full(node)
+    dtype = DTYPES[planner.graph.type(node).dtype]
+    if not rep:
+        rep = None
+        run = unboxed(run, "int")
+    summed = planner.failing(faults.guarded(run, rep, dtype), [wide], rep)
+    if times == 1:
+        return summed
+    number = planner.keep(times, None)
+    if rep is None:
+        return planner.failing(faults.single(integers.mul), [summed, number], None)
+    return planner.failing(faults.INTEGER["mul"], [summed, number], rep)
+
+
+def _times(x: Any, y: Any) -> Any:
+    return x * y
+
+
+def _same(x: Any) -> Any:
+    return x
+
+
+def _item(x: Any) -> Any:
+    return x.item()
