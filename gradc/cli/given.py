@@ -107,6 +107,28 @@ class _Bytes(click.ParamType[int]):
         return int(float(match[1]) * _UNITS[(match[2] or "").upper()])
 
 
+class _Extent(click.ParamType[tuple[str, int]]):
+    """``name=integer``."""
+
+    name = "name=int"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        name, text = _parts(str(value), "name=integer")
+        if len(text) > 40 or not _INTEGER.fullmatch(text) or not 0 <= int(text) < 2**63:
+            self.fail(f"`{_shown(text)}` is not a size for `{name}`; expected an integer from 0 on", param, ctx)
+        return name, int(text)
+
+
+SIZE = click.option(
+    "--size",
+    "sizes",
+    type=_Extent(),
+    multiple=True,
+    callback=_distinct,
+    help="Compile for this value of a size; may be repeated.",
+)
 SET = click.option(
     "settings", "--set", type=_Setting(), multiple=True, callback=_distinct, help="Value of an input; may be repeated."
 )
@@ -124,6 +146,7 @@ _BIND = click.option(
 _MEMORY = click.option(
     "--max-memory", metavar="SIZE", type=_Bytes(), help="Memory that may be used, as in 4GB. [what is left]"
 )
+DEBUG_NANS = click.option("--debug-nans", is_flag=True, help="Stop at the first operation that makes a NaN.")
 OUT = click.option("--out", metavar="FILE", help="Also write the results to a .npz or .json file.")
 
 

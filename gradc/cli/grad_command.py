@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @program.WRT
 @program.LR
 @given.OUT
+@given.DEBUG_NANS
 @program.JSON
 @program.COMPILING
 @program.WATCHING

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 import gradc
+from gradc.cli import given
 
 if TYPE_CHECKING:
     from gradc.ir.graph import Graph
@@ -105,6 +106,7 @@ COMPILING = _all(
         click.option("--passes", metavar="PIPELINE", help="Run these passes instead, as in 'expand, fold, dce'."),
         click.option("--assume-finite", is_flag=True, help="Let rules take every number to be finite."),
         click.option("--no-rewrite", metavar="RULE", multiple=True, help="Leave out a rewrite rule; may be repeated."),
+        given.SIZE,
         click.option("--dtype", type=click.Choice(["f64", "f32"]), default="f64", help="Type of the numbers. [f64]"),
         click.option(
             "--allow",
@@ -136,25 +138,32 @@ def load(
     passes: str | None,
     assume_finite: bool,
     no_rewrite: tuple[str, ...],
+    sizes: dict[str, int],
     dtype: str,
     allow: tuple[str, ...],
     werror: bool,
     verify: bool,
+    debug_nans: bool = False,
+    max_memory: int | None = None,
     **_: Any,
 ) -> Model:
     """The model of a file, its warnings printed."""
     from gradc.model import load as load_model
+    from gradc.source import canonical
 
     model = load_model(
         file,
         werror=werror,
         level=2 if level is None else level,
         pipeline=passes,
+        sizes={canonical(name): extent for name, extent in sizes.items()},
         dtype=dtype,
         assume_finite=assume_finite,
         disabled=no_rewrite,
         allow=allow,
         verify=verify,
+        debug_nans=debug_nans,
+        max_memory=max_memory,
     )
     context.obj.report(model.warnings)
     return model

@@ -14,6 +14,7 @@ from gradc.cli.report import as_json
 @program.FILE
 @given.data
 @given.OUT
+@given.DEBUG_NANS
 @program.JSON
 @program.COMPILING
 @program.WATCHING

@@ -111,6 +111,10 @@ def _asked(name: str, spec: str, data: Sequence[Data]) -> tuple[int, Array]:
         return whole[0], data[whole[0]].array()
     # The name of a column may hold a comma.
     parts = [spec] if any(_has(each, spec) for each in data) else [part.strip() for part in spec.split(",")]
+    # As in a tuple of Python, a comma makes even one column a matrix.
+    single = len(parts) == 1
+    if not single and not parts[-1]:
+        parts.pop()
     places = []
     for part in parts:
         places.append([at for at, each in enumerate(data) if _has(each, part)])
@@ -123,7 +127,7 @@ def _asked(name: str, spec: str, data: Sequence[Data]) -> tuple[int, Array]:
         raise fail("E0629", f"the column `{part}` for `{name}` is in {files}", "give one of the two files")
     chosen = common * len(parts) or [place[0] for place in places]
     arrays = [_get(data[at], part) for at, part in zip(chosen, parts, strict=True)]
-    return chosen[0], arrays[0] if len(arrays) == 1 else _stacked(name, parts, arrays)
+    return chosen[0], arrays[0] if single else _stacked(name, parts, arrays)
 
 
 def _has(data: Data, column: str) -> bool:

@@ -193,3 +193,57 @@ def test_brackets_stand_as_numpy_sets_them(shape: tuple[int, ...]) -> None:
     found = "\n".join(arraytext.whole(array, lambda entry: f"{entry:2}"))
     wanted = numpy.array2string(array, separator=", ", formatter={"int": lambda entry: f"{entry:2}"})
     assert found == re.sub(r" +$", "", wanted, flags=re.M)
+
+
+# Programs over arrays -------------------------------------------------------------------------------------------------
+
+LEAST_SQUARES = "input X[n, d], y[n]\nparam w[d] = 0\nr = X @ w - y\nL = sum(r^2) / n\noutput L, r"
+
+
+def test_a_table_becomes_a_matrix(call: Call) -> None:
+    Path("fit.grad").write_text(LEAST_SQUARES, "utf-8")
+    Path("t.csv").write_text("when,a,b,y\nmonday,1,2,3\ntuesday,4,5,6\nfriday,7,8,10\n", "utf-8")
+    values = ("--data", "t.csv", "--bind", "X=a,b", "--set", "w=[1, 0.5]")
+    assert call("run", "fit.grad", *values) == (0, "  L    0.75\n  r    [-1, 0.5, 1]\n", "")
+    assert call.json("run", "fit.grad", *values) == {"outputs": {"L": 0.75, "r": [-1.0, 0.5, 1.0]}}
+    found = call.json("grad", "fit.grad", *values, "--of", "L", "--lr", "3", "--out", "next.npz")
+    slopes = found["gradients"]["L"]["w"]
+    assert slopes == pytest.approx([16 / 3, 17 / 3])
+    written = read_data("next.npz")
+    assert list(written.columns) == ["L", "r", "grad(L, w)", "step(L, w)"]
+    assert written.column("step(L, w)").tolist() == [1 - 3 * slopes[0], 0.5 - 3 * slopes[1]]
+    again = (*values[:4], "--data", "next.npz", "--bind", "w=step(L, w)")
+    # Both files have what is named r or L, which are no inputs.
+    assert call.json("run", "fit.grad", *again)["outputs"]["L"] > 0.75
+    assert call.codes("run", "fit.grad", "--data", "t.csv", "--bind", "X=when,b") == (1, ["E0626"])
+
+
+def test_large_arrays_are_summed_up(call: Call) -> None:
+    Path("fit.grad").write_text(LEAST_SQUARES, "utf-8")
+    numpy.savez("in.npz", X=numpy.ones((100, 20)), y=numpy.arange(100.0))
+    assert call("run", "fit.grad", "--data", "in.npz")[1].splitlines() == [
+        "  L    3283.5",
+        "  r    f64[100]: -99 … 0, mean -49.5",
+    ]
+    assert len(call.json("run", "fit.grad", "--data", "in.npz")["outputs"]["r"]) == 100
+    assert "f64[20]: all -99" in call("grad", "fit.grad", "--of", "L", "--data", "in.npz")[1]
+
+
+def test_a_table_of_no_rows(call: Call) -> None:
+    Path("sum.grad").write_text("input x[n]\ns = sum(x)\np = prod(x)", "utf-8")
+    Path("t.csv").write_text("x\n", "utf-8")
+    assert call.json("run", "sum.grad", "--data", "t.csv")["outputs"] == {"s": 0.0, "p": 1.0}
+
+
+def test_sizes(call: Call) -> None:
+    Path("grid.grad").write_text("input x[n]\nr = [float(i) for i in 0..n]\ns = sum(x) + sum(r)\noutput s", "utf-8")
+    assert "n" in call("ir", "grid.grad", "--as-written")[1].partition("\n")[2]
+    assert "[3]" in call("ir", "grid.grad", "--as-written", "--size", "n=3")[1]
+    assert call.codes("run", "grid.grad", "--size", "n=1", "--size", "n=3") == (2, ["E0802"])
+    assert call.json("run", "grid.grad", "--size", "n=3", "--set", "x=[1, 2, 3]")["outputs"] == {"s": 9.0}
+    assert call.codes("run", "grid.grad", "--size", "m=3") == (1, ["E0312"])
+
+
+@pytest.mark.parametrize("text", ["n", "n=", "n=1.5", "n=-1", "=3", "n=9223372036854775808", f"n={'9' * 5000}"])
+def test_what_is_no_size(call: Call, text: str) -> None:
+    assert call.codes("run", "m.grad", "--size", text) == (2, ["E0802"])

@@ -400,6 +400,8 @@ def test_columns_side_by_side() -> None:
     data = named(a=[1, 2], b=[3, 4], c=[0.5, 1.5], v=[[1, 2], [3, 4]], short=[1], truth=[True, False])
     assert bound(data, binds={"x": "a, b,c"}) == {"x": [[1, 3, 0.5], [2, 4, 1.5]]}
     assert bound(named(a=1, b=2), binds={"x": "a,b"}) == {"x": [1, 2]}
+    assert bound(data, binds={"x": "a,"}) == {"x": [[1], [2]]}
+    assert code(lambda: bound(data, binds={"x": ",a"})) == "E0627"
     assert code(lambda: bound(data, binds={"x": "a,short"})) == "E0623"
     assert code(lambda: bound(data, binds={"x": "a,truth"})) == "E0626"
     assert code(lambda: bound(data, binds={"x": "a,nope"})) == "E0627"
