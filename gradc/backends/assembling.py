@@ -70,14 +70,15 @@ class _Occupied:
         self.map = np.zeros(shape, bool) if np.prod(shape, dtype=float) <= _MAPPED else None
         self.disjoint = self.map is not None
 
-    def add(self, where: tuple[Any, ...] | None) -> None:
-        """A part goes to a basic index; None for one of which that is not known."""
-        if self.map is None or where is None:
+    def add(self, place: Callable[[Any], Any] | None) -> None:
+        """A part goes to a view, which is made of an array of own axes; None for one of which that is not known."""
+        if self.map is None or place is None:
             self.disjoint = False
             return
-        if self.map[where].any():
+        view = place(self.map)
+        if view.any():
             self.disjoint = False
-        self.map[where] = True
+        view[...] = True
 
     def covered(self) -> bool:
         """Whether every element is written."""
@@ -213,12 +214,18 @@ def _regular(
 ) -> tuple[Write, list[Value]]:
     """A part that goes to slices: each index on an axis of its own is one; what else moves a slice is looped over."""
     assert value.rep is not None
-    # On every axis the index with most values is a slice; an index is one on a single axis.
+    # On every axis the index with most values is a slice; an index is one on a single axis. An index that moves an
+    # earlier axis too is looped over, or two of its values could stand for one place.
     kept: dict[int, Index] = {}
     for axis, each in enumerate(moving):
-        candidates = [index for index in each if index not in kept.values()]
+        earlier = {index for before in kept for index in moving[before]}
+        candidates = [index for index in each if index not in earlier]
         if candidates:
             kept[axis] = max(candidates, key=lambda index: (lengths[index], index.name))
+    # Such as the diagonal `A[i, i]`, where one index moves two axes.
+    slanted = any(
+        index in kept.values() and index != kept.get(axis) for axis, each in enumerate(moving) for index in each
+    )
     looped = [index for index in family if index not in free and index not in kept.values()]
     batch = len(free)
     # Axes of the value: looped ones first, then batch, then those of the array in its order.
@@ -236,8 +243,8 @@ def _regular(
     counts = [lengths[index] for index in looped]
     reps = [value.rep[family.index(index)] for index in looped]
 
-    def region(offsets: Sequence[int]) -> tuple[Any, ...]:
-        where: list[Any] = []
+    def region(offsets: Sequence[int], batch: int) -> tuple[Any, ...]:
+        where: list[Any] = [slice(None)] * batch
         for axis, item in enumerate(items):
             if item is not None:
                 where.append(_slice(*item))
@@ -245,31 +252,47 @@ def _regular(
             start = steps[axis].start
             for index, offset in zip(looped, offsets, strict=True):
                 start += moving[axis].get(index, 0) * offset
-            if axis in kept:
+            if axis in kept and not slanted:
                 index = kept[axis]
                 where.append(_slice(start, moving[axis][index], lengths[index]))
             else:
                 where.append(start)
-        return tuple(where)
+        # The dots keep a single element a view.
+        return (*where, ...)
+
+    def place(array: Any, where: tuple[Any, ...], batch: int) -> Any:
+        view = array[where]
+        if not slanted:
+            return view
+        axes = [(view.shape[axis], view.strides[axis]) for axis in range(batch)]
+        sliced = iter(range(batch, view.ndim))
+        for axis, item in enumerate(items):
+            if item is not None:
+                own = next(sliced)
+                axes.append((view.shape[own], view.strides[own]))
+            elif axis in kept:
+                index = kept[axis]
+                strides = (each.get(index, 0) * array.strides[batch + at] for at, each in enumerate(moving))
+                axes.append((lengths[index], sum(strides)))
+        axes += [(view.shape[own], view.strides[own]) for own in sliced]
+        return np.lib.stride_tricks.as_strided(view, [n for n, _ in axes], [stride for _, stride in axes])
 
     places = list(np.ndindex(*counts))
-    regions = [((slice(None),) * batch + region(offsets), offsets) for offsets in places]
-    for where, _ in regions[: 1 if len(regions) == 1 else 0]:
-        occupied.add(where[batch:])
-    if len(regions) != 1:
-        occupied.add(None)
+    regions = [(region(offsets, batch), offsets) for offsets in places]
+    occupied.add((lambda own: place(own, region(places[0], 0), 0)) if len(places) == 1 else None)
 
     def write(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
         (x,) = given
         x = x.transpose(order)
         for where, offsets in regions:
             piece = x[tuple(0 if length == 1 else at for at, length in zip(offsets, reps, strict=True))]
+            view = place(out, where, batch)
             if disjoint:
-                out[where] = piece
+                view[...] = piece
             elif out.dtype == bool:
-                out[where] |= piece
+                view |= piece
             else:
-                out[where] += piece
+                view += piece
 
     return write, [value]
 
