@@ -35,12 +35,13 @@ class Faults(list[Fault]):
 
 
 class OutOfRange(Exception):
-    """An index outside its axis."""
+    """An index outside its axis: all ``values`` of the index node ``place``, on an axis of ``extent`` elements."""
 
-    def __init__(self, index: int, extent: int) -> None:
-        super().__init__(index, extent)
-        self.index = index
+    def __init__(self, values: Any, extent: int, place: int) -> None:
+        super().__init__(extent, place)
+        self.values = values
         self.extent = extent
+        self.place = place
 
 
 # Integers ------------------------------------------------------------------------------------------------------------
@@ -202,27 +203,79 @@ def _onto(graph: Graph, node: int, operand: int, need: Any, full: Callable[[int]
     return whole if elementwise else whole[(..., *(None,) * own.rank)]
 
 
-def matters(fault: Fault, found: Mapping[int, Any]) -> bool:
-    """Whether an element without a result is selected."""
-    return bool(np.any(np.logical_and(fault.mask, found.get(fault.node, True))))
+def judged(
+    graph: Graph,
+    found: Faults,
+    order: Sequence[int],
+    read: Callable[[int], Any],
+    full: Callable[[int], tuple[int, ...]],
+    sources: Mapping[str, Source],
+) -> Diagnostic | None:
+    """What the first fault of an element that is selected says; None where no such element is."""
+    needed = needs(graph, order, read, full)
+    for fault in found:
+        where = _first(graph, fault, needed.get(fault.node, True), full)
+        if where is not None:
+            return _diagnostic(graph, fault, where, read, sources)
+    return None
 
 
-def diagnostic(graph: Graph, fault: Fault, sources: Mapping[str, Source]) -> Diagnostic:
-    """What a fault says."""
+def _first(graph: Graph, fault: Fault, need: Any, full: Callable[[int], tuple[int, ...]]) -> tuple[int, ...] | None:
+    """The first element of the node that has no result and is selected, by its batch axes and own; None for none."""
+    mask = fault.mask
+    if isinstance(fault.problem, OutOfRange):
+        mask = _spread(graph, fault.problem.place, fault.node, mask)
+    both = np.logical_and(mask, need)
+    if not both.any():
+        return None
+    place = np.unravel_index(int(np.argmax(both)), both.shape)
+    front = (0,) * (len(full(fault.node)) - both.ndim)
+    return (*front, *(int(each) for each in place))
+
+
+def _spread(graph: Graph, place: int, node: int, mask: Any) -> Any:
+    """A mask over the elements of an index, over the axes of the node that reads at it."""
+    if np.ndim(mask) == 0:
+        return mask
+    own, type = graph.type(place).free, graph.type(node)
+    mask = _padded(mask, len(own))
+    # What adds to an array at indices it binds has no axes for these.
+    bound = tuple(at for at, index in enumerate(own) if index not in type.free)
+    mask = mask.any(axis=bound)
+    kept = tuple(slice(None) if index in own else None for index in type.free)
+    return mask[kept][(..., *(None,) * type.rank)]
+
+
+# What they say -------------------------------------------------------------------------------------------------------
+
+_EMPTY: Final = {
+    "amax": "the maximum of no elements",
+    "amin": "the minimum of no elements",
+    "argmax": "the place of the maximum of no elements",
+    "argmin": "the place of the minimum of no elements",
+}
+_MATRIX: Final[Mapping[str, tuple[str, ...]]] = {
+    "cholesky": ("a covariance with noise on its diagonal is safe: `A + 1e-8*eye(n)`",),
+}
+
+
+def _diagnostic(
+    graph: Graph, fault: Fault, where: tuple[int, ...], read: Callable[[int], Any], sources: Mapping[str, Source]
+) -> Diagnostic:
     node, problem = fault.node, fault.problem
     span = graph.span(node)
     text = sources[span.file].line(span.line) if span and span.file in sources else ""
     if isinstance(problem, OutOfRange):
-        last = problem.extent - 1
-        return Diagnostic(
-            "E0611",
-            f"the index {problem.index} is out of range",
-            span,
-            f"the axis has {problem.extent} elements" + (f", 0 to {last}" if problem.extent else ""),
-            text=text,
+        index, label = _outside(graph, node, problem, fault.mask, where, read)
+        counted = (
+            "an index that is computed or data does not count from the end; only a written one does, as in `x[-1]`"
         )
+        hints = (counted,) if index < 0 else ()
+        return Diagnostic("E0611", f"the index {index} is out of range", span, label, hints, text=text)
     if isinstance(problem, EmptyReduction):
-        return Diagnostic("E0612", "the largest or smallest of no elements is asked for", span, "empty here", text=text)
+        what = _EMPTY.get(graph.op(node), "the maximum, minimum or mean of no elements")
+        hints = ("say what holds then, as in `if n > 0 then max(x) else 0`",)
+        return Diagnostic("E0612", f"{what} is asked for", span, "of nothing here", hints, text=text)
     if isinstance(problem, ZeroDivisionError):
         return Diagnostic("E0605", "an integer is divided by zero", span, "the divisor is 0 here", text=text)
     if isinstance(problem, OverflowError):
@@ -234,4 +287,76 @@ def diagnostic(graph: Graph, fault: Fault, sources: Mapping[str, Source]) -> Dia
             ("write one of the numbers with a point, as in `2.0`, to calculate with real numbers",),
             text=text,
         )
-    return Diagnostic("E0613", str(problem) or type(problem).__name__, span, "no result here", text=text)
+    why = str(problem) or type(problem).__name__
+    return Diagnostic("E0613", why, span, "has no result here", _MATRIX.get(graph.op(node), ()), text=text)
+
+
+def _outside(
+    graph: Graph, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...], read: Callable[[int], Any]
+) -> tuple[int, str]:
+    """The index that is outside its axis, and what there is to say about it."""
+    place, count = problem.place, problem.extent
+    position, index = _meant(graph, node, problem, mask, where)
+    array, *places = graph.operands(node)
+    what = "the axis"
+    if graph.op(node) == "access" and (name := _name(graph, array)) is not None:
+        axes = [axis for axis, item in enumerate(graph.attrs(node)["items"]) if item is None]
+        what = f"axis {axes[places.index(place)]} of `{name}`" if graph.type(array).rank > 1 else f"`{name}`"
+    elements = "no elements" if not count else "1 element, number 0" if count == 1 else f"{count} elements, 0 to {count - 1}"
+    written = _written(graph, place, position, read)
+    return index, f"{what} has {elements}" + (f"; {written} is {index}" if written else "")
+
+
+def _meant(
+    graph: Graph, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...]
+) -> tuple[tuple[int, ...], int]:
+    """Which value of an index is outside where an element of the node has no result: its position, and the value."""
+    own, due = graph.type(problem.place).free, graph.type(node).free
+    values, outside = _padded(problem.values, len(own)), _padded(mask, len(own))
+    wanted = [where[due.index(index)] if index in due else None for index in own]
+    # Along the indices that the node itself binds, the first that is outside.
+    part = outside[_clamped(wanted, outside.shape)]
+    rest = iter(np.unravel_index(int(np.argmax(part)), part.shape) if part.ndim else ())
+    position = tuple(int(next(rest)) if at is None else at for at in wanted)
+    return position, int(values[_clamped(position, values.shape)])
+
+
+def _padded(values: Any, rank: int) -> Any:
+    """Values with an axis for each of the indices; those in front may be missing."""
+    return np.reshape(values, (1,) * (rank - np.ndim(values)) + np.shape(values))
+
+
+def _clamped(position: Sequence[int | None], shape: Sequence[int]) -> tuple[Any, ...]:
+    """A position as a subscript for an array that may have a single element along an axis; None is all of it."""
+    return tuple(slice(None) if at is None else min(at, n - 1) for at, n in zip(position, shape, strict=True))
+
+
+def _written(graph: Graph, place: int, position: tuple[int, ...], read: Callable[[int], Any]) -> str:
+    """How the program reads an index from data, as in ``idx[3]``; empty where it computes it."""
+    place = graph.through_names(place)
+    if graph.op(place) != "access":
+        name = _name(graph, place)
+        return f"`{name}`" if name is not None and not graph.type(place).free else ""
+    array, *places = graph.operands(place)
+    name = _name(graph, array)
+    if name is None or any(item is not None for item in graph.attrs(place)["items"]):
+        return ""
+    free = graph.type(place).free
+    found = []
+    for each in places:
+        value = read(each)
+        if value is None:
+            return ""
+        values = _padded(value, len(graph.type(each).free))
+        at = [position[free.index(index)] for index in graph.type(each).free]
+        found.append(str(int(values[_clamped(at, values.shape)])))
+    return f"`{name}[{', '.join(found)}]`"
+
+
+def _name(graph: Graph, node: int) -> str | None:
+    """What the program calls a value."""
+    node = graph.through_names(node)
+    found = graph.name(node)
+    if found is None:
+        found = next((name for name, named in graph.names.items() if graph.through_names(named) == node), None)
+    return found

@@ -83,10 +83,9 @@ class ArrayPlan:
 
     def _judge(self, found: Faults, v: list[Any]) -> None:
         """Raise the first fault of an element that is selected."""
-        needs = faults.needs(self.graph, self.order, self._read(v), self.full)
-        for fault in found:
-            if faults.matters(fault, needs):
-                raise CallError(faults.diagnostic(self.graph, fault, self.texts))
+        problem = faults.judged(self.graph, found, self.order, self._read(v), self.full, self.texts)
+        if problem is not None:
+            raise CallError(problem)
 
     def _read(self, v: list[Any]) -> Callable[[int], Any]:
         return lambda node: v[self.planner_values[node].slot] if node in self.planner_values else None

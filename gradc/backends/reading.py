@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,16 +73,14 @@ def checked(planner: Planner, node: int, extent: int) -> Value:
 
     def array(found: Faults, index: Any) -> Any:
         if index.size and (index.min() < 0 or index.max() > last or not extent):
-            outside = (index < 0) | (index >= extent)
-            first = index[outside]
-            found.note(OutOfRange(int(first[0]), extent), outside)
+            found.note(OutOfRange(index, extent, node), (index < 0) | (index >= extent))
             return np.clip(index, 0, last)
         return index
 
     def number(found: Faults, index: Any) -> Any:
         if 0 <= index < extent:
             return index
-        found.note(OutOfRange(int(index), extent), True)
+        found.note(OutOfRange(index, extent, node), True)
         return 0
 
     return planner.failing(number if value.rep is None else array, [value], value.rep)
@@ -124,13 +123,12 @@ def _nothing(planner: Planner, node: int, places: Sequence[int], extents: Sequen
     shape = planner.full(node)
     for place, extent in zip(places, [e for e, i in zip(extents, items, strict=True) if i is None], strict=True):
         if extent == 0 and np.prod(shape) > 0:
-            checked_value = planner.values[place]
-            planner.failing(_outside, [checked_value], None)
+            planner.failing(partial(_outside, place), [planner.values[place]], None)
     return planner.keep(np.zeros(shape, DTYPES[type.dtype]) if shape else DTYPES[type.dtype](0), shape or None)
 
 
-def _outside(found: Faults, index: Any) -> Any:
-    found.note(OutOfRange(int(np.ravel(index)[0]), 0), True)
+def _outside(place: int, found: Faults, index: Any) -> Any:
+    found.note(OutOfRange(index, 0, place), True)
     return 0
 
 
