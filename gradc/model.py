@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -21,6 +21,7 @@ from gradc.files import check_target, from_text, write
 from gradc.ir import text
 from gradc.ir.graph import Graph
 from gradc.memory import collector_paused
+from gradc.passes.batch import batch
 from gradc.rules.load import rules
 from gradc.source import Source, canonical
 from gradc.syntax.independence import smooth_ancestors
@@ -79,23 +80,35 @@ class Model:
 
         ``mapping`` holds values whose names Python cannot spell as keywords.
         """
-        given = self._inputs.numbers(mapping, values)
-        found = self._plan(self._inputs.bound(given)).run(given)
-        return Values(zip(self.outputs, map(_python, found), strict=True))
+        return self._run(self._inputs.numbers(mapping, values))
 
     def map(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Values:
-        """The program run over rows: an input may be an array with one number a row, others are the same in all rows.
+        """The program run over rows: an input may have one axis more than it is declared with, in front, with one value
+        a row; others are the same in all rows.
 
         Every output is an array with one entry a row. Equal to calling the model for each row.
         """
-        columns, count = self._inputs.rows(mapping, values)
-        found = self._plan({}, arrays=True).run(columns)
-        return Values(
-            {n: numpy.array(numpy.broadcast_to(v, (count,))) for n, v in zip(self.outputs, found, strict=True)}
-        )
+        columns, mapped = self._inputs.rows(mapping, values)
+        return self._batched(tuple(mapped))._run(columns)
 
-    def _plan(self, sizes: Mapping[str, int], *, arrays: bool = False) -> Plan | ArrayPlan:
-        key = ("plan", arrays, *sizes.values())
+    def _batched(self, mapped: tuple[int, ...]) -> Model:
+        """The model of all rows, for the inputs at these places."""
+        key = ("map", mapped)
+        model: Model | None = self._cache.get(key)
+        if model is None:
+            graph = self.optimized()
+            with collector_paused():
+                rows, _ = batch(graph, [graph.inputs[at] for at in mapped])
+            # It is optimised already.
+            model = self._cache[key] = Model(rows, replace(self.options, pipeline="dce", passes=()), (), self.sources)
+        return model
+
+    def _run(self, given: list[Any]) -> Values:
+        found = self._plan(self._inputs.bound(given)).run(given)
+        return Values(zip(self.outputs, map(_python, found), strict=True))
+
+    def _plan(self, sizes: Mapping[str, int]) -> Plan | ArrayPlan:
+        key = ("plan", *sizes.values())
         plan = self._cache.get(key)
         if plan is None:
             graph = self.optimized()
@@ -103,8 +116,8 @@ class Model:
                 if self._inputs.shapes.arrays:
                     plan = ArrayPlan(graph, sizes, sources=self.sources)
                 else:
-                    plan = Plan(graph, arrays=arrays, sources=self.sources)
-            kept = [each for each in self._cache if each[0] == "plan"]
+                    plan = Plan(graph, sources=self.sources)
+            kept = [each for each in list(self._cache) if each[0] == "plan"]
             if len(kept) >= _PLANS:
                 self._cache.pop(kept[0], None)
             self._cache[key] = plan

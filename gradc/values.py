@@ -11,7 +11,8 @@ import numpy
 from gradc.arguments import Filled, Shapes, as_array
 from gradc.errors import CallError, Diagnostic, suggestion
 from gradc.ir.graph import Graph
-from gradc.ir.sizes import evaluate
+from gradc.ir.sizes import evaluate, named
+from gradc.ir.types import typed
 from gradc.source import Source, canonical
 
 
@@ -209,33 +210,46 @@ class Inputs:
                 found[at] = 1
         return found
 
-    def rows(self, mapping: Mapping[str, Any] | None, values: Mapping[str, Any]) -> tuple[list[Any], int]:
-        """One number or one array of rows an input, and the number of rows."""
+    def rows(self, mapping: Mapping[str, Any] | None, values: Mapping[str, Any]) -> tuple[list[Any], list[int]]:
+        """One value or one array of rows an input, and which inputs have rows, by their places."""
         found = self.given(mapping, values)
-        count: int | None = None
-        first = ""
+        first: int | None = None
+        mapped: list[int] = []
         absent = []
         for at, value in enumerate(found):
-            name, dtype = self.shown[at], self.dtypes[at]
+            name = self.shown[at]
             if value is None:
                 found[at] = self.defaults[at]
                 if found[at] is None:
                     absent.append(at)
                 continue
-            column = _column(name, value, dtype)
+            column = self._column(at, value)
             if column is None:
-                found[at] = convert(name, value, dtype)
+                found[at] = self.converted(at, value)
                 continue
-            if count is not None and len(column) != count:
-                raise _fail("E0607", f"`{name}` has {len(column)} rows, and `{first}` has {count}")
-            count, first, found[at] = len(column), first or name, column
+            if first is not None and len(column) != len(found[first]):
+                message = f"`{name}` has {len(column)} rows, and `{self.shown[first]}` has {len(found[first])}"
+                raise _fail("E0607", message)
+            first = at if first is None else first
+            mapped.append(at)
+            found[at] = column
         if absent:
             raise self.missing(absent)
-        if count is None:
+        if not mapped:
             raise _fail(
-                "E0607", "`map` needs an array of rows for at least one input", "for single numbers call the model"
+                "E0607", "`map` needs an array of rows for at least one input", "for single values call the model"
             )
-        return found, count
+        return found, mapped
+
+    def _column(self, at: int, value: Any) -> numpy.ndarray[Any, Any] | None:
+        """The rows that a caller passed for an input; None for one value."""
+        type = self.types[at]
+        if not type.shape:
+            return _column(self.shown[at], value, type.dtype)
+        dims = numpy.ndim(value) if not isinstance(value, (str, bytes)) else 0
+        if dims != type.rank + 1:
+            return None
+        return as_array(self.shown[at], value, typed(type.dtype, (named("rows"), *type.shape)))
 
 
 _KINDS = {"f64": "fiu", "f32": "fiu", "int": "iu", "bool": "b"}

@@ -1,8 +1,8 @@
-"""The interpreter: the reference that every other backend is tested against.
+"""The interpreter of programs over single numbers: the reference that every other backend is tested against.
 
 A graph is planned once: what outputs need becomes a list of steps, each a function and the places of its operands. A
-call runs the steps and nothing else. Python numbers are computed with ``math`` and IEEE results; arrays of rows, and
-numbers of an f32 program, with NumPy.
+call runs the steps and nothing else. Python numbers are computed with ``math`` and IEEE results, numbers of an f32
+program with NumPy. Programs over arrays are the business of ``plan``.
 """
 
 from __future__ import annotations
@@ -18,22 +18,7 @@ from gradc.ir.graph import Graph, ancestors
 from gradc.ops.evaluate import evaluator
 from gradc.source import Source, Span
 
-_FLOATS = {"f64": numpy.float64, "f32": numpy.float32, "int": numpy.int64, "bool": numpy.bool_}
-
 Step = tuple[Callable[..., Any], int, int, "int | tuple[int, ...] | None"]
-
-
-def _elementwise(compute: Callable[..., Any], dtype: str) -> Callable[..., Any]:
-    """Evaluation on single numbers, run over arrays."""
-    ufunc = numpy.vectorize(compute, otypes=[object])
-
-    def run(*operands: Any) -> Any:
-        # On Python's numbers: NumPy's integers wrap around, and divide by zero without a word. Rows are taken apart
-        # into those anyway.
-        plain = [x.item() if isinstance(x, numpy.generic) else x for x in operands]
-        return ufunc(*plain).astype(_FLOATS[dtype])[()]
-
-    return run
 
 
 class Plan:
@@ -43,17 +28,16 @@ class Plan:
         self,
         graph: Graph,
         *,
-        arrays: bool = False,
         nodes: Sequence[int] | None = None,
         sources: Sequence[Source] = (),
     ) -> None:
-        """Plan the outputs of a graph, or the values of ``nodes``; with ``arrays`` for rows instead of numbers."""
+        """Plan the outputs of a graph, or the values of ``nodes``."""
         results = [node for _, node in graph.outputs] if nodes is None else nodes
         self.graph = graph
         self.texts = {source.name: source for source in sources}
         data = graph.data
         # Single precision exists in NumPy only.
-        self.arrays = arrays or any(entry["type"].dtype == "f32" for entry in data.values())
+        self.single = any(entry["type"].dtype == "f32" for entry in data.values())
         order = sorted(ancestors(data, results) | set(graph.inputs))
         place: dict[int, int] = {}
         self.base: list[Any] = []
@@ -80,11 +64,11 @@ class Plan:
 
     def number(self, value: Any, dtype: str) -> Any:
         """A number as the plan calculates with it."""
-        if not self.arrays:
+        if dtype != "f32":
             return value
         # What single precision cannot hold is infinite, without a warning.
         with numpy.errstate(over="ignore"):
-            return _FLOATS[dtype](value)
+            return numpy.float32(value)
 
     def _step(self, node: int, target: int, operands: tuple[int, ...]) -> Step:
         graph = self.graph
@@ -95,10 +79,9 @@ class Plan:
             raise CallError(Diagnostic("E0905", "the pipeline leaves derivatives that are not expanded", hints=hints))
         dtypes = tuple(graph.type(operand).dtype for operand in graph.operands(node))
         compute = evaluator(row, dtype, dtypes, graph.attrs(node))
-        if self.arrays and row.array is not None and (dtype != "int" or row.integer is None):
+        if "f32" in (dtype, *dtypes) and row.array is not None:
+            # The caller's errstate is set once, for all steps.
             compute = partial(row.array, **attrs) if (attrs := graph.attrs(node)) else row.array
-        elif self.arrays and compute is not None:
-            compute = _elementwise(compute, dtype)
         if compute is None:
             raise TypeError(f"the operator {row.name!r} cannot be evaluated: its row has no `scalar`")
         if len(operands) == 1:
@@ -113,10 +96,9 @@ class Plan:
         for at, value in zip(self.inputs, values, strict=True):
             v[at] = value
         try:
-            if self.arrays:
+            if self.single:
                 for at, dtype in zip(self.inputs, self.dtypes, strict=True):
-                    if not isinstance(v[at], (numpy.ndarray, numpy.generic)):
-                        v[at] = self.number(v[at], dtype)
+                    v[at] = self.number(v[at], dtype)
                 with numpy.errstate(all="ignore"):
                     self._run(v)
             else:
@@ -136,15 +118,6 @@ class Plan:
 
     def _run_carefully(self, values: Sequence[Any]) -> list[Any]:
         """The results where an integer operation has none: that matters only if a result is computed from it."""
-        count = next((len(value) for value in values if isinstance(value, numpy.ndarray) and value.ndim), None)
-        if count is None:
-            return self._row(values)
-        rows = [
-            self._row([v[at] if isinstance(v, numpy.ndarray) and v.ndim else v for v in values]) for at in range(count)
-        ]
-        return [numpy.array(column) for column in zip(*rows, strict=True)]
-
-    def _row(self, values: Sequence[Any]) -> list[Any]:
         v = self.base.copy()
         for at, value, dtype in zip(self.inputs, values, self.dtypes, strict=True):
             v[at] = self.number(value, dtype)

@@ -484,7 +484,7 @@ def _reduction(name: str, doc: str, rule: Any, plan: Any, **fields: Any) -> Op:
 ROWS = (
     Op(
         name="demand",
-        doc="x, where the condition holds; where it does not, the program stops: the largest of no elements is no number.",
+        doc="x where the condition holds; where it does not, the program stops: no elements have no largest one.",
         kind="structural",
         arity=(2, 2),
         type_rule=_demand,
