@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from gradc.source import Source
 from gradc.syntax import tree
@@ -52,6 +53,13 @@ class Define(Node):
     """Define a function in the current scope."""
 
     definition: tree.FunctionDef
+
+
+@dataclass(slots=True, eq=False)
+class Known(Node):
+    """A value that has been computed before."""
+
+    value: Value
 
 
 @dataclass(slots=True, eq=False)
@@ -119,12 +127,41 @@ def walk(expression: tree.Expr) -> Iterator[Node]:
             stack += children(node)
 
 
-def postorder(expression: tree.Expr) -> list[Node]:
-    """The nodes of an expression, operands before what uses them, left before right."""
+def surely(expressions: Iterable[tree.Expr], wanted: Node) -> bool:
+    """Whether one of the expressions holds the node at a place where it is evaluated for every element."""
+    stack: list[tuple[Node, bool]] = [(expression, True) for expression in expressions]
+    while stack:
+        node, sure = stack.pop()
+        if node is wanted:
+            return sure
+        if isinstance(node, tree.Conditional):
+            stack += [(node.test, sure), (node.then, False), (node.other, False)]
+        elif isinstance(node, tree.Binary) and node.op in ("and", "or"):
+            stack += [(node.left, sure), (node.right, False)]
+        elif isinstance(node, tree.Comprehension):
+            stack += [(bound, sure) for bound in inside(node.binders, None)]
+            if node.condition is not None:
+                stack.append((node.condition, sure))
+            stack.append((node.body, sure and node.condition is None))
+        elif isinstance(node, tree.Call):
+            chooses = node.function.id == "where"
+            stack += [(each.value, sure and not (chooses and at)) for at, each in enumerate(node.arguments)]
+        else:
+            stack += [(child, sure) for child in children(node)]
+    return False
+
+
+def postorder(expression: tree.Expr, known: Mapping[Node, Value] = MappingProxyType({})) -> list[Node]:
+    """The nodes of an expression, operands before what uses them, left before right; for a node whose value is
+    ``known`` already, that value.
+    """
     stack: list[Node] = [expression]
     out: list[Node] = []
     while stack:
         node = stack.pop()
+        if known and node in known:
+            out.append(Known(node.start, node.end, known[node]))
+            continue
         out.append(node)
         kind = type(node)
         if kind is tree.Binary:

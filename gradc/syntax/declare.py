@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from operator import index
+from typing import Any, SupportsIndex
 
+from gradc.errors import Diagnostic, suggestion
 from gradc.ir import sizes
 from gradc.ir.sizes import Dim
 from gradc.ir.types import INT, Type, typed
 from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import code, tree
-from gradc.syntax.extents import dim_of, require, written
+from gradc.syntax.apply import describe
+from gradc.syntax.extents import differ, dim_of, require, written
 from gradc.syntax.lower import Lowering
-from gradc.syntax.scope import Poison, Scope
+from gradc.syntax.scope import CONSTANTS, Poison, Scope, Weak
 
 MAX_RANK = 32
 """NumPy's limit is 64; indices of a comprehension take axes of their own."""
@@ -26,33 +29,67 @@ class Declarations:
         self.lowering = lowering
         self.scope = scope
         self.whole: frozenset[str] = frozenset()
+        # What is declared by name, the sizes (in order, each once) and those that are numbers.
+        self.declared: Mapping[str, tree.Name] = {}
+        self.sizes: dict[str, str] = {}
+        self.given: Mapping[str, int] = {}
 
-    def begin(self, program: tree.Program) -> None:
-        """Look through the file for the sizes that its declarations name and for what its indices are."""
+    def begin(self, program: tree.Program, given: Mapping[str, int]) -> None:
+        """Look through the file for the sizes that its declarations name and for what its indices are; ``given`` are
+        sizes that are numbers in this compilation.
+        """
         self.whole = used_as_index(program.statements)
+        self.given = given
         declared = [item for s in program.statements if isinstance(s, tree.Declaration) for item in s.items]
-        taken = {item.name.id for item in declared}
-        lowering = self.lowering
+        self.declared = {item.name.id: item.name for item in reversed(declared)}
         for item in declared:
             for extent in item.shape or ():
-                if isinstance(extent, tree.Name) and extent.id not in taken and extent.id not in self.scope.values:
-                    self._bind(extent)
-        given = lowering.program.sizes
-        known = {n.id for d in declared for e in d.shape or () for n in code.walk(e) if isinstance(n, tree.Name)}
-        for name in given:
-            if name not in known:
-                hints = ("a size is a name in the shape of a declaration, as n in `input x[n]`",)
-                place = declared[0] if declared else tree.Node(0, 0)
-                lowering.error("E0312", f"the program has no size `{name}`", self.scope.source, place, "", hints)
+                if isinstance(extent, tree.Name) and extent.id not in self.declared:
+                    if extent.id not in self.scope.values:
+                        self._bind(extent)
+                    self.sizes.setdefault(extent.id, extent.id)
+        for item in declared:
+            if item.shape is None and item.name.id in given:
+                # An int input that is used as a size is one.
+                self.sizes.setdefault(item.name.id, item.name.id)
+        self._check_given()
+
+    def _check_given(self) -> None:
+        """Report sizes that the caller gives and that are none, or no numbers of elements."""
+        for name, number in self.given.items():
+            shown = name if len(name) <= 40 else f"{name[:40]}…"
+            if name not in self.sizes:
+                hints = suggestion(name, self.sizes)
+                if not hints and self.sizes:
+                    hints = (f"the sizes are {', '.join(f'`{size}`' for size in list(self.sizes)[:10])}",)
+                self.lowering.program.report(Diagnostic("E0312", f"the program has no size `{shown}`", hints=hints))
+            elif _whole(number) is None:
+                message = f"the size `{shown}` must be a whole number, 0 or more, not {number!r:.40}"
+                self.lowering.program.report(Diagnostic("E0312", message))
 
     def _bind(self, name: tree.Name) -> None:
         """A size is an integer of the program, visible from its start."""
         lowering = self.lowering
-        number = lowering.program.sizes.get(name.id)
-        builder = lowering.builder
-        # An integer like any size, also where it is an output.
-        value = build.extent(builder, sizes.named(name.id)) if number is None else builder.constant(number, INT)
+        number = self._number(name.id)
+        value: int | Weak
+        if number is None:
+            value = build.extent(lowering.builder, sizes.named(name.id))
+        else:
+            value = Weak(number, float(number), lowering.builder.constant(float(number), lowering.program.real))
         self.scope.bind(name, value, lowering.builder).used = True
+
+    def _number(self, name: str) -> int | None:
+        """The number that a size is in this compilation."""
+        return _whole(self.given[name]) if name in self.given else None
+
+    def value(self, item: tree.Declared, node: int, type: Type) -> int | Weak:
+        """What the name of an input stands for: the number itself for an int input that is one in this compilation."""
+        number = self._number(item.name.id) if type is INT else None
+        if number is None:
+            return node
+        builder = self.lowering.builder
+        require(builder, "==", sizes.named(item.name.shown), number, builder.span)
+        return Weak(number, float(number), builder.constant(float(number), self.lowering.program.real))
 
     def type(self, item: tree.Declared) -> Type | None:
         """The type of a declared name; None after a report."""
@@ -87,19 +124,55 @@ class Declarations:
         lowering, source = self.lowering, self.scope.source
         for node in code.walk(place):
             if isinstance(node, tree.Name) and self.scope.value(node.id) is None:
-                hints = (f"a size stands alone in some declaration, as in `input x[{node.shown}]`",)
-                lowering.error("E0312", f"nothing gives the size `{node.shown}`", source, node, "unknown", hints)
+                self._unknown(node)
                 return None
         value = lowering.single(source, place, lowering.evaluate(place, self.scope))
         if isinstance(value, Poison):
             return None
         found = dim_of(lowering.builder.data, value)
         if found is None or sizes.at_least(found, 0) is False:
-            label = "less than 0" if found is not None else "no number, size or integer input"
-            lowering.error("E0312", "this is no extent of an array", source, place, label)
+            hints: tuple[str, ...] = ("an extent is made of whole numbers, sizes and int inputs, as in `x[n + 1]`",)
+            if found is None:
+                type = lowering.applier.type(value)
+                label = "known only when the program runs" if type.dtype == "int" else f"this is {describe(type)}"
+                if isinstance(place, tree.Name) and type.real and place.id in self.declared:
+                    hints = (f"declare it as an integer: `input {place.shown}: int`",)
+            else:
+                label, hints = f"this is {found}, less than 0", ()
+            lowering.error("E0312", "this is no extent of an array", source, place, label, hints)
             return None
         require(lowering.builder, ">=", found, 0, source.span(place.start, place.end))
-        return found
+        return sizes.substitute(found, {name: number for name in sizes.names(found) if (number := self._number(name))})
+
+    def _unknown(self, node: tree.Name) -> None:
+        """Report a name in a shape that nothing gives a value."""
+        lowering, source = self.lowering, self.scope.source
+        declared = self.declared.get(node.id)
+        if declared is not None:
+            message, label = f"`{node.shown}` is used before it is declared", "not yet declared here"
+            notes = [(source, declared.start, declared.end, "declared here")]
+            hint = f"declare it first: `input {node.shown}: int`"
+            lowering.error("E0312", message, source, node, label, (hint,), notes)
+        elif node.id in lowering.outlook.values:
+            place = lowering.outlook.values[node.id]
+            message, label = f"`{node.shown}` is no size", "computed further down"
+            notes = [(source, place.start, place.end, "defined here")]
+            hint = "a size is a name of its own, which the arrays of a call give a value"
+            lowering.error("E0312", message, source, node, label, (hint,), notes)
+        elif node.id in CONSTANTS:
+            label = "this is a real number"
+            lowering.error("E0312", f"the constant `{node.shown}` is no extent", source, node, label)
+        else:
+            hints = (*suggestion(node.id, self.sizes), f"a size stands alone in a shape, as in `input x[{node.shown}]`")
+            lowering.error("E0312", f"nothing gives the size `{node.shown}`", source, node, "unknown", hints)
+
+
+def _whole(number: object) -> int | None:
+    """What the caller gives for a size as an extent, if it can be one."""
+    if isinstance(number, bool) or not isinstance(number, SupportsIndex):
+        return None
+    found = index(number)
+    return found if 0 <= found < 2**63 else None
 
 
 def array_default(
@@ -112,16 +185,17 @@ def array_default(
 ) -> Any:
     """The default of an array as nested tuples; None after a report."""
     shape = _literal_shape(literal)
-    if shape is None or len(shape) != type.rank:
-        found = "ragged" if shape is None else f"this is {written(shape)}"
-        message = f"the default of `{item.name.shown}` must be an array {written(type.shape)}"
-        lowering.error("E0309", message, source, literal, found)
+    message = f"the default of `{item.name.shown}` must be an array {written(type.shape)}"
+    if shape is None:
+        lowering.error("E0309", message, source, literal, "its rows differ in length")
         return None
-    for extent, due in zip(shape, type.shape, strict=True):
-        if isinstance(due, int) and due != extent:
-            message = f"the default of `{item.name.shown}` must be an array {written(type.shape)}"
-            lowering.error("E0309", message, source, literal, f"this is {written(shape)}")
-            return None
+    fits = len(shape) == type.rank
+    sized: dict[Dim, int] = {}
+    for extent, due in zip(shape, type.shape, strict=False):
+        fits = fits and not differ(extent, due) and sized.setdefault(due, extent) == extent
+    if not fits:
+        lowering.error("E0309", message, source, literal, f"this is {written(shape)}")
+        return None
     failed = False
 
     def build_up(node: tree.Expr) -> Any:
@@ -160,24 +234,28 @@ def used_as_index(statements: Iterable[tree.Statement]) -> frozenset[str]:
             local = {parameter.name.id for parameter in statement.parameters}
             for inner in statement.body:
                 local |= {name.id for name in getattr(inner, "targets", ())}
+                local |= {inner.target.id} if isinstance(inner, tree.IndexAssign) else set()
             stack += [(inner, hidden | local) for inner in statement.body]
             expressions, hidden = list(statement.results), hidden | local
         elif isinstance(statement, tree.Assign):
             expressions = [statement.value]
         elif isinstance(statement, tree.IndexAssign):
             expressions = [statement.value, *code.inside(statement.binders, statement.condition)]
+            hidden = hidden | {n.id for n in statement.indices if isinstance(n, tree.Name)}
             found |= {n.id for b in statement.binders for n in (b.lower, b.upper) if isinstance(n, tree.Name)} - hidden
         for expression in expressions:
-            for node in code.walk(expression):
+            nodes = list(code.walk(expression))
+            bound = {b.name.id for node in nodes if isinstance(node, tree.Comprehension) for b in node.binders}
+            for node in nodes:
                 if isinstance(node, tree.Subscript):
                     indices: list[tree.Expr] = [p for item in node.items for p in code.parts(item)]
                 elif isinstance(node, tree.Comprehension):
                     indices = [n for b in node.binders for n in (b.lower, b.upper) if n is not None]
                 else:
                     continue
-                for index in indices:
-                    while isinstance(index, tree.Subscript):
-                        index = index.value
-                    if isinstance(index, tree.Name) and index.id not in hidden:
-                        found.add(index.id)
+                for place in indices:
+                    while isinstance(place, tree.Subscript):
+                        place = place.value
+                    if isinstance(place, tree.Name) and place.id not in hidden and place.id not in bound:
+                        found.add(place.id)
     return frozenset(found)

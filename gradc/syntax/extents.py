@@ -8,7 +8,7 @@ from typing import Any
 from gradc.ir import sizes
 from gradc.ir.graph import Builder, Constraint
 from gradc.ir.sizes import Dim
-from gradc.ir.types import Index, Type
+from gradc.ir.types import INT, Index, Type
 from gradc.ops import build
 from gradc.source import Span
 from gradc.syntax.scope import Weak
@@ -116,6 +116,23 @@ def require(builder: Builder, relation: str, left: Dim, right: Dim, span: Span |
         return known
     builder.constraints.setdefault(Constraint(relation, left, right, span))
     return True
+
+
+def not_negative(builder: Builder) -> None:
+    """Have calls give nothing below 0 for the integer inputs that extents are made of, as nothing else is."""
+    inputs = {str(builder.data[node]["name"]): node for node in builder.inputs if builder.type(node) is INT}
+    if not inputs:
+        return
+    used: set[str] = set()
+    for constraint in builder.constraints:
+        used |= sizes.names(constraint.left) | sizes.names(constraint.right)
+    for entry in builder.data.values():
+        type = entry["type"]
+        if type.shape or type.free:
+            used |= {name for dim in (*type.shape, *(index.extent for index in type.free)) for name in sizes.names(dim)}
+    for name, node in inputs.items():
+        if name in used:
+            builder.constraints.setdefault(Constraint(">=", sizes.named(name), 0, builder.data[node].get("span")))
 
 
 def meet(builder: Builder, node: int, shape: Sequence[Dim], span: Span | None) -> int:

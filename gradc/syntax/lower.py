@@ -38,6 +38,10 @@ class Outlook:
         """The names from what is being defined by way of ``name`` back to it; empty if there is no way."""
         return []
 
+    def expressions(self) -> Sequence[tree.Expr]:
+        """What is evaluated in the statement that is being lowered."""
+        return ()
+
 
 NOTHING = Outlook()
 
@@ -204,6 +208,13 @@ class Lowering:
         failed = len(program.errors) > len(errors)
         program.errors[:], program.warnings[:], program._places = errors, warnings, places
         return None if failed or isinstance(value, (tuple, Poison)) else self.applier.any_node(value)
+
+    def surely(self, node: tree.Node) -> bool:
+        """Whether a node of the statement that is being lowered is evaluated for every element, whatever the data.
+
+        What stands in a function is not looked at: it may be called under a condition.
+        """
+        return not any(frame.closure for frame in self.frames) and code.surely(self.outlook.expressions(), node)
 
     def new_index(self, name: str, extent: Dim) -> Index:
         """A free index that no other is called like."""
@@ -577,5 +588,6 @@ Lowering._handlers = {
     code.BindArgument: Lowering._bind_argument,  # type: ignore[dict-item]
     code.CallRegistered: Lowering._call_registered,  # type: ignore[dict-item]
     code.Define: Lowering._define,  # type: ignore[dict-item]
+    code.Known: lambda self, item, _: self.stack.append(item.value),  # type: ignore[attr-defined]
     code.Return: Lowering._return,  # type: ignore[dict-item]
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,19 +13,21 @@ from typing import Any
 from gradc.errors import CompileError, Diagnostic, located, suggestion
 from gradc.ir.graph import Builder, Graph, NodeLimit
 from gradc.ir.op import OpTable
+from gradc.ir.sizes import TooLarge
 from gradc.ir.types import INT, SCALARS, Type, typed
 from gradc.limits import DEFAULT, Clock, Limits, too_many_nodes
 from gradc.ops.evaluate import evaluate_constants
 from gradc.source import Source
 from gradc.syntax import tree
 from gradc.syntax.arrays import FUNCTIONS
-from gradc.syntax.code import DIFFERENTIATORS, walk
+from gradc.syntax.code import DIFFERENTIATORS, inside, walk
 from gradc.syntax.declare import Declarations, array_default
 from gradc.syntax.derivative import register
+from gradc.syntax.extents import not_negative
 from gradc.syntax.independence import independent_requests
 from gradc.syntax.lower import Enough, Lowering, Outlook, Program
 from gradc.syntax.parse import parse_program
-from gradc.syntax.scope import CONSTANTS, Binding, Closure, Poison, Scope, Weak
+from gradc.syntax.scope import CONSTANTS, POISON, Binding, Closure, Poison, Scope, Weak
 
 Opener = Callable[[Source, tree.Use], Source]
 """Reads the file that a ``use`` statement of a source names; raises ``CompileError`` at the statement."""
@@ -83,12 +85,18 @@ def lower(
         raise too_many_nodes(limits.nodes) from None
     except Enough:
         raise CompileError(_ordered(program.errors)) from None
+    except TooLarge as problem:
+        span = builder.span
+        lines = [m.source.line(span.line) for m in modules.values() if span and m.source.name == span.file]
+        program.errors.append(Diagnostic("E0312", str(problem), span, text="".join(lines[:1])))
+        raise CompileError(_ordered(program.errors)) from None
     if program.errors:
         raise CompileError(_ordered(program.errors))
     builder.span = None
     # Functions know the scope they stand in, and that knows them.
     for module in modules.values():
         module.scope.functions.clear()
+    not_negative(builder)
     graph = builder.finish(outputs)
     warnings = [*program.warnings, *independent_requests(graph, [m.source for m in modules.values()])]
     return Lowered(graph, tuple(_ordered(warnings)), tuple(module.source for module in modules.values()))
@@ -161,6 +169,7 @@ class FileOutlook(Outlook):
     def __init__(self, program: tree.Program) -> None:
         self._statements = program.statements
         self._current: list[tree.Name] = []
+        self._statement: tree.Statement | None = None
         self.values: dict[str, tree.Name] = {}
         self.functions: dict[str, tree.Name] = {}
         for statement in program.statements:
@@ -172,6 +181,14 @@ class FileOutlook(Outlook):
     def begin(self, statement: tree.Statement) -> None:
         """``statement`` is about to be lowered."""
         self._current = _defined_by(statement)
+        self._statement = statement
+
+    def expressions(self) -> Sequence[tree.Expr]:
+        """What is evaluated in the statement that is being lowered."""
+        current = self._statement
+        if isinstance(current, tree.Assign):
+            return (current.value,)
+        return (current.value, *inside(current.binders, None)) if isinstance(current, tree.IndexAssign) else ()
 
     def cycle(self, name: str) -> list[str]:
         """The names from what is being defined by way of ``name`` back to it; empty if there is no way."""
@@ -228,7 +245,7 @@ class ModuleLowering:
         """Lower every statement and return the outputs by name."""
         self.lowering.outlook = outlook = FileOutlook(self.module.program)
         uses = iter(self.module.uses)
-        self.declarations.begin(self.module.program)
+        self.declarations.begin(self.module.program, self.program.sizes if self.main else {})
         steps: dict[type, Callable[..., None]] = {
             tree.Declaration: self._declaration,
             tree.Assign: self._assign,
@@ -272,13 +289,14 @@ class ModuleLowering:
                 self.lowering.redefined(item.name, known, self.source)
                 continue
             type = self.declarations.type(item)
-            default = None if item.default is None or type is None else self._default(item, type)
             if type is None:
-                type = self.program.real
+                self.scope.bind(item.name, POISON, self.builder)
+                continue
+            default = None if item.default is None else self._default(item, type)
             self._shadowing(item.name)
             self.builder.span = self.source.span(item.name.start, item.name.end)
             node = self.builder.input(item.name.shown, type, kind=statement.kind, default=default)
-            self.scope.bind(item.name, node, self.builder)
+            self.scope.bind(item.name, self.declarations.value(item, node, type), self.builder)
 
     def _default(self, item: tree.Declared, type: Type) -> Any:
         """What a default stands for: a number, which fills an array, or the nested tuples of an array."""
@@ -429,7 +447,7 @@ class ModuleLowering:
             trial = Program(self.program.ops, self.program.real, self.program.clock)
             scratch = Lowering(trial, Builder(self.program.ops, max_nodes=_TRIAL))
             scratch.outlook = outlook
-            with suppress(Enough):
+            with suppress(Enough, TooLarge):
                 scratch.call_blindly(closure)
             closure.code = None
             for found in trial.errors:
