@@ -12,7 +12,9 @@ from typing import Any, Final, Protocol
 
 import numpy
 
+from gradc.backends import notation
 from gradc.ir.op import Op, OpTable
+from gradc.ir.types import Index
 from gradc.ops import precedence
 
 ELLIPSIS: Final = "…"
@@ -86,8 +88,8 @@ def number(value: float | int | bool, dtype: str = "f64") -> str:
 
 
 # What is still to be printed: text, or a node with the least precedence that needs no parentheses, and whether one is
-# needed when it begins with a minus.
-_Piece = str | tuple[int, int, bool]
+# needed when it begins with a minus; or an index whose name is free again from there on.
+Piece = str | tuple[int, int, bool] | Index
 
 
 class Printer:
@@ -102,9 +104,52 @@ class Printer:
         taken = graph.names
         self.constants = {value: (shown if pretty else name) for name, shown, value in _CONSTANTS if name not in taken}
         self.special = {name for name in ("inf", "nan") if pretty or name not in taken}
+        self.taken = taken
+        # What the indices in the text at hand are called, and the other way round.
+        self._indices: dict[Index, str] = {}
+        self._called: dict[str, Index] = {}
 
     def text(self, node: int, *, through: Collection[int] = (), limit: int = LIMIT) -> str:
         """The expression of ``node``, which is an atom like others unless ``through`` holds it."""
+        self._indices.clear()
+        self._called.clear()
+        return self._text(node, through, limit)
+
+    def statement(
+        self, name: str, node: int, *, through: Collection[int] = (), limit: int = LIMIT
+    ) -> tuple[str, str | None]:
+        """What stands to the left and to the right of the sign of equality: a table is written by its elements.
+
+        ``C[i, j]`` and ``∑ₖ A[i, k]·B[k, j]``, or the name and the expression.
+        """
+        inner = self.behind(node, through)
+        table = self.data[inner]
+        if table["op"] == "tabulate" and (inner not in self.atoms or inner in through):
+            text = self.text(node, through=through, limit=limit)
+            # What is written without a comprehension needs no indices.
+            if text.startswith("[") and text.endswith(("]", ELLIPSIS)):
+                self._indices.clear()
+                self._called.clear()
+                listed = ", ".join(self.index(index) for index in table["attrs"]["indices"])
+                (body,) = table["operands"]
+                return f"{name}[{listed}]", self._text(body, through, limit)
+            return name, text
+        return name, self.text(node, through=through, limit=limit)
+
+    def index(self, index: Index) -> str:
+        """What an index is called in the text at hand: its name, with a number where that is taken."""
+        found = self._indices.get(index)
+        if found is None:
+            name = index.name.partition(".")[0]
+            found, count = name, 1
+            while found in self._called or found in self.taken:
+                count += 1
+                found = f"{name}{count}"
+            self._indices[index] = found
+            self._called[found] = index
+        return found
+
+    def _text(self, node: int, through: Collection[int], limit: int) -> str:
         parts: list[str] = []
         length = 0
         for token in self._tokens(node, through):
@@ -115,20 +160,23 @@ class Printer:
         return "".join(parts)
 
     def _tokens(self, node: int, through: Collection[int]) -> Iterator[str]:
-        stack: list[_Piece] = [(node, precedence.CONDITIONAL, False)]
+        stack: list[Piece] = [(node, precedence.CONDITIONAL, False)]
         while stack:
             piece = stack.pop()
             if isinstance(piece, str):
                 yield piece
                 continue
+            if isinstance(piece, Index):
+                self._called.pop(self._indices.pop(piece, ""), None)
+                continue
             current, least, closed = piece
-            current = self._behind(current, through)
-            pieces, binds = self._pieces(current, through)
+            current = self.behind(current, through)
+            pieces, binds = self.pieces(current, through, least)
             if binds < least or (closed and self._negative(current, through)):
                 pieces = ["(", *pieces, ")"]
             stack += reversed(pieces)
 
-    def _behind(self, node: int, through: Collection[int]) -> int:
+    def behind(self, node: int, through: Collection[int]) -> int:
         """The node that is printed for ``node``: names that are not shown are looked through."""
         data = self.data
         while True:
@@ -142,8 +190,10 @@ class Printer:
             else:
                 return node
 
-    def _pieces(self, node: int, through: Collection[int]) -> tuple[list[_Piece], int]:
-        """What to print for a node, and how tightly it binds."""
+    def pieces(
+        self, node: int, through: Collection[int], least: int = precedence.CONDITIONAL
+    ) -> tuple[list[Piece], int]:
+        """What to print for a node where ``least`` is what needs no brackets, and how tightly it binds."""
         entry = self.data[node]
         op: str = entry["op"]
         operands: tuple[int, ...] = entry["operands"]
@@ -153,7 +203,13 @@ class Printer:
             return self._constant(entry["attrs"]["value"], entry["type"].dtype)
         if op == "call":
             return self._call(entry["attrs"]["function"], operands), precedence.ATOM
+        if op == "index":
+            return [self.index(entry["attrs"]["index"])], precedence.ATOM
+        if op == "size":
+            return notation.dim_pieces(self, entry["attrs"]["size"])
         row = self.ops[op]
+        if row.kind == "structural":
+            return notation.structural(self, node, least, through)
         if op == "select":
             condition, then, other = ((operand, precedence.CONDITIONAL, False) for operand in operands)
             return ["if ", condition, " then ", then, " else ", other], precedence.CONDITIONAL
@@ -167,7 +223,7 @@ class Printer:
             return self._label(row, operands), precedence.ATOM
         return self._call(row.functions[0] if row.functions else op, operands), precedence.ATOM
 
-    def _constant(self, value: Any, dtype: str) -> tuple[list[_Piece], int]:
+    def _constant(self, value: Any, dtype: str) -> tuple[list[Piece], int]:
         if isinstance(value, bool):
             # The language has no literal for it.
             if self.pretty:
@@ -186,17 +242,17 @@ class Printer:
         return [text], precedence.NEGATION if text.startswith("-") else precedence.ATOM
 
     @staticmethod
-    def _call(name: str, operands: tuple[int, ...]) -> list[_Piece]:
-        pieces: list[_Piece] = [name, "("]
+    def _call(name: str, operands: tuple[int, ...]) -> list[Piece]:
+        pieces: list[Piece] = [name, "("]
         for position, operand in enumerate(operands):
             if position:
                 pieces.append(", ")
             pieces.append((operand, precedence.CONDITIONAL, False))
         return [*pieces, ")"]
 
-    def _label(self, row: Op, operands: tuple[int, ...]) -> list[_Piece]:
+    def _label(self, row: Op, operands: tuple[int, ...]) -> list[Piece]:
         """A row's spelling for people: its own brackets hold the operands, but a fraction in it is one of products."""
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         rest = row.label
         for position, operand in enumerate(operands):
             before, _, rest = rest.partition(f"{{{position}}}")
@@ -205,7 +261,7 @@ class Printer:
             pieces += [before, (operand, least, infix and position > 0)]
         return [*pieces, rest]
 
-    def _infix(self, row: Op, left: int, right: int) -> list[_Piece]:
+    def _infix(self, row: Op, left: int, right: int) -> list[Piece]:
         own = row.precedence
         if self.pretty:
             between = row.label.removeprefix("{0}").removesuffix("{1}")
@@ -215,7 +271,7 @@ class Printer:
         first = own + 1 if own == precedence.COMPARISON else own
         return [(left, first, False), between, (right, own + 1, own >= precedence.SUM)]
 
-    def _prefix(self, row: Op, operand: int, through: Collection[int]) -> tuple[list[_Piece], int]:
+    def _prefix(self, row: Op, operand: int, through: Collection[int]) -> tuple[list[Piece], int]:
         if row.precedence == precedence.NOT:
             return ["not ", (operand, precedence.NOT, False)], precedence.NOT
         # -(a*b/c) is (-a)*b/c to the bit, so it needs no parentheses; then the whole binds as a product does.
@@ -223,9 +279,9 @@ class Printer:
         least = precedence.PRODUCT if product else precedence.POWER
         return ["-", (operand, least, True)], precedence.PRODUCT if product else precedence.NEGATION
 
-    def _power(self, base: int, exponent: int, through: Collection[int]) -> tuple[list[_Piece], int]:
-        first: _Piece = (base, precedence.ATOM, False)
-        raised = self.data[self._behind(exponent, through)]
+    def _power(self, base: int, exponent: int, through: Collection[int]) -> tuple[list[Piece], int]:
+        first: Piece = (base, precedence.ATOM, False)
+        raised = self.data[self.behind(exponent, through)]
         if self.pretty and raised["op"] == "const":
             value = raised["attrs"]["value"]
             if value == value and abs(value) <= _RAISED and value == int(value):
@@ -237,7 +293,7 @@ class Printer:
     def _signable(self, node: int, through: Collection[int]) -> bool:
         """Whether a minus before this product may be read as one before its first factor."""
         for step in range(_SPINE):
-            node = self._behind(node, through)
+            node = self.behind(node, through)
             entry = self.data[node]
             if entry["op"] in _PRODUCTS and entry["type"].real:
                 node = entry["operands"][0]
@@ -260,7 +316,7 @@ class Printer:
     def _negative(self, node: int, through: Collection[int]) -> bool:
         """Whether the text of a node begins with a minus."""
         for _ in range(_SPINE):
-            node = self._behind(node, through)
+            node = self.behind(node, through)
             entry = self.data[node]
             op = entry["op"]
             if op == "const":
@@ -271,7 +327,7 @@ class Printer:
                 return False
             if len(entry["operands"]) == 1:
                 return row.symbol == "-"
-            node = self._behind(entry["operands"][0], through)
+            node = self.behind(entry["operands"][0], through)
             if self._binds(node) < row.precedence:
                 return False
         return True

@@ -1,0 +1,550 @@
+"""How nodes over arrays and indices are written: elements and slices, sums over indices, tables, joined arrays.
+
+Shapes are explicit in the graph and implicit on paper: a ``broadcast`` between operands that meet element by element is
+not written, but one whose shape matters, as in ``sum(ones(n))``, is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from gradc.backends import recognise
+from gradc.ir import sizes
+from gradc.ir.sizes import Dim
+from gradc.ir.types import Index
+from gradc.ops import precedence
+from gradc.ops.structure import parts
+
+if TYPE_CHECKING:
+    from gradc.backends.expression import Piece, Printer
+
+Pieces = tuple["list[Piece]", int]
+
+# What an index looks like below a sum sign.
+_SUBSCRIPTS: Final = dict(zip("aehijklmnoprstuvx0123456789", "ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₀₁₂₃₄₅₆₇₈₉", strict=True))
+_SUPERSCRIPTS: Final = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+# How far an expression is searched for the place that a range is read from, or for what gives it its shape.
+_SEARCHED: Final = 400
+# An index that close to the end is written as one that counts from there.
+_NEAR: Final = 9
+
+_CALLS: Final[Mapping[str, str]] = {
+    "amax": "max",
+    "amin": "min",
+    "eigvecs": "eigenvectors",
+    "svdvecs": "singular_vectors",
+}
+# Their matrix is made symmetric first, which is part of what the function means.
+_SYMMETRIC: Final = ("cholesky", "eigvalsh", "eigvecs")
+
+
+def extent(dim: Dim, pretty: bool) -> str:
+    """An extent as text: ``2·n + 1`` for people."""
+    text = str(dim)
+    if not pretty:
+        return text
+    shown = []
+    for at, part in enumerate(text.split("^")):
+        digits = len(part) - len(part.lstrip("0123456789")) if at else 0
+        shown.append(part[:digits].translate(_SUPERSCRIPTS) + part[digits:])
+    return "".join(shown).replace("*", "·")
+
+
+def shape(dims: Sequence[Dim], known: Mapping[str, int] | None = None) -> str:
+    """A shape as people write it; in numbers where the sizes are known."""
+    shown = [dim if known is None else _number(dim, known) for dim in dims]
+    return f"[{', '.join(extent(dim, True) for dim in shown)}]"
+
+
+def _number(dim: Dim, known: Mapping[str, int]) -> Dim:
+    try:
+        return sizes.evaluate(dim, known)
+    except (KeyError, ZeroDivisionError):
+        return dim
+
+
+def structural(printer: Printer, node: int, least: int, through: Collection[int]) -> Pieces:
+    """What to print for a structural node where what binds less than ``least`` has to stand in brackets."""
+    entry = printer.data[node]
+    write = _WRITERS.get(entry["op"])
+    if write is not None:
+        return write(_Writer(printer, node, through), least)
+    return _Writer(printer, node, through).call(), precedence.ATOM
+
+
+def dim_pieces(printer: Printer, dim: Dim) -> Pieces:
+    """An extent as a value."""
+    text = extent(dim, printer.pretty)
+    if isinstance(dim, int):
+        return [text], precedence.NEGATION if dim < 0 else precedence.ATOM
+    if dim.atomic:
+        return [text], precedence.ATOM
+    return [text], precedence.SUM if len(dim.terms) > 1 else precedence.PRODUCT
+
+
+class _Writer:
+    """Writes one node."""
+
+    def __init__(self, printer: Printer, node: int, through: Collection[int]) -> None:
+        self.printer = printer
+        self.node = node
+        self.data = printer.data
+        self.entry = printer.data[node]
+        self.op: str = self.entry["op"]
+        self.operands: tuple[int, ...] = self.entry["operands"]
+        self.attrs: Mapping[str, Any] = self.entry.get("attrs") or {}
+        self.pretty = printer.pretty
+        self.through = through
+
+    # Looking -------------------------------------------------------------------------------------------------------
+
+    def behind(self, node: int) -> int:
+        """The node that is printed for a node."""
+        return self.printer.behind(node, self.through)
+
+    def is_op(self, node: int, op: str) -> bool:
+        """Whether a node, which is no name, has this op."""
+        return node not in self.printer.atoms and bool(self.data[node]["op"] == op)
+
+    def constant(self, node: int) -> Any:
+        """The number that a constant is, else None."""
+        entry = self.data[self.behind(node)]
+        return entry["attrs"]["value"] if entry["op"] == "const" else None
+
+    def index_of(self, node: int) -> Index | None:
+        """The index whose value a node is."""
+        entry = self.data[self.behind(node)]
+        found: Index | None = entry["attrs"]["index"] if entry["op"] == "index" else None
+        return found
+
+    # Pieces --------------------------------------------------------------------------------------------------------
+
+    def dim(self, dim: Dim) -> str:
+        return extent(dim, self.pretty)
+
+    def listed(self, dims: Sequence[Dim]) -> str:
+        return ", ".join(map(self.dim, dims))
+
+    def operand(self, node: int, least: int = precedence.CONDITIONAL) -> list[Piece]:
+        """An operand whose shape matters."""
+        dims = self.data[node]["type"].shape
+        inner = self.behind(node)
+        if not dims or not self._thin(inner):
+            return [(node, least, False)]
+        value = self.constant(inner)
+        if value in (0, 1) and not isinstance(value, bool):
+            return [f"{'ones' if value else 'zeros'}({self.listed(dims)})"]
+        if self._scalars(inner):
+            return ["full(", (inner, precedence.CONDITIONAL, False), f", {self.listed(dims)})"]
+        if self.pretty:
+            return ["broadcast(", (inner, precedence.CONDITIONAL, False), f", {self.listed(dims)})"]
+        return ["(", (inner, precedence.SUM, False), f" + zeros({self.listed(dims)}))"]
+
+    def _leaves(self, node: int) -> list[int]:
+        """What an elementwise expression is made of; empty where there is too much of it."""
+        found, stack, seen = [], [node], {node}
+        while stack:
+            current = stack.pop()
+            entry = self.data[current]
+            if current in self.printer.atoms or entry["op"] in ("broadcast", "const"):
+                found.append(current)
+                continue
+            if not self.printer.ops[entry["op"]].elementwise:
+                found.append(current)
+                continue
+            for operand in entry["operands"]:
+                inner = self.behind(operand)
+                if inner not in seen:
+                    seen.add(inner)
+                    stack.append(inner)
+            if len(seen) > _SEARCHED:
+                return []
+        return found
+
+    def _thin(self, node: int) -> bool:
+        """Whether nothing in the text of an expression would give it its shape."""
+        leaves = self._leaves(node)
+        thin = [
+            leaf not in self.printer.atoms
+            and (self.data[leaf]["op"] in ("broadcast", "const") or not self.data[leaf]["type"].shape)
+            for leaf in leaves
+        ]
+        return bool(leaves) and all(thin)
+
+    def _scalars(self, node: int) -> bool:
+        """Whether a thin expression is one of single numbers."""
+        for leaf in self._leaves(node):
+            entry = self.data[leaf]
+            if entry["op"] == "broadcast" and self.data[entry["operands"][0]]["type"].shape:
+                return False
+        return True
+
+    def call(self, name: str | None = None, options: Sequence[str] = ()) -> list[Piece]:
+        """A call with the operands, and with what options the op has."""
+        pieces: list[Piece] = [name or _CALLS.get(self.op, self.op), "("]
+        for position, operand in enumerate(self.operands):
+            if position:
+                pieces.append(", ")
+            if self.op in _SYMMETRIC and (matrix := self._symmetrised(operand)) is not None:
+                operand = matrix
+            pieces += self.operand(operand)
+        for option in (*options, *self._options()):
+            pieces.append(f", {option}")
+        return [*pieces, ")"]
+
+    def _symmetrised(self, node: int) -> int | None:
+        """A where the node is (A + A.T)*0.5."""
+        inner = self.behind(node)
+        if not self.is_op(inner, "mul") or self.constant(self.data[inner]["operands"][1]) != 0.5:
+            return None
+        total = self.behind(self.data[inner]["operands"][0])
+        if not self.is_op(total, "add"):
+            return None
+        left, right = (self.behind(each) for each in self.data[total]["operands"])
+        turned = self.is_op(right, "transpose") and self.behind(self.data[right]["operands"][0]) == left
+        return left if turned else None
+
+    def _options(self) -> list[str]:
+        found = []
+        rank = self.data[self.operands[0]]["type"].rank
+        axes = self.attrs.get("axes")
+        if axes is not None and (len(axes) < rank or self.op == "softmax") and not (len(axes) == rank == 1):
+            listed = ", ".join(map(str, axes))
+            found.append(f"axis={listed}" if len(axes) == 1 else f"axis=[{listed}]")
+        if "axis" in self.attrs and rank > 1:
+            found.append(f"axis={self.attrs['axis']}")
+        if self.attrs.get("reverse"):
+            found.append("from the end")
+        return found
+
+    # Ranges --------------------------------------------------------------------------------------------------------
+
+    def readable(self, index: Index, body: int) -> bool:
+        """Whether the range of an index can be read from an axis on which it stands alone."""
+        seen, stack = {body}, [body]
+        while stack and len(seen) < _SEARCHED:
+            entry = self.data[stack.pop()]
+            if entry["op"] == "access":
+                array, *rest = entry["operands"]
+                places = iter(rest)
+                for item, dim in zip(entry["attrs"]["items"], self.data[array]["type"].shape, strict=False):
+                    if item is None and self.index_of(next(places)) == index and dim == index.extent:
+                        return True
+            for operand in entry["operands"]:
+                if operand not in seen and index in self.data[operand]["type"].free:
+                    seen.add(operand)
+                    stack.append(operand)
+        return False
+
+    def clause(self, indices: Sequence[Index], body: int, condition: int | None = None) -> list[Piece]:
+        """``for i, j in 0..n if …``, with the ranges that cannot be read."""
+        listed = []
+        for index in indices:
+            name = self.printer.index(index)
+            known = self.readable(index, body) or (condition is not None and self.readable(index, condition))
+            listed.append(name if known else f"{name} in 0..{self._bound(index.extent)}")
+        pieces: list[Piece] = [f" for {', '.join(listed)}"]
+        if condition is not None:
+            pieces += [" if ", (condition, precedence.CONDITIONAL + 1, False)]
+        return pieces
+
+    def _bound(self, dim: Dim) -> str:
+        return self.dim(dim)
+
+    # Sums and tables -----------------------------------------------------------------------------------------------
+
+    def sum(self, least: int) -> Pieces:
+        """A sum over axes, or over indices with its domain."""
+        over: tuple[Index, ...] = self.attrs.get("over", ())
+        (body,) = self.operands
+        if not over:
+            return self.reduction(least)
+        if self.attrs.get("axes"):
+            # Over axes first: these are sums of their own.
+            inner = self.call("sum") if self.data[body]["type"].shape else [(body, precedence.CONDITIONAL, False)]
+            return ["∑(" if self.pretty else "sum(", *inner, *self.clause(over, body), ")", *over], precedence.ATOM
+        if self.constant(body) == 1 and not self.data[body]["type"].shape:
+            dim = sizes.product(index.extent for index in over)
+            pieces, binds = dim_pieces(self.printer, dim)
+            if self.pretty:
+                return pieces, binds
+            return ["float(", *pieces, ")"], precedence.ATOM
+        return self._total(over, body, least)
+
+    def _total(self, over: tuple[Index, ...], body: int, least: int) -> Pieces:
+        inner, condition = self.behind(body), None
+        if self.is_op(inner, "select"):
+            test, then, other = self.data[inner]["operands"]
+            free = self.data[test]["type"].free
+            if self.constant(other) == 0 and any(index in free for index in over):
+                inner, condition = then, test
+        if self.pretty and condition is None and all(self.readable(index, inner) for index in over):
+            names = [self.printer.index(index) for index in over]
+            if all(char in _SUBSCRIPTS for name in names for char in name):
+                sign = "∑" + ",".join("".join(_SUBSCRIPTS[char] for char in name) for name in names)
+                if least <= precedence.CONDITIONAL:
+                    return [f"{sign} ", (inner, precedence.PRODUCT, True), *over], precedence.CONDITIONAL
+                return [f"{sign}(", (inner, precedence.CONDITIONAL, False), ")", *over], precedence.ATOM
+        clause = self.clause(over, inner, condition)
+        start = "∑(" if self.pretty else "sum("
+        return [start, (inner, precedence.CONDITIONAL, False), *clause, ")", *over], precedence.ATOM
+
+    def reduction(self, least: int) -> Pieces:
+        """A reduction of own axes; of a table just made, one over its indices."""
+        (operand,) = self.operands[:1]
+        inner = self.behind(operand)
+        axes = self.attrs.get("axes", ())
+        if self.is_op(inner, "tabulate"):
+            indices = self.data[inner]["attrs"]["indices"]
+            (body,) = self.data[inner]["operands"]
+            if axes == tuple(range(len(indices))) and not self.data[body]["type"].shape:
+                name = _CALLS.get(self.op, self.op)
+                clause = self.clause(indices, body)
+                return [f"{name}(", (body, precedence.CONDITIONAL, False), *clause, ")", *indices], precedence.ATOM
+        return self.call(), precedence.ATOM
+
+    def tabulate(self, least: int) -> Pieces:
+        """A table: what integer arrays name, a diagonal, or a comprehension."""
+        (body,) = self.operands
+        indices = self.attrs["indices"]
+        found = self._gathered(self.behind(body), indices) or self._jacobian(self.behind(body), indices)
+        if found is not None:
+            return found, precedence.ATOM
+        clause = self.clause(indices, body)
+        return ["[", (body, precedence.CONDITIONAL, False), *clause, "]", *indices], precedence.ATOM
+
+    def _jacobian(self, body: int, indices: tuple[Index, ...]) -> list[Piece] | None:
+        """The derivatives of all elements that a program asks for."""
+        if not self.is_op(body, "grad"):
+            return None
+        element, by = self.data[body]["operands"]
+        element = self.behind(element)
+        if not self.is_op(element, "access"):
+            return None
+        array, *places = self.data[element]["operands"]
+        if tuple(map(self.index_of, places)) != indices or any(self.data[element]["attrs"]["items"]):
+            return None
+        inner = self.behind(array)
+        if not self.is_op(inner, "grad"):
+            return ["jacobian(", *self.operand(array), ", ", *self.operand(by), ")"]
+        y, first = self.data[inner]["operands"]
+        second: list[Piece] = [] if first == by else [", ", *self.operand(by)]
+        return ["hessian(", *self.operand(y), ", ", *self.operand(first), *second, ")"]
+
+    def _gathered(self, body: int, indices: tuple[Index, ...]) -> list[Piece] | None:
+        if not self.is_op(body, "access"):
+            return None
+        array, *places = self.data[body]["operands"]
+        items = self.data[body]["attrs"]["items"]
+        if any(index in self.data[array]["type"].free for index in indices):
+            return None
+        plain = [self.index_of(place) for place in places]
+        if len(indices) == 1 and items == (None, None) and plain == [*indices, *indices]:
+            return ["diag(", (array, precedence.CONDITIONAL, False), ")"]
+        shown: list[list[Piece]] = []
+        tables = 0
+        for place in places:
+            if not any(index in self.data[place]["type"].free for index in indices):
+                shown.append(self.place(place))
+                continue
+            inner = self.behind(place)
+            if not self.is_op(inner, "access"):
+                return None
+            table, *inside = self.data[inner]["operands"]
+            if tuple(map(self.index_of, inside)) != indices or any(self.data[inner]["attrs"]["items"]):
+                return None
+            if self.data[table]["type"].rank != len(indices) or self.data[table]["type"].free:
+                return None
+            shown.append([(table, precedence.CONDITIONAL, False)])
+            tables += 1
+        return self._subscript(array, items, shown) if tables else None
+
+    # Elements ------------------------------------------------------------------------------------------------------
+
+    def access(self, least: int) -> Pieces:
+        """Elements, rows and slices."""
+        array, *places = self.operands
+        return self._subscript(array, self.attrs["items"], [self.place(place) for place in places]), precedence.ATOM
+
+    def place(self, node: int, dim: Dim | None = None) -> list[Piece]:
+        """An index."""
+        return [(node, precedence.CONDITIONAL, False)]
+
+    def _subscript(self, array: int, items: Sequence[Any], places: Sequence[list[Piece]]) -> list[Piece]:
+        dims = self.data[array]["type"].shape
+        return [*self.operand(array, precedence.ATOM), "[", *self._items(items, places, dims), "]"]
+
+    def _items(self, items: Sequence[Any], places: Sequence[list[Piece]], dims: Sequence[Dim]) -> list[Piece]:
+        pieces: list[Piece] = []
+        rest = iter(places)
+        for axis, item in enumerate(items):
+            if axis:
+                pieces.append(", ")
+            if item is not None:
+                pieces.append(self._slice(item, dims[axis]))
+                continue
+            place = next(rest)
+            if len(place) == 1 and isinstance(place[0], tuple):
+                entry = self.data[self.behind(place[0][0])]
+                if entry["op"] == "size":
+                    place = [self._near(entry["attrs"]["size"], dims[axis])]
+            pieces += place
+        return pieces
+
+    def _near(self, at: Dim, end: Dim) -> str:
+        """A place on an axis, counted from its end where that is near."""
+        if isinstance(end, int):
+            return self.dim(at)
+        left = at - end
+        return str(left) if isinstance(left, int) and -_NEAR <= left < 0 else self.dim(at)
+
+    def _slice(self, item: Any, end: Dim) -> str:
+        bounds = recognise.bounds(*item, end)
+        if bounds is None:
+            return f"{self.dim(item[0])}:…:{self.dim(item[1])}"
+        first, last, step = bounds
+        start = "" if first is None else self._near(first, end)
+        stop = "" if last is None else self._near(last, end)
+        return f"{start}:{stop}" if step == 1 else f"{start}:{stop}:{step}"
+
+    # Putting together ----------------------------------------------------------------------------------------------
+
+    def assemble(self, least: int) -> Pieces:
+        """Arrays that are joined, stacked or padded; else parts with the places that they add to."""
+        dims: tuple[Dim, ...] = self.attrs["shape"]
+        listed = parts(self.attrs)
+        values = [self.operands[position] for position, *_ in listed]
+        items = [each for _, each, _, _ in listed]
+        if all(not over for _, _, over, _ in listed):
+            if self._stacked(items, dims):
+                return self._stack(values), precedence.ATOM
+            axis = recognise.joined(items, dims)
+            if axis is not None:
+                return self._joining(values, axis, len(dims)), precedence.ATOM
+            around = recognise.padded(items, dims)
+            if around is not None:
+                before, after, axes = around
+                option = "" if len(axes) == len(dims) else f", axis={axes[0] if len(axes) == 1 else axes}"
+                text = f", {self.dim(before)}, {self.dim(after)}{option})"
+                return ["pad(", *self.operand(values[0]), text], precedence.ATOM
+        pieces: list[Piece] = ["scatter("]
+        for number, (position, each, over, places) in enumerate(listed):
+            value = self.operands[position]
+            at = [self.place(self.operands[place]) for place in places]
+            pieces += [", "] if number else []
+            pieces += [*self.operand(value), " at [", *self._items(each, at, dims), "]"]
+            if over:
+                names = ", ".join(self.printer.index(index) for index in over)
+                pieces += [f" for {names}", *over]
+        return [*pieces, ")"], precedence.ATOM
+
+    def _stacked(self, items: Sequence[Any], dims: Sequence[Dim]) -> bool:
+        if any(each != (None,) for each in items) or dims[0] != len(items):
+            return False
+        places = [self.constant(self.operands[2 * number + 1]) for number in range(len(items))]
+        return places == list(range(len(items)))
+
+    def _stack(self, values: Sequence[int]) -> list[Piece]:
+        inner = [self.behind(value) for value in values]
+        rows = all(
+            not self.data[value]["type"].shape
+            or (self.is_op(value, "assemble") and _Writer(self.printer, value, self.through)._is_stack())
+            for value in inner
+        )
+        pieces: list[Piece] = ["[" if rows else "stack("]
+        for number, value in enumerate(values):
+            pieces += [", "] if number else []
+            pieces += self.operand(value)
+        return [*pieces, "]" if rows else ")"]
+
+    def _is_stack(self) -> bool:
+        listed = parts(self.attrs)
+        return all(not over for _, _, over, _ in listed) and self._stacked(
+            [items for _, items, _, _ in listed], self.attrs["shape"]
+        )
+
+    def _joining(self, values: Sequence[int], axis: int, rank: int) -> list[Piece]:
+        pieces: list[Piece] = ["concat("]
+        for number, value in enumerate(values):
+            pieces += [", "] if number else []
+            pieces += self.operand(value)
+        return [*pieces, f", axis={axis})" if axis else ")"]
+
+    # Other shapes --------------------------------------------------------------------------------------------------
+
+    def broadcast(self, least: int) -> Pieces:
+        """What is repeated; the operands that it meets give the shape."""
+        return self.printer.pieces(self.behind(self.operands[0]), self.through, least)
+
+    def reshape(self, least: int) -> Pieces:
+        """The operand and its new shape."""
+        return [
+            *["reshape("],
+            *self.operand(self.operands[0]),
+            f", {self.listed(self.attrs['shape'])})",
+        ], precedence.ATOM
+
+    def transpose(self, least: int) -> Pieces:
+        """Xᵀ, or the order of the axes."""
+        order = self.attrs["order"]
+        if order == tuple(reversed(range(len(order)))):
+            base = self.operand(self.operands[0], precedence.ATOM)
+            return [*base, "ᵀ" if self.pretty else ".T"], precedence.ATOM
+        listed = ", ".join(map(str, order))
+        return ["transpose(", *self.operand(self.operands[0]), f", [{listed}])"], precedence.ATOM
+
+    def matmul(self, least: int) -> Pieces:
+        """The matrix product; that of two vectors is a function."""
+        left, right = self.operands
+        if all(self.data[operand]["type"].rank == 1 for operand in self.operands):
+            return self.call("dot"), precedence.ATOM
+        pieces = [*self.operand(left, precedence.PRODUCT), " @ ", *self.operand(right, precedence.PRODUCT + 1)]
+        return pieces, precedence.PRODUCT
+
+    def triangle(self, least: int) -> Pieces:
+        """One side of a diagonal."""
+        offset = self.attrs["offset"]
+        return self.call("tril" if self.attrs["lower"] else "triu", [str(offset)] if offset else []), precedence.ATOM
+
+    def solve(self, least: int) -> Pieces:
+        """The solution of a system."""
+        name = "solve"
+        if self.op == "triangular_solve":
+            name = "solve_lower" if self.attrs["lower"] else "solve_upper"
+        matrix: list[Piece] = self.operand(self.operands[0])
+        if self.attrs["transposed"]:
+            if self.op == "triangular_solve":
+                name = "solve_upper" if self.attrs["lower"] else "solve_lower"
+            matrix = [*self.operand(self.operands[0], precedence.ATOM), "ᵀ" if self.pretty else ".T"]
+        return [f"{name}(", *matrix, ", ", *self.operand(self.operands[1]), ")"], precedence.ATOM
+
+    def demand(self, least: int) -> Pieces:
+        """The value that is demanded."""
+        return self.printer.pieces(self.behind(self.operands[0]), self.through, least)
+
+
+_WRITERS: Final[Mapping[str, Callable[[_Writer, int], Pieces]]] = {
+    "sum": _Writer.sum,
+    "prod": _Writer.reduction,
+    "amax": _Writer.reduction,
+    "amin": _Writer.reduction,
+    "any": _Writer.reduction,
+    "all": _Writer.reduction,
+    "logsumexp": _Writer.reduction,
+    "norm": _Writer.reduction,
+    "tabulate": _Writer.tabulate,
+    "access": _Writer.access,
+    "assemble": _Writer.assemble,
+    "broadcast": _Writer.broadcast,
+    "reshape": _Writer.reshape,
+    "transpose": _Writer.transpose,
+    "matmul": _Writer.matmul,
+    "triangle": _Writer.triangle,
+    "solve": _Writer.solve,
+    "triangular_solve": _Writer.solve,
+    "demand": _Writer.demand,
+}
+
+
+__all__ = ["dim_pieces", "extent", "shape", "structural"]
