@@ -51,7 +51,13 @@ class ArrayPlan:
         self.steps = _reused(planner, kept)
         # A result that nothing else can change is handed out as it is.
         roots = [value.root for value in self.results]
-        self.own = [value.root in planner.fresh and roots.count(value.root) == 1 for value in self.results]
+        self.own = [
+            value.root in planner.fresh
+            and value.slot not in planner.repeating
+            and roots.count(value.root) == 1
+            and np.prod(value.rep or ()) == np.prod(planner.reps[value.root] or ())
+            for value in self.results
+        ]
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The results for the inputs, in their orders. Raises ``CallError`` where there is none."""
@@ -131,7 +137,8 @@ def _reused(planner: Planner, kept: set[int]) -> list[Step]:
         step.free = tuple(sorted({each for slot in dying for each in holders[root[slot]]}))
         if isinstance(step.run, np.ufunc) and step.target in planner.fresh:
             for slot in dying:
-                if slot in planner.fresh and planner.same(slot, step.target):
+                usable = root[slot] in planner.fresh and slot not in planner.repeating
+                if usable and planner.same(slot, step.target):
                     step.run = _into(step.run, step.operands.index(slot))
                     break
     return planner.steps

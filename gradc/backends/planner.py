@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from operator import itemgetter
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from gradc.backends import faults
 from gradc.backends.faults import Faults
+from gradc.backends.memory import Room
 from gradc.errors import CallError, Diagnostic
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, ancestors
@@ -56,13 +58,19 @@ class Step:
     operands: tuple[int, ...]
     node: int
     free: tuple[int, ...] = ()
+    # The slot whose array is written over, and the bytes that exist meanwhile.
+    reuses: int = 0
+    work: int = 0
 
 
 class Planner:
     """Makes the steps of one plan."""
 
-    def __init__(self, graph: Graph, sizes: Mapping[str, int], results: Sequence[int]) -> None:
+    def __init__(
+        self, graph: Graph, sizes: Mapping[str, int], results: Sequence[int], room: Room | None = None
+    ) -> None:
         self.graph = graph
+        self.room = room or Room(graph, None, {})
         self.sizes = sizes
         self.results = results
         self.order = sorted(ancestors(graph.data, results) | set(graph.inputs))
@@ -73,7 +81,9 @@ class Planner:
         self.constant_faults = Faults()
         # Slots whose array nobody else holds: it may be overwritten when it is read for the last time.
         self.fresh: set[int] = set()
+        # Views with what they are views of; of those that repeat elements none may be written to.
         self.views: dict[int, int] = {}
+        self.repeating: set[int] = set()
         self.reps: dict[int, Shape | None] = {}
         self.dtypes: dict[int, str] = {}
         from gradc.backends.products import inlined
@@ -105,9 +115,15 @@ class Planner:
         return Value(slot, rep, slot, True)
 
     def emit(
-        self, run: Callable[..., Any], operands: Sequence[Value], rep: Shape | None, *, view: bool = False
+        self,
+        run: Callable[..., Any],
+        operands: Sequence[Value],
+        rep: Shape | None,
+        *,
+        view: bool = False,
+        repeats: bool = False,
     ) -> Value:
-        """A step; what can be computed now is."""
+        """A step; what can be computed now is. A ``view`` that ``repeats`` shows elements in several places."""
         if all(operand.known for operand in operands) and (rep is None or np.prod(rep, dtype=float) <= _KEPT):
             with np.errstate(all="ignore"):
                 found = run(*[self.base[operand.slot] for operand in operands])
@@ -116,16 +132,22 @@ class Planner:
         slot = len(self.base) - 1
         self.steps.append(Step(run, slot, tuple(operand.slot for operand in operands), self.current))
         self.reps[slot] = rep
+        self.dtypes[slot] = self.graph.type(self.current).dtype
         if view:
-            self.views[slot] = operands[0].slot
-            return Value(slot, rep, operands[0].root)
+            source = operands[0]
+            self.views[slot] = source.slot
+            self.dtypes[slot] = self.dtypes.get(source.slot, self.dtypes[slot])
+            if repeats or source.slot in self.repeating:
+                self.repeating.add(slot)
+            return Value(slot, rep, source.root)
         if rep is not None:
             self.fresh.add(slot)
-            self.dtypes[slot] = self.graph.type(self.current).dtype
         return Value(slot, rep, slot)
 
     def failing(self, run: Callable[..., Any], operands: Sequence[Value], rep: Shape | None) -> Value:
         """A step whose function takes the run's faults first, to which it may add."""
+        if rep is not None:
+            self.room.claim(self.current, rep)
         if all(operand.known for operand in operands):
             with np.errstate(all="ignore"):
                 count = len(self.constant_faults)
@@ -136,6 +158,7 @@ class Planner:
         self.base.append(None)
         slot = len(self.base) - 1
         self.steps.append(Step(run, slot, (0, *(operand.slot for operand in operands)), self.current))
+        self.reps[slot] = rep
         self.reps[slot] = rep
         return Value(slot, rep, slot)
 
@@ -195,7 +218,7 @@ class Planner:
         assert value.rep is not None
         if value.rep[len(value.rep) - count :] != own:
             shape = value.rep[: len(value.rep) - count] + own
-            value = self.emit(lambda x: np.broadcast_to(x, shape), [value], shape, view=True)
+            value = self.emit(lambda x: np.broadcast_to(x, shape), [value], shape, view=True, repeats=True)
         value = self.align(value, count, type.free, free)
         assert value.rep is not None
         missing = len(free) + count - len(value.rep)
@@ -253,6 +276,7 @@ class Planner:
 
     def _index(self, node: int) -> Value:
         (extent,) = self.full(node)
+        self.room.claim(node, (extent,))
         return self.keep(np.arange(extent), (extent,))
 
     def _size(self, node: int) -> Value:

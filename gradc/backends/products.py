@@ -197,7 +197,9 @@ def _whole(planner: Planner, node: int, operand: int, own: Type, axes: Sequence[
     from gradc.backends.planner import DTYPES, unboxed
 
     shape = planner.full(operand)
-    wide = planner.emit(lambda x: np.broadcast_to(x, shape), [planner.whole(operand, own.free)], shape, view=True)
+    wide = planner.emit(
+        lambda x: np.broadcast_to(x, shape), [planner.whole(operand, own.free)], shape, view=True, repeats=True
+    )
     removed = [at for at, index in enumerate(own.free) if index in over]
     removed += [len(own.free) + axis for axis in axes]
     times = 1

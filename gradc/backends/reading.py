@@ -241,7 +241,7 @@ def _strided(
         strides += [base.strides[axis] for axis, _ in sliced]
         return np.lib.stride_tricks.as_strided(base, shape, strides, writeable=False)
 
-    return planner.emit(run, [value], shape, view=True)
+    return planner.emit(run, [value], shape, view=True, repeats=True)
 
 
 def _gather(
