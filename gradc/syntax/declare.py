@@ -16,7 +16,7 @@ from gradc.syntax import code, tree
 from gradc.syntax.apply import describe
 from gradc.syntax.extents import differ, dim_of, require, written
 from gradc.syntax.lower import Lowering
-from gradc.syntax.scope import CONSTANTS, Poison, Scope, Weak
+from gradc.syntax.scope import CONSTANTS, Poison, Scope
 
 MAX_RANK = 32
 """NumPy's limit is 64; indices of a comprehension take axes of their own."""
@@ -71,25 +71,24 @@ class Declarations:
         """A size is an integer of the program, visible from its start."""
         lowering = self.lowering
         number = self._number(name.id)
-        value: int | Weak
         if number is None:
             value = build.extent(lowering.builder, sizes.named(name.id))
         else:
-            value = Weak(number, float(number), lowering.builder.constant(float(number), lowering.program.real))
+            value = lowering.builder.constant(number, INT)
         self.scope.bind(name, value, lowering.builder).used = True
 
     def _number(self, name: str) -> int | None:
         """The number that a size is in this compilation."""
         return _whole(self.given[name]) if name in self.given else None
 
-    def value(self, item: tree.Declared, node: int, type: Type) -> int | Weak:
+    def value(self, item: tree.Declared, node: int, type: Type) -> int:
         """What the name of an input stands for: the number itself for an int input that is one in this compilation."""
         number = self._number(item.name.id) if type is INT else None
         if number is None:
             return node
         builder = self.lowering.builder
         require(builder, "==", sizes.named(item.name.shown), number, builder.span)
-        return Weak(number, float(number), builder.constant(float(number), self.lowering.program.real))
+        return builder.constant(number, INT)
 
     def type(self, item: tree.Declared) -> Type | None:
         """The type of a declared name; None after a report."""

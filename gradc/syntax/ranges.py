@@ -157,7 +157,9 @@ class Ranges:
         if type.dtype == "bool" and not type.shape:
             return node
         hint = "compare it to make a truth value, as in `x[i] != 0`"
-        hints = () if type.dtype == "bool" else (hint,)
+        if type.dtype == "bool":
+            hint = "it is asked of each element, as in `x[i] > 0`"
+        hints = (hint,)
         message = "a condition is a single truth value"
         self.lowering.error("E0303", message, self.source, place, f"this is {describe(type)}", hints)
         return None
@@ -256,8 +258,10 @@ class Ranges:
         label = "known only when the program runs" if type == INT else f"this is {describe(type)}"
         if type.dtype == "int" and type.free and not type.shape:
             label = "no sum of outer indices"
-        hint = "the bounds of a range are sizes, whole numbers and outer indices, as in `0..n-1` or `0..i`"
-        self.lowering.error("E0311", "this is no bound of a range", self.source, place, label, (hint,))
+        hints = ["the bounds of a range are sizes, whole numbers and outer indices, as in `0..n-1` or `0..i`"]
+        if type.dtype == "int" and not type.shape:
+            hints.append("what the data decide stands in a condition: `for i if i < k`")
+        self.lowering.error("E0311", "this is no bound of a range", self.source, place, label, hints)
         return None
 
     def _read(self, binder: tree.Binder) -> bool | None:

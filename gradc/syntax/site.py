@@ -75,6 +75,8 @@ class Site:
             if not type.shape and type.free and "axis" in self.form:
                 index = type.free[0].name.partition(".")[0]
                 hints.append(f"over an index: `{self.name}(… for {index})`")
+            if not type.shape and self.lowering.closed is not None:
+                hints.append("a function with a derivative of its own acts on single numbers, element by element")
             raise Refusal(f"`{self.name}` takes {due}", at, f"this is {found}", *hints, code="E0309")
         return node
 

@@ -233,7 +233,7 @@ class Subscripts:
         fits = require(builder, ">=", low, 0, span) and require(builder, ">=", extent, high, span)
         if not (fits and require(builder, ">=", high, low, span)):
             hints: tuple[str, ...]
-            if not fits:
+            if not fits or (place.upper if step > 0 else place.lower) is None:
                 message = f"this slice does not lie within an axis of {_elements(extent)}"
                 label = f"from {low} up to {high}"
                 hints = ("nothing is cut off: a slice lies within its axis",)
