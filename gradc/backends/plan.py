@@ -83,7 +83,7 @@ class ArrayPlan:
             if found:
                 self._judge(found, v)
             return [
-                v[value.slot] if not type.shape else _result(v[value.slot], shape, type, own)
+                v[value.slot] if type.scalar else _result(v[value.slot], shape, type, own)
                 for value, shape, type, own in zip(self.results, self.shapes, self.kinds, self.own, strict=True)
             ]
 
