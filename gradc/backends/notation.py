@@ -400,7 +400,7 @@ class _Writer:
         return str(left) if isinstance(left, int) and -_NEAR <= left < 0 else self.dim(at)
 
     def _slice(self, item: Any, end: Dim) -> str:
-        bounds = recognise.bounds(*item, end)
+        bounds = recognise.bounds(item[0], item[1], item[2], end)
         if bounds is None:
             return f"{self.dim(item[0])}:…:{self.dim(item[1])}"
         first, last, step = bounds

@@ -1,4 +1,4 @@
-"""What a reader would call a node that is made of items and parts: a slice, arrays that are joined, one that is padded."""
+"""What a reader would call a node that is made of items and parts: a slice, joined arrays, an array that is padded."""
 
 from __future__ import annotations
 
