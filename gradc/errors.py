@@ -71,6 +71,8 @@ CODES: dict[str, str] = {
     "E0614": "value that is no array for an input",
     "E0615": "array of the wrong size",
     "E0616": "sizes that do not go together",
+    "E0617": "arrays that do not fit into memory",
+    "E0618": "NaN that the program makes",
     # Data from files
     "E0620": "unknown ending of a data file",
     "E0621": "damaged data file",

@@ -67,6 +67,16 @@ def available() -> int | None:
     return min(found) if found else None
 
 
+def shown(count: int) -> str:
+    """A number of bytes in a unit that suits it."""
+    amount = float(count)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.3g} {unit}"
+        amount /= 1000
+    return f"{amount:,.3g} TB"
+
+
 def _figures(path: str | Path) -> dict[str, int]:
     """The first number behind each word that begins a line."""
     rows = [row.split() for row in Path(path).read_text("ascii").splitlines()]

@@ -23,6 +23,7 @@ from gradc.ir.graph import Graph
 from gradc.memory import collector_paused
 from gradc.passes.batch import batch
 from gradc.rules.load import rules
+from gradc.rules.structural import RULES
 from gradc.source import Source, canonical
 from gradc.syntax.independence import smooth_ancestors
 from gradc.syntax.modules import Lowered
@@ -113,8 +114,9 @@ class Model:
         if plan is None:
             graph = self.optimized()
             with collector_paused():
-                if self._inputs.shapes.arrays:
-                    plan = ArrayPlan(graph, sizes, sources=self.sources)
+                if self._inputs.shapes.arrays or self.options.debug_nans:
+                    memory, watched = self.options.max_memory, self.options.debug_nans
+                    plan = ArrayPlan(graph, sizes, sources=self.sources, max_memory=memory, watched=watched)
                 else:
                     plan = Plan(graph, sources=self.sources)
             kept = [each for each in list(self._cache) if each[0] == "plan"]
@@ -357,7 +359,7 @@ def _options(options: Mapping[str, Any]) -> Options:
     given |= {"allow": tuple(map(os.fspath, allow)), "disabled": frozenset(disabled), "passes": tuple(passes)}
     chosen = Options(**given)
     if chosen.disabled:
-        every = {rule.name for rule in rules(chosen.ops)}
+        every = {rule.name for rule in rules(chosen.ops)} | {rule.name for rule in RULES}
         for name in sorted(chosen.disabled - every):
             raise CallError(Diagnostic("E0610", f"there is no rewrite rule `{name}`", hints=suggestion(name, every)))
     return chosen

@@ -299,10 +299,12 @@ def _outside(
     position, index = _meant(graph, node, problem, mask, where)
     array, *places = graph.operands(node)
     what = "the axis"
-    if graph.op(node) == "access" and (name := _name(graph, array)) is not None:
+    if graph.op(node) == "access" and (name := name_of(graph, array)) is not None:
         axes = [axis for axis, item in enumerate(graph.attrs(node)["items"]) if item is None]
         what = f"axis {axes[places.index(place)]} of `{name}`" if graph.type(array).rank > 1 else f"`{name}`"
-    elements = "no elements" if not count else "1 element, number 0" if count == 1 else f"{count} elements, 0 to {count - 1}"
+    elements = (
+        "no elements" if not count else "1 element, number 0" if count == 1 else f"{count} elements, 0 to {count - 1}"
+    )
     written = _written(graph, place, position, read)
     return index, f"{what} has {elements}" + (f"; {written} is {index}" if written else "")
 
@@ -335,10 +337,10 @@ def _written(graph: Graph, place: int, position: tuple[int, ...], read: Callable
     """How the program reads an index from data, as in ``idx[3]``; empty where it computes it."""
     place = graph.through_names(place)
     if graph.op(place) != "access":
-        name = _name(graph, place)
+        name = name_of(graph, place)
         return f"`{name}`" if name is not None and not graph.type(place).free else ""
     array, *places = graph.operands(place)
-    name = _name(graph, array)
+    name = name_of(graph, array)
     if name is None or any(item is not None for item in graph.attrs(place)["items"]):
         return ""
     free = graph.type(place).free
@@ -353,7 +355,7 @@ def _written(graph: Graph, place: int, position: tuple[int, ...], read: Callable
     return f"`{name}[{', '.join(found)}]`"
 
 
-def _name(graph: Graph, node: int) -> str | None:
+def name_of(graph: Graph, node: int) -> str | None:
     """What the program calls a value."""
     node = graph.through_names(node)
     found = graph.name(node)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
 
-from gradc.backends import faults
+from gradc.backends import faults, nans
 from gradc.backends.faults import Faults
+from gradc.backends.memory import Room
 from gradc.backends.planner import DTYPES, Planner, Shape, Step
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
@@ -18,7 +20,11 @@ from gradc.source import Source
 
 
 class ArrayPlan:
-    """A graph planned for concrete sizes. ``run`` takes the inputs, arrays and numbers, and gives the results."""
+    """A graph planned for concrete sizes. ``run`` takes the inputs, arrays and numbers, and gives the results.
+
+    ``max_memory`` is how many bytes the arrays of a run may take (None: most of what is left). A plan that is
+    ``watched`` keeps the value of every node, and makes the first NaN that comes of numbers an error.
+    """
 
     def __init__(
         self,
@@ -27,12 +33,20 @@ class ArrayPlan:
         *,
         nodes: Sequence[int] | None = None,
         sources: Sequence[Source] = (),
+        max_memory: int | None = None,
+        watched: bool = False,
     ) -> None:
         results = [node for _, node in graph.outputs] if nodes is None else list(nodes)
-        planner = Planner(graph, sizes, results)
-        planner.plan()
         self.graph = graph
         self.texts = {source.name: source for source in sources}
+        self.room = Room(graph, max_memory, self.texts)
+        planner = Planner(graph, sizes, results, self.room)
+        if watched:
+            planner.inlined = set()
+        try:
+            planner.plan()
+        except MemoryError:
+            raise self.room.exhausted(planner.current) from None
         self.base = planner.base
         self.inputs = [planner.values[node].slot for node in graph.inputs]
         self.dtypes = [graph.type(node).dtype for node in graph.inputs]
@@ -48,7 +62,8 @@ class ArrayPlan:
         kept = {value.root for value in self.results} | set(self.inputs)
         if failing:
             kept |= {value.root for node, value in planner.values.items() if graph.type(node).dtype == "bool"}
-        self.steps = _reused(planner, kept)
+        self.watched = watched
+        self.steps = planner.steps if watched else _reused(planner, kept)
         # A result that nothing else can change is handed out as it is.
         roots = [value.root for value in self.results]
         self.own = [
@@ -58,38 +73,57 @@ class ArrayPlan:
             and np.prod(value.rep or ()) == np.prod(planner.reps[value.root] or ())
             for value in self.results
         ]
+        copied = [at for at, own in enumerate(self.own) if not own and self.kinds[at].shape]
+        self.room.count(planner, sum(prod(self.shapes[at]) * 8 for at in copied))
+        if max_memory is not None:
+            self.room.check()
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The results for the inputs, in their orders. Raises ``CallError`` where there is none."""
+        if self.room.large:
+            self.room.check()
         v = self.base.copy()
         found = v[0] = Faults(self.constant_faults)
         for at, value, dtype in zip(self.inputs, values, self.dtypes, strict=True):
             v[at] = np.float32(value) if dtype == "f32" and not isinstance(value, np.ndarray) else value
-        with np.errstate(all="ignore"):
-            for step in self.steps:
-                operands = step.operands
-                count = len(found)
-                if len(operands) == 2:
-                    v[step.target] = step.run(v[operands[0]], v[operands[1]])
-                elif len(operands) == 1:
-                    v[step.target] = step.run(v[operands[0]])
-                else:
-                    v[step.target] = step.run(*[v[at] for at in operands])
-                if len(found) > count:
-                    for fault in found[count:]:
-                        fault.node = step.node
-                for at in step.free:
-                    v[at] = None
-            if found:
-                self._judge(found, v)
-            return [
-                v[value.slot] if type.scalar else _result(v[value.slot], shape, type, own)
-                for value, shape, type, own in zip(self.results, self.shapes, self.kinds, self.own, strict=True)
-            ]
+        node = -1
+        try:
+            with np.errstate(all="ignore"):
+                for step in self.steps:
+                    operands = step.operands
+                    count = len(found)
+                    node = step.node
+                    if len(operands) == 2:
+                        v[step.target] = step.run(v[operands[0]], v[operands[1]])
+                    elif len(operands) == 1:
+                        v[step.target] = step.run(v[operands[0]])
+                    else:
+                        v[step.target] = step.run(*[v[at] for at in operands])
+                    if len(found) > count:
+                        for fault in found[count:]:
+                            fault.node = node
+                    for at in step.free:
+                        v[at] = None
+                if found:
+                    self._judge(found, v)
+                if self.watched:
+                    self._watch(v)
+                return [
+                    v[value.slot] if not type.shape else _result(v[value.slot], shape, type, own)
+                    for value, shape, type, own in zip(self.results, self.shapes, self.kinds, self.own, strict=True)
+                ]
+        except MemoryError:
+            raise self.room.exhausted(node) from None
 
     def _judge(self, found: Faults, v: list[Any]) -> None:
         """Raise the first fault of an element that is selected."""
         problem = faults.judged(self.graph, found, self.order, self._read(v), self.full, self.texts)
+        if problem is not None:
+            raise CallError(problem)
+
+    def _watch(self, v: list[Any]) -> None:
+        """Raise the first operation that makes a NaN of numbers."""
+        problem = nans.first(self.graph, self.order, self._read(v), self.full, self.texts)
         if problem is not None:
             raise CallError(problem)
 
@@ -140,6 +174,7 @@ def _reused(planner: Planner, kept: set[int]) -> list[Step]:
                 usable = root[slot] in planner.fresh and slot not in planner.repeating
                 if usable and planner.same(slot, step.target):
                     step.run = _into(step.run, step.operands.index(slot))
+                    step.reuses = slot
                     break
     return planner.steps
 

@@ -124,7 +124,9 @@ class Planner:
         repeats: bool = False,
     ) -> Value:
         """A step; what can be computed now is. A ``view`` that ``repeats`` shows elements in several places."""
-        if all(operand.known for operand in operands) and (rep is None or np.prod(rep, dtype=float) <= _KEPT):
+        if rep is not None and not view:
+            self.room.claim(self.current, rep)
+        if all(operand.known for operand in operands) and (rep is None or prod(rep) <= _KEPT):
             with np.errstate(all="ignore"):
                 found = run(*[self.base[operand.slot] for operand in operands])
             return self.keep(found, rep)
@@ -158,7 +160,6 @@ class Planner:
         self.base.append(None)
         slot = len(self.base) - 1
         self.steps.append(Step(run, slot, (0, *(operand.slot for operand in operands)), self.current))
-        self.reps[slot] = rep
         self.reps[slot] = rep
         return Value(slot, rep, slot)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradc.data.column import fail
-from gradc.memory import available
+from gradc.memory import available, shown
 
 
 def check_space(needed: int, what: str, memory: int | None) -> None:
@@ -14,13 +14,3 @@ def check_space(needed: int, what: str, memory: int | None) -> None:
     limit = available() if memory is None else memory
     if limit is not None and needed > limit:
         raise fail("E0631", f"{what} needs {shown(needed)} of memory, and {shown(limit)} may be used")
-
-
-def shown(count: int) -> str:
-    """A number of bytes in a unit that suits it."""
-    amount = float(count)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 1000:
-            return f"{amount:.3g} {unit}"
-        amount /= 1000
-    return f"{amount:,.3g} TB"
