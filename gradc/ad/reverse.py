@@ -97,14 +97,16 @@ def _branch(places: dict[Guard, _Branch], known: set[tuple[int, bool]], guard: G
 class Sweep:
     """One reverse sweep from y: the adjoints of every node on a way from ``wrt`` to it."""
 
-    def __init__(self, builder: Builder, local: LocalGradients, y: int, wrt: Sequence[int], seed: int | None) -> None:
+    def __init__(
+        self, builder: Builder, local: LocalGradients, y: int, wrt: Sequence[int], seed: int | None, each: bool = True
+    ) -> None:
         self.builder = builder
         self.local = local
         self.y = y
         self.order = active(builder.data, y, wrt)
         # A derivative of a family is a family: these indices are summed over nowhere.
-        self.own = builder.type(y).free
-        if seed is not None:
+        self.own = builder.type(y).free if each else ()
+        if seed is not None and each:
             self.own = (*self.own, *builder.type(seed).free)
         self.made = Guards(builder, self.own)
         self.guards = self.made.of(self.order, y)
@@ -274,15 +276,23 @@ class Sweep:
 
 
 def adjoints(
-    builder: Builder, local: LocalGradients, y: int, wrt: Sequence[int], seed: int | None = None
+    builder: Builder,
+    local: LocalGradients,
+    y: int,
+    wrt: Sequence[int],
+    seed: int | None = None,
+    *,
+    each: bool = True,
 ) -> Mapping[int, int]:
     """Append the adjoints of ``wrt`` with respect to y, each times ``seed`` (1 if none is given), and return them.
 
-    A node that is missing in the result has derivative zero. What is made is marked ``adjoint_of`` y.
+    Of a family y the derivatives are a family, or with ``each=False`` their sum: then y is a step on the way to one
+    number, and the seed its adjoint. A node that is missing in the result has derivative zero. What is made is marked
+    ``adjoint_of`` y.
     """
     marked = builder.adjoint_of
     builder.adjoint_of = y
     try:
-        return Sweep(builder, local, y, wrt, seed).run(wrt)
+        return Sweep(builder, local, y, wrt, seed, each).run(wrt)
     finally:
         builder.adjoint_of = marked
