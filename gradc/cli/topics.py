@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from gradc.errors import CODES, nearest
 from gradc.ir.op import Op, OpTable
 from gradc.resources import grammar, package_file
+from gradc.rules.structural import RULES
 
 LANGUAGE = "language"
 # Pages about more than one thing.
@@ -174,6 +175,7 @@ def _rules() -> list[_Line]:
             name, bracket, text = line.partition("]")
             if name.startswith("[") and bracket:
                 found.append(_Line(name[1:], kind, " ".join(text.split())))
+        found += [_Line(rule.name, kind, rule.text) for rule in RULES if rule.kind == kind]
     return found
 
 

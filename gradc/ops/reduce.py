@@ -152,6 +152,18 @@ def _softmax_map(builder: Builder, node: int, vector: int) -> int:
     return builder.apply("mul", node, builder.apply("sub", vector, _expanded(builder, node, mean)))
 
 
+def _log_softmax_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    total = build.total(builder, adjoint, axes=_attrs(builder, node)["axes"])
+    share = builder.apply("mul", _softmax_of(builder, node), _expanded(builder, node, total))
+    return {0: builder.apply("sub", adjoint, share)}
+
+
+def _log_softmax_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
+    axes = _attrs(builder, node)["axes"]
+    mean = build.total(builder, builder.apply("mul", _softmax_of(builder, node), tangents[0]), axes=axes)
+    return builder.apply("sub", tangents[0], _expanded(builder, node, mean))
+
+
 def _directions(builder: Builder, node: int) -> int:
     """The unit vector along the operand; 0 where the norm is 0, which has no derivative there."""
     x = _operand(builder, node)
@@ -384,9 +396,28 @@ def _plan_softmax(site: Site) -> Any:
     def run(x: Any) -> Any:
         if 0 in x.shape:
             return x.copy()
-        shifted = x - x.max(axis=axes, keepdims=True)
+        top = x.max(axis=axes, keepdims=True)
+        shifted = x - top
         np.exp(shifted, out=shifted)
         shifted /= shifted.sum(axis=axes, keepdims=True)
+        infinite = top == np.inf
+        if infinite.any():
+            # Beside an infinite one every finite element has no share.
+            shifted[np.broadcast_to(infinite, x.shape) & (x < np.inf)] = 0
+        return shifted
+
+    return run
+
+
+def _plan_log_softmax(site: Site) -> Any:
+    axes = tuple(_own(site, axis) for axis in site.attrs["axes"])
+
+    def run(x: Any) -> Any:
+        if 0 in x.shape:
+            return x.copy()
+        top = x.max(axis=axes, keepdims=True)
+        shifted = x - np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
+        shifted -= np.log(np.exp(shifted).sum(axis=axes, keepdims=True))
         return shifted
 
     return run
@@ -575,6 +606,15 @@ ROWS = (
         _plan_softmax,
         pullback=lambda builder, node, adjoint, positions: {0: _softmax_map(builder, node, adjoint)},
         pushforward=lambda builder, node, tangents: _softmax_map(builder, node, tangents[0]),
+        reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
+    ),
+    _reduction(
+        "log_softmax",
+        "The logarithm of the softmax over axes, which keeps its digits where that is near 0 or 1.",
+        _along_real,
+        _plan_log_softmax,
+        pullback=_log_softmax_back,
+        pushforward=_log_softmax_forward,
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
     ),
     _reduction(

@@ -23,7 +23,6 @@ from gradc.syntax.lower import Lowering, Program
 from gradc.syntax.parse import parse_gradients
 from gradc.syntax.scope import Poison, Scope
 
-
 Shape = tuple[Dim, ...]
 
 

@@ -17,6 +17,7 @@ from gradc.ir.op import Op, OpTable
 from gradc.ir.types import F64, Type, TypeMismatch
 from gradc.ops.evaluate import evaluator
 from gradc.rules import load, structural
+from gradc.rules.structural import ArrayRule
 from gradc.rules.terms import Rule, Term, evaluate, ground, is_constant, operators, size
 from gradc.source import Span
 
@@ -166,9 +167,13 @@ class Rules:
     Get it from ``rules_of``, which keeps it with the table.
     """
 
-    def __init__(self, table: OpTable, rules: Iterable[Rule]) -> None:
+    def __init__(self, table: OpTable, rules: Iterable[Rule], arrays: Iterable[ArrayRule] = ()) -> None:
         self.table = table
         self.rules = tuple(rules)
+        # Rules over arrays, by the operator that they replace.
+        self.arrays: dict[str, list[ArrayRule]] = {}
+        for each in arrays:
+            self.arrays.setdefault(each.op, []).append(each)
         self._by_root: dict[str, list[Rule]] = {}
         for rule in self.rules:
             self._by_root.setdefault(rule.pattern[0], []).append(rule)
@@ -215,7 +220,8 @@ def rules_of(table: OpTable, classes: Iterable[str], disabled: Iterable[str] = (
     if found is None:
         every = load.rules(table)
         kept = [rule for rule in every if rule.kind in chosen and rule.name not in without]
-        found = table._cache[key] = Rules(table, kept)
+        arrays = [rule for rule in structural.RULES if rule.kind in chosen and rule.name not in without]
+        found = table._cache[key] = Rules(table, kept, arrays)
     return found
 
 
@@ -282,6 +288,7 @@ def simplifier(
         # Of 0.0 and -0.0 these give the first.
         swaps -= {"min", "max"}
     known: dict[tuple[str, ...], tuple[Variant, ...]] = {} if rules is None else rules._candidates
+    arrays: dict[str, list[ArrayRule]] = {} if rules is None else rules.arrays
     nesting = 0
 
     def simplify(builder: Builder, op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None) -> int | None:
@@ -321,6 +328,13 @@ def simplifier(
                 operands = tuple(sorted(operands))
                 key = (op, *[data[operand]["op"] for operand in operands])
         if rules is not None and not attrs:
+            if op in arrays:
+                for each in arrays[op]:
+                    found = each.apply(builder, operands)
+                    if found is not None:
+                        if fired is not None:
+                            fired.append(Firing(each.name, each.kind, builder.span, found))
+                        return found
             candidates = known.get(key)
             if candidates is None:
                 candidates = rules.candidates(key)

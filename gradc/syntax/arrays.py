@@ -102,17 +102,12 @@ def _shares(site: Site, rank: int) -> tuple[int, ...]:
     return site.axes(rank) if "axis" in site.options else (site.axis(rank),)
 
 
-def _softmax(site: Site) -> int:
-    node = site.array(0)
-    return site.apply("softmax", node, axes=_shares(site, site.builder.type(node).rank))
+def _softmax(op: str) -> Callable[[Site], int]:
+    def make(site: Site) -> int:
+        node = site.array(0)
+        return site.apply(op, node, axes=_shares(site, site.builder.type(node).rank))
 
-
-def _log_softmax(site: Site) -> int:
-    node = site.array(0)
-    type = site.builder.type(node)
-    axes = _shares(site, type.rank)
-    total = site.apply("logsumexp", node, axes=axes)
-    return site.apply("sub", node, build.expand(site.builder, total, axes, type.shape))
+    return make
 
 
 def _running_sum(site: Site) -> int:
@@ -167,8 +162,10 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "std": _F("std(x, axis=0)", (1, 1), "the square root of `var`", _deviation, _AXIS),
     "norm": _F("norm(x, axis=0)", (1, 1), "the square root of the sum of squares", _real("norm"), _AXIS),
     "logsumexp": _F("logsumexp(x, axis=0)", (1, 1), "log(sum(exp(x))), without overflow", _real("logsumexp"), _AXIS),
-    "softmax": _F("softmax(x, axis=0)", (1, 1), "exp(x)/sum(exp(x)), without overflow", _softmax, _AXIS),
-    "log_softmax": _F("log_softmax(x, axis=0)", (1, 1), "log(softmax(x)), without underflow", _log_softmax, _AXIS),
+    "softmax": _F("softmax(x, axis=0)", (1, 1), "exp(x)/sum(exp(x)), without overflow", _softmax("softmax"), _AXIS),
+    "log_softmax": _F(
+        "log_softmax(x, axis=0)", (1, 1), "log(softmax(x)), without underflow", _softmax("log_softmax"), _AXIS
+    ),
     "cumsum": _F("cumsum(x, axis=0)", (1, 1), "the sums of the elements up to each", _running_sum, _AXIS),
     "cumprod": _F("cumprod(x, axis=0)", (1, 1), "the products of the elements up to each", _running_product, _AXIS),
     "sort": _F("sort(x, axis=0)", (1, 1), "the elements in ascending order, `nan` last", _sorted("sort"), _AXIS),
