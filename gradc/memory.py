@@ -74,7 +74,7 @@ def shown(count: int) -> str:
         if amount < 1000:
             return f"{amount:.3g} {unit}"
         amount /= 1000
-    return f"{amount:,.3g} TB"
+    return f"{amount:.3g} TB" if amount < 1000 else f"{amount:,.0f} TB"
 
 
 def _figures(path: str | Path) -> dict[str, int]:

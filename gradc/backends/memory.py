@@ -53,8 +53,8 @@ class Room:
             message = f"an array [{listed}] needs {shown(size)} of memory, and {shown(allowed)} may be used"
             raise self._refusal(node, message, "this array")
 
-    def count(self, planner: Planner, copied: int) -> None:
-        """Find the peak of a plan whose steps say what they free; ``copied`` bytes are copied for the caller."""
+    def count(self, planner: Planner, copied: Sequence[int]) -> None:
+        """Find the peak of a plan whose steps say what they free; the ``copied`` nodes are copied for the caller."""
         live = 0
         sizes: dict[int, int] = {}
         for step in planner.steps:
@@ -66,7 +66,11 @@ class Room:
             if live + step.work > self.peak:
                 self.peak, self.worst = live + step.work, (step.node, shape or ())
             live -= sum(sizes.get(slot, 0) for slot in step.free if slot != step.reuses)
-        self.peak = max(self.peak, live + copied)
+        for node in copied:
+            shape = planner.full(node)
+            live += prod(shape) * _BYTES[self.graph.type(node).dtype]
+            if live > self.peak:
+                self.peak, self.worst = live, (node, shape)
         if self.limit is not None:
             # What depends on sizes alone has been computed: it is not to come, but it counts.
             self.peak += sum(each.nbytes for each in planner.base if isinstance(each, np.ndarray) and each.base is None)

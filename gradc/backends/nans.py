@@ -46,7 +46,7 @@ def first(
         if mask.any():
             where = np.unravel_index(int(np.argmax(mask)), mask.shape)
             found = node, tuple(int(each) for each in where)
-    return None if found is None else _diagnostic(graph, *found, read, full, sources)
+    return None if found is None else _diagnostic(graph, order, *found, read, full, sources)
 
 
 def _padded(value: Any, shape: tuple[int, ...]) -> Any:
@@ -79,7 +79,13 @@ def _fresh(graph: Graph, node: int, mask: Any, read: Read, full: Full) -> Any:
 
 
 def _diagnostic(
-    graph: Graph, node: int, where: tuple[int, ...], read: Read, full: Full, sources: Mapping[str, Source]
+    graph: Graph,
+    order: Sequence[int],
+    node: int,
+    where: tuple[int, ...],
+    read: Read,
+    full: Full,
+    sources: Mapping[str, Source],
 ) -> Diagnostic:
     span = graph.span(node)
     text = sources[span.file].line(span.line) if span and span.file in sources else ""
@@ -89,34 +95,43 @@ def _diagnostic(
         name = faults.name_of(graph, target)
         message += f", in the derivative of `{name}`" if name else ", in a derivative"
     shape = full(node)
-    where = tuple(min(at, n - 1) for at, n in zip((0,) * (len(shape) - len(where)) + where, shape, strict=True))
-    label = _computed(graph, node, where, read, full) + " is NaN"
+    where = (0,) * (len(shape) - len(where)) + where
+    computed = _computed(graph, node, where, read, full)
+    label = f"{computed or 'this'} is NaN"
     type = graph.type(node)
-    count = len(type.free)
-    places = [f"{_shown(index)} = {at}" for index, at in zip(type.free, where[:count], strict=True)]
-    if places:
-        label += f" for {', '.join(places)}"
+    if type.free:
+        at = [_written(graph, order, index, k, read) for index, k in zip(type.free, where, strict=False)]
+        label += f" for {', '.join(at)}"
     if type.shape:
-        label += f" at [{', '.join(map(str, where[count:]))}]"
-    hint = "an `if` keeps it out: `if x > 0 then log(x) else 0`, also in derivatives"
-    return Diagnostic("E0618", message, span, label, (hint,), text=text)
+        label += f" at [{', '.join(map(str, where[len(type.free) :]))}]"
+    hints = ("an `if` keeps it out, of derivatives too: `if x > 0 then log(x) else 0`",) if computed else ()
+    return Diagnostic("E0618", message, span, label, hints, text=text)
 
 
-def _shown(index: Index) -> str:
-    """The name of an index as it is written: a second index of that name has a number behind it."""
-    return index.name.partition(".")[0]
+def _written(graph: Graph, order: Sequence[int], index: Index, at: int, read: Read) -> str:
+    """What an index is, as in ``i = 3``, for the element that is number ``at`` along it."""
+    # A range that starts elsewhere is an index from 0 with its start added, at the same place in the text.
+    name = index.name.partition(".")[0]
+    for node in order:
+        if graph.op(node) != "add":
+            continue
+        first = graph.operands(node)[0]
+        own = graph.op(first) == "index" and graph.attrs(first)["index"] == index
+        if own and graph.span(first) == graph.span(node) and (value := read(node)) is not None:
+            return f"{name} = {np.ravel(value)[at]}"
+    return f"{name} = {at}"
 
 
 def _computed(graph: Graph, node: int, where: tuple[int, ...], read: Read, full: Full) -> str:
-    """The operation with the numbers that went in, as in ``log(-1.0)``."""
+    """The operation with the numbers that went in, as in ``log(-1.0)``; empty for one on whole arrays."""
     row = graph.ops[graph.op(node)]
     if not row.elementwise or not graph.operands(node):
-        return "this"
+        return ""
     numbers = []
     for operand in graph.operands(node):
         value = _over(graph, operand, node, read, full)
         if value is None:
-            return "this"
+            return ""
         at = where[len(where) - value.ndim :]
         item = value[tuple(min(k, n - 1) for k, n in zip(at, value.shape, strict=True))].item()
         numbers.append(str(item).lower() if isinstance(item, bool) else repr(item))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -73,8 +72,7 @@ class ArrayPlan:
             and np.prod(value.rep or ()) == np.prod(planner.reps[value.root] or ())
             for value in self.results
         ]
-        copied = [at for at, own in enumerate(self.own) if not own and self.kinds[at].shape]
-        self.room.count(planner, sum(prod(self.shapes[at]) * 8 for at in copied))
+        self.room.count(planner, [node for node, own in zip(results, self.own, strict=True) if not own])
         if max_memory is not None:
             self.room.check()
 
