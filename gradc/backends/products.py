@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from math import prod
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from gradc.backends import faults
-from gradc.backends.contract import contraction
+from gradc.backends.contract import contraction, peak
 from gradc.ir.graph import Graph
 from gradc.ir.types import Index, Type
 from gradc.ops import integers
 
 if TYPE_CHECKING:
     from gradc.backends.planner import Planner, Shape, Value
+
+# What contractions of smaller factors take meanwhile is not counted: it would be planned a second time.
+_LARGE: Final = 1 << 20
 
 Factor = tuple["Value", tuple[int, ...]]
 """A value and the label of each of its axes."""
@@ -178,8 +182,11 @@ def _contracted(
     """The contraction of the factors that are arrays, with the axes ``kept``."""
     if not arrays:
         return planner.keep(np.float32(1.0) if dtype == "f32" else 1.0, None)
-    run = contraction([labels for _, labels in arrays], lengths, kept)
+    labels = [each for _, each in arrays]
+    run = contraction(labels, lengths, kept)
     value = planner.emit(run, [value for value, _ in arrays], tuple(lengths[label] for label in kept))
+    if not value.known and any(prod(lengths[label] for label in each) > _LARGE for each in labels):
+        planner.steps[-1].work = peak(labels, lengths, kept) * (4 if dtype == "f32" else 8)
     summed = any(label not in kept for _, labels in arrays for label in labels)
     if len(arrays) > 1 or summed or value.known:
         return value
