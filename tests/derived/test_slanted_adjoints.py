@@ -1,4 +1,4 @@
-"""Derivatives by arrays that are read where one index moves several axes, or several indices one: diagonals, windows."""
+"""Derivatives by arrays that are read where one index moves several axes, or several one axis: diagonals, windows."""
 
 from __future__ import annotations
 
