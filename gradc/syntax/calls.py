@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from gradc.errors import suggestion
+from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import arrays, code, tree
 from gradc.syntax.requests import Requests
@@ -334,7 +335,32 @@ class Calls:
         fitted = self.lowering.applier.fitted(source, node.function.shown, nodes, listed)
         if fitted is None:
             return POISON
-        return self.lowering.builder.apply("call", *fitted, attrs={"function": closure.registered})
+        builder, attrs = self.lowering.builder, {"function": closure.registered}
+        shape = builder.type(fitted[0]).shape
+        if not shape or self._acts_alone(str(closure.registered)):
+            return builder.apply("call", *fitted, attrs=attrs)
+        # Inside are sums or derivatives of single numbers: the elements are called with, one by one.
+        indices = [self.lowering.new_index("k", extent) for extent in shape]
+        at = [build.index(builder, index) for index in indices]
+        elements = [build.access(builder, each, (None,) * len(at), at) for each in fitted]
+        return build.tabulate(builder, builder.apply("call", *elements, attrs=attrs), indices)
+
+    def _acts_alone(self, function: str) -> bool:
+        """Whether a function with a derivative of its own consists of operators that act on elements by themselves."""
+        program = self.lowering.program
+        seen = {function}
+        stack = [function]
+        while stack:
+            found = program.functions.get(stack.pop())
+            for graph in () if found is None else (found.body, found.partials):
+                for entry in graph.data.values():
+                    op = entry["op"]
+                    if op == "call" and entry["attrs"]["function"] not in seen:
+                        seen.add(entry["attrs"]["function"])
+                        stack.append(entry["attrs"]["function"])
+                    elif op not in ("input", "const", "name", "call") and not program.ops[op].elementwise:
+                        return False
+        return True
 
 
 def _key(closure: Closure, bound: Sequence[Value | None]) -> Hashable | None:

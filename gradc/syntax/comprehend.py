@@ -100,8 +100,8 @@ class Comprehensions:
         if bound is None:
             return POISON
         if bound.condition is not None:
-            name = statement.target.shown
-            hint = f"choose within the element: `{name}[i] = if c then x[i] else 0`"
+            indices = ", ".join(binder.name.shown for binder in binders)
+            hint = f"choose within the element: `{statement.target.shown}[{indices}] = if c then … else 0`"
             place = statement.condition or _varying(binders)
             label = "leaves some out" if statement.condition else "a range that hangs on another index"
             lowering.error("E0313", "a target has all its elements", source, place, label, (hint,))
@@ -121,7 +121,7 @@ class Comprehensions:
         truth = name in ("any", "all")
         if (type.dtype == "bool") != truth:
             due, found = ("truth values", "numbers") if truth else ("numbers", "truth values")
-            hint = "compare them, as in `any(x[i] > 0 for i)`" if truth else "count them: `sum(1 for i if m[i])`"
+            hint = f"compare them, as in `{name}(x[i] > 0 for i)`" if truth else "count them: `sum(1 for i if m[i])`"
             hints = (hint,) if truth or name == "sum" else ()
             self.lowering.error("E0303", f"`{name}` takes {due} here", source, node.body, f"these are {found}", hints)
             return POISON

@@ -75,6 +75,12 @@ class Declarations:
             value = build.extent(lowering.builder, sizes.named(name.id))
         else:
             value = lowering.builder.constant(number, INT)
+        if name.id in CONSTANTS:
+            message, label = (
+                f"`{name.shown}` hides the constant of that name",
+                f"the constant is {CONSTANTS[name.id]:.6g}",
+            )
+            lowering.warn("W0103", message, self.scope.source, name.start, name.end, label)
         self.scope.bind(name, value, lowering.builder).used = True
 
     def _number(self, name: str) -> int | None:

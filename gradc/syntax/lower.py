@@ -7,6 +7,7 @@ all that can be told apart.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,15 @@ class Outlook:
 
 
 NOTHING = Outlook()
+
+
+_SUBSCRIPT = re.compile(r"[\w)\]][ \t]*\[[^\[\]()]*$")
+
+
+def _is_index(text: str, node: tree.Name) -> bool:
+    """Whether a name stands where an index does: alone in the brackets of a subscript, or between its commas."""
+    before, after = text[max(0, node.start - 80) : node.start], text[node.end : node.end + 10].lstrip()[:1]
+    return before.rstrip()[-1:] in ("[", ",") and after in (",", "]") and _SUBSCRIPT.search(before) is not None
 
 
 # More findings than anybody reads; each of them costs a look at all names of the program.
@@ -291,6 +301,11 @@ class Lowering:
                 hints = ("a comparison gives a truth value, as `1 == 1`",)
             if not hints and node.id in ("π", "𝜋"):
                 hints = ("the constant is written `pi`",)
+            if not hints and node.id in ("np", "numpy", "jnp", "math", "torch"):
+                hints = ("functions and constants are built in: write `sum(x)`, `pi`",)
+            if not hints and _is_index(source.text, node):
+                name = node.shown if len(node.shown) <= 20 else "i"
+                hints = (f"an index stands behind `for`: `[… for {name}]`, `sum(… for {name})`",)
             self.error("E0201", f"unknown name `{node.shown}`", source, node, "no value of this name is defined", hints)
 
     def not_constant(self, node: tree.Name, source: Source) -> None:

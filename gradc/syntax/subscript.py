@@ -235,7 +235,7 @@ class Subscripts:
             hints: tuple[str, ...]
             if not fits or (place.upper if step > 0 else place.lower) is None:
                 message = f"this slice does not lie within an axis of {_elements(extent)}"
-                label = f"from {low} up to {high}"
+                label = f"from {low} up to {high}" if sizes.at_least(high - low, 0) else f"it starts at {start}"
                 hints = ("nothing is cut off: a slice lies within its axis",)
             else:
                 message, label = "this slice runs backwards", f"from {start} to {stop}"
