@@ -16,7 +16,7 @@ from typing import Final
 
 from gradc.backends.expression import Nodes, expression
 from gradc.ir.graph import Builder
-from gradc.ir.types import Type
+from gradc.ir.types import Type, typed
 from gradc.ops.evaluate import evaluator
 
 # Nodes that are looked at, terms of a sum, symbols of a formula, bits of a number: beyond these it is given up.
@@ -216,11 +216,14 @@ class _Algebra:
         if op == "const":
             return self.single(self.atom(node))
         values = [_number_in(form) for form in operands]
-        if entry["type"].real and op != "call" and all(value is not None for value in values):
+        if entry["type"].real and self.graph.ops[op].elementwise and all(value is not None for value in values):
             folded = self._fold(node, [float(value or 0) for value in values])
             if folded is not None:
                 return {_ONE: folded} if folded else {}
-        key = (op, entry.get("attrs", {}).get("function"), tuple(_key(form) for form in operands))
+        # What a form of numbers alone is an array of, the text of a number does not say.
+        types = tuple(self.data[operand]["type"].shape for operand in entry["operands"])
+        attrs = tuple(sorted((entry.get("attrs") or {}).items()))
+        key = (op, attrs, types, tuple(_key(form) for form in operands))
         size = 1 + sum(self.size(form) for form in operands)
         first = min((self.first(form) for form in operands), default=node)
         return self.single(self._factor(key, _Factor((2, first, node), size, node, op, tuple(operands))))
@@ -400,6 +403,15 @@ class _Writer:
                 stack += [below for each in inner for monomial in each for below, _ in monomial]
         return sorted(needed)
 
+    def _typed(self, form: Form, type: Type) -> Type:
+        """The type of a form's numbers: that of what stands beside them, else ``type``."""
+        for monomial in form:
+            for number, _ in monomial:
+                node = self.sums[number][0] if number in self.sums else self.made[number]
+                found = self.builder.type(node)
+                return typed(found.dtype, found.shape)
+        return typed(type.dtype, type.shape)
+
     def _make(self, number: int, type: Type) -> None:
         builder, data = self.builder, self.algebra.data
         factor = self.algebra.factors[number]
@@ -414,6 +426,8 @@ class _Writer:
             self.made[number] = builder.make(factor.op, operands, entry.get("attrs"))
         elif entry["op"] == "const":
             self.made[number] = builder.constant(entry["attrs"]["value"], entry["type"])
+        elif entry["op"] in ("index", "size"):
+            self.made[number] = builder.make(entry["op"], (), entry["attrs"])
         else:
             self.made[number] = builder.input(entry.get("name", ""), entry["type"])
 
@@ -422,6 +436,7 @@ class _Writer:
         if not type.real:
             ((monomial, _),) = form.items()
             return self.made[monomial[0][0]]
+        type = self._typed(form, type)
         products = [self.product(monomial, value, type) for monomial, value in form.items() if monomial != _ONE]
         if _ONE in form:
             products.append(self.product(_ONE, form[_ONE], type))

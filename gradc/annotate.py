@@ -14,16 +14,18 @@ from itertools import pairwise
 from typing import Any, Final
 
 from gradc.ad.expand import expand
-from gradc.backends.expression import ELLIPSIS, Printer, number
+from gradc.backends.expression import ELLIPSIS, Printer
 from gradc.backends.interp import Plan
 from gradc.backends.sketch import Sketch
 from gradc.errors import CallError
 from gradc.ir.graph import Builder, Graph, replay
 from gradc.ir.op import OpTable
+from gradc.ir.types import F64, Type
 from gradc.limits import Limits
 from gradc.passes.simplify import simplify
 from gradc.paths import Network, network, weight
 from gradc.rules.rewrite import rules_of
+from gradc.summary import short
 
 # A graph with more nodes is differentiated only as far as it is shown.
 WHOLE: Final = 4_000
@@ -39,26 +41,14 @@ WRAPPED: Final = 20
 STEP: Final = 16
 
 
-def short(value: float | int | bool) -> str:
-    """A value as a diagram shows it: five digits, integers in full."""
-    if isinstance(value, bool) or (isinstance(value, int) and abs(value) < 10**9):
-        return number(value, "int")
-    value = float(value)
-    if value != value or value in (float("inf"), -float("inf")):
-        return number(value).replace("inf", "∞")
-    if value == int(value) and abs(value) < 1e9:
-        return number(value)
-    return number(float(f"{value:.5g}"))
-
-
 def factor(text: str) -> str:
     """A number or an expression as one factor of a product."""
     simple = text.replace(".", "").replace("_", "").isalnum() or (text.endswith(")") and text[:1].isalpha())
     return text if simple else f"({text})"
 
 
-def _atom(name: str) -> dict[str, Any]:
-    return {"op": "name", "operands": (), "name": name}
+def _atom(name: str, type: Type = F64) -> dict[str, Any]:
+    return {"op": "name", "operands": (), "name": name, "type": type}
 
 
 class Renamed:
@@ -246,8 +236,8 @@ class Notes:
         graph, data, net = self.sketch.graph, self.sketch.data, self.net
         self._given: dict[int, dict[str, Any]] = {}
         for name, node in graph.names.items():
-            if data[node]["op"] not in ("name", "input"):
-                self._given[node] = _atom(name)
+            if data[node]["op"] not in ("name", "input", "size"):
+                self._given[node] = _atom(name, data[node]["type"])
         self._atoms = set(self.sketch.named)
         # A local gradient is simplified and written out, also where it is a derivative that has a name.
         simple, self._simple = net.graph, {node: node for node in net.graph}
@@ -321,10 +311,11 @@ class Notes:
 
     def call(self, box: int, name: str) -> None:
         """Let texts from now on say ``name`` for the box."""
-        self._given[box] = _atom(name)
+        made = _atom(name, self.sketch.graph.type(box))
+        self._given[box] = made
         self._atoms.add(box)
         there = self._simple[self.at[box]]
-        self._given_there[there] = _atom(name)
+        self._given_there[there] = made
         self._atoms_there.add(there)
 
     def flows(self, tail: int, box: int) -> list[Flow]:

@@ -10,12 +10,9 @@ Paths are counted, added up and ranked without being listed: `y = y + y` sixty t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from heapq import heappop, heappush, nsmallest
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from gradc.ad.expand import Expander, Templates
 from gradc.ad.flow import active, differentiable
@@ -23,26 +20,12 @@ from gradc.ad.guards import ALWAYS, Guards, conditions
 from gradc.ad.reverse import adjoints
 from gradc.ir.graph import Builder, Graph, NodeLimit, transfer
 from gradc.limits import DEFAULT, Limits, too_many_nodes
+from gradc.ops import build
+from gradc.pulling import Edge, Kind, Locals
+from gradc.ranking import Ranking, Weight, weight
 from gradc.rules.gradients import LocalGradients
 
 Level = Literal["names", "ops"]
-
-# Edges that ranked paths may have in all, so that asking for very many very long ones ends.
-MAX_RANKED: Final = 3_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """One operand edge from ``source`` to ``target``.
-
-    ``gradient`` is the node that computes its local gradient, None where that is zero everywhere. The edge lies in the
-    branches that ``conditions`` name, each a node and the truth value that it must have for the branch to be taken.
-    """
-
-    source: int
-    target: int
-    gradient: int | None
-    conditions: tuple[tuple[int, bool], ...] = ()
 
 
 class Network:
@@ -67,6 +50,7 @@ class Network:
         standins: Mapping[int, int],
         templates: Templates,
         gradients: Mapping[tuple[int, int], int] | None = None,
+        symbols: Collection[int] = (),
     ) -> None:
         self.graph = graph
         self.number = number
@@ -78,11 +62,17 @@ class Network:
         self.standins = standins
         self.templates = templates
         self.gradients = gradients or {}
+        self.symbols = frozenset(symbols)
 
     @cached_property
     def atoms(self) -> frozenset[int]:
         """Where expressions stop."""
-        return self.names | frozenset(self.standins)
+        return self.names | frozenset(self.standins) | self.symbols
+
+    @cached_property
+    def arrays(self) -> bool:
+        """Whether there are arrays, or families of values, on the way."""
+        return any(not self.graph.type(node).scalar for node in self.nodes)
 
     @cached_property
     def outgoing(self) -> dict[int, list[int]]:
@@ -145,119 +135,7 @@ class Network:
         """
         if count < 1 or not self.count(of, wrt):
             return []
-        return _Ranking(self, of, weights).paths(wrt, count)
-
-
-Weight = tuple[int, float]
-"""How much an edge contributes: its class and the logarithm of its size. Weights add up along a path."""
-
-_CLASS: Final = 1 << 40
-
-
-def weight(factor: float, cut: bool) -> Weight:
-    """The weight of an edge, by which products rank by size: NaN first, then infinities, sizes, zeros, cut edges."""
-    if cut:
-        return -(_CLASS**3), 0.0
-    if factor != factor:
-        return _CLASS**2, 0.0
-    if math.isinf(factor):
-        return _CLASS, 0.0
-    if factor == 0:
-        return -1, 0.0
-    return 0, math.log2(abs(factor))
-
-
-class _Ranking:
-    """Finds the heaviest paths: the best one from every node is known, others leave it at some point.
-
-    A path is known by the edges at which it leaves the best way on. Once a path is found, those that share its way up
-    to some point behind its last deviation and leave it there are the next candidates; each has one parent, so none
-    comes up twice. (Hoffman and Pavley, A Method for the Solution of the Nth Best Path Problem, 1959.)
-    """
-
-    def __init__(self, network: Network, of: int, weights: Sequence[Weight] | None) -> None:
-        self.network = network
-        self.of = of
-        self.weights = weights
-        # From every node: the weight of the best way on, the edge that it takes, and the rank of that edge.
-        self.ahead: dict[int, Weight] = {of: (0, 0.0)}
-        self.chosen: dict[int, tuple[int, int]] = {}
-        for node in reversed(network.nodes):
-            if node != of:
-                self._choose(node)
-
-    def _through(self, index: int) -> Weight | None:
-        """The weight of the best way that begins with this edge."""
-        rest = self.ahead.get(self.network.edges[index].target)
-        if rest is None or self.weights is None:
-            return rest
-        own = self.weights[index]
-        return own[0] + rest[0], own[1] + rest[1]
-
-    def _loss(self, node: int, found: Weight) -> Weight:
-        """How much less than the best way on from ``node``; what is within rounding is nothing."""
-        best = self.ahead[node]
-        lost = best[1] - found[1]
-        if best[0] == found[0] and abs(lost) <= 1e-12 + 4e-15 * abs(best[1]):
-            return 0, 0.0
-        return best[0] - found[0], lost
-
-    def _choose(self, node: int) -> None:
-        for rank, index in enumerate(self.network.outgoing.get(node, ())):
-            found = self._through(index)
-            if found is None:
-                continue
-            # An equal one that stands later in the text does not take the place of the first.
-            if node not in self.ahead or self._loss(node, found) < (0, 0.0):
-                self.ahead[node] = found
-                self.chosen[node] = (index, rank)
-
-    def _follow(self, path: list[int], node: int) -> list[int]:
-        while node != self.of:
-            index = self.chosen[node][0]
-            path.append(index)
-            node = self.network.edges[index].target
-        return path
-
-    def paths(self, wrt: int, count: int) -> list[list[int]]:
-        network = self.network
-        edges = network.edges
-        found: list[list[int]] = []
-        # (loss, order of the text, parent, where it leaves the parent, by which edge)
-        heap: list[tuple[Weight, tuple[tuple[int, ...], ...], int, int, int]] = [((0, 0.0), (_END,), -1, -1, -1)]
-        total = 0
-        while heap and len(found) < count and total <= MAX_RANKED:
-            loss, order, parent, at, by = heappop(heap)
-            if parent < 0:
-                path = self._follow([], wrt)
-            else:
-                path = self._follow([*found[parent][:at], by], edges[by].target)
-            found.append(path)
-            total += len(path) + 1
-            if len(found) == count:
-                break
-            candidates = []
-            for position in range(at + 1, len(path)):
-                node = edges[path[position]].source
-                leaving = network.outgoing[node]
-                if len(leaving) == 1:
-                    continue
-                best = self.chosen[node][1]
-                for rank, index in enumerate(leaving):
-                    other = None if rank == best else self._through(index)
-                    if other is not None:
-                        less = self._loss(node, other)
-                        sign = (0, position, rank) if rank < best else (2, -position, rank)
-                        key = (loss[0] + less[0], loss[1] + less[1])
-                        candidates.append((key, (*order[:-1], sign, _END), len(found) - 1, position, index))
-            for candidate in nsmallest(count - len(found), candidates):
-                heappush(heap, candidate)
-        return found
-
-
-# In the order of the text, a path that goes on as the best way does stands between those that leave it for an earlier
-# edge and those that leave it for a later one; among the latter the one that leaves it last is first.
-_END: Final = (1,)
+        return Ranking(self, of, weights).paths(wrt, count)
 
 
 # Building ------------------------------------------------------------------------------------------------------------
@@ -299,7 +177,8 @@ def network(
         raise too_many_nodes(limits.expanded_nodes) from None
     nodes = found.order if level == "ops" else [node for node in found.order if node in found.named]
     finished = transfer(graph, builder, number)
-    return Network(finished, number, tops, bottoms, nodes, found.edges, names, found.standins, templates, gradients)
+    tables = (found.edges, names, found.standins, templates, gradients, found.arrays.symbols)
+    return Network(finished, number, tops, bottoms, nodes, *tables)
 
 
 class _Finder:
@@ -317,6 +196,7 @@ class _Finder:
         self.builder = builder
         self.called = called
         self.local = local
+        self.arrays = Locals(builder, local)
         members: set[int] = set()
         for y in of:
             members.update(active(builder.data, y, wrt))
@@ -332,7 +212,14 @@ class _Finder:
         return [(p, operand) for p, operand in differentiable(self.builder.data, node) if operand in self.members]
 
     def one(self, node: int) -> int:
-        return self.builder.constant(1.0, self.builder.type(node))
+        return self.arrays.ones(node)
+
+    def _kind(self, node: int) -> Kind:
+        return "factor" if self.builder.type(node).scalar else "elements"
+
+    def _called(self, node: int) -> str | None:
+        name: str | None = self.builder.data[node].get("name") or self.called.get(node)
+        return name
 
     def operations(self) -> None:
         """An edge for every operand."""
@@ -343,17 +230,27 @@ class _Finder:
                 continue
             op, operands = builder.op(node), builder.operands(node)
             if op == "name":
-                self.edges.append(Edge(operands[0], node, self.one(node)))
+                self.edges.append(Edge(operands[0], node, self.one(node), kind=self._kind(node), position=0))
             elif op == "select":
-                one, zero = self.one(node), builder.constant(0.0, builder.type(node))
+                one, zero = self.one(node), build.filled(builder, 0.0, builder.type(node))
+                single = builder.type(operands[0]).scalar
                 for position, operand in edges:
                     taken = position == 1
                     gradient = builder.make("select", (operands[0], one, zero) if taken else (operands[0], zero, one))
-                    self.edges.append(Edge(operand, node, gradient, ((operands[0], taken),)))
+                    conditions = ((operands[0], taken),) if single else ()
+                    kind: Kind = "factor" if single else "elements"
+                    self.edges.append(Edge(operand, node, gradient, conditions, kind, position=position))
+            elif not self.arrays.plain(node, [operand for _, operand in edges]):
+                made = self.arrays.operation(
+                    node, [position for position, _ in edges], self.members, self._called(node)
+                )
+                for position, operand in edges:
+                    whole, form, called = made[position]
+                    self.edges.append(Edge(operand, node, whole, (), form, called, None, position))
             else:
                 partials = self.local.of(node, [position for position, _ in edges], self.members)
                 for position, operand in edges:
-                    self.edges.append(Edge(operand, node, partials.get(position)))
+                    self.edges.append(Edge(operand, node, partials.get(position), position=position))
 
     def statements(self) -> None:
         """An edge for every operand of a statement that is a name."""
@@ -367,7 +264,7 @@ class _Finder:
             root = builder.operands(node)[0]
             if root in self.named:
                 if root in self.members:
-                    self.edges.append(Edge(root, node, self.one(node)))
+                    self.edges.append(Edge(root, node, self.one(node), kind=self._kind(node)))
                 return
         else:
             root = node
@@ -398,16 +295,48 @@ class _Finder:
             copy[step] = builder.make(entry["op"], tuple(operands), entry.get("attrs"))
         top = copy[root]
         standins = [held[place] for place in places]
+        if not all(builder.type(step).scalar for step in (*copy.values(), *standins)):
+            self._over_arrays(node, top, standins, copy, places)
+            return
         if len(steps) == 1 and data[root]["op"] != "select":
             # Most statements of a long program are one operation: its partials are all there is to find.
             partials = self.local.of(top, [position for _, position in places], {top, *standins})
             for (_, position), standin in zip(places, standins, strict=True):
-                self.edges.append(Edge(self.standins[standin], node, partials.get(position)))
+                gradient = partials.get(position)
+                self.edges.append(Edge(self.standins[standin], node, gradient, place=(top, standin)))
             return
         found = adjoints(builder, self.local, top, standins)
-        guards = Guards(builder)
-        guarded = guards.of(active(data, top, standins), top)
-        for (step, position), standin in zip(places, standins, strict=True):
+        branches = self._branches(top, standins, copy, places)
+        for standin, within in zip(standins, branches, strict=True):
+            self.edges.append(Edge(self.standins[standin], node, found.get(standin), within, place=(top, standin)))
+
+    def _branches(
+        self, top: int, standins: Sequence[int], copy: Mapping[int, int], places: Sequence[tuple[int, int]]
+    ) -> list[tuple[tuple[int, bool], ...]]:
+        """The single conditions under which each place of a statement has any influence."""
+        guards = Guards(self.builder)
+        guarded = guards.of(active(self.builder.data, top, standins), top)
+        found = []
+        for step, position in places:
             guard = guards.edge(copy[step], guarded.get(copy[step], ALWAYS), position)
-            within = tuple(sorted(set(conditions(guard))))
-            self.edges.append(Edge(self.standins[standin], node, found.get(standin), within))
+            named = {each for each in conditions(guard) if self.builder.type(each[0]).scalar}
+            found.append(tuple(sorted(named)))
+        return found
+
+    def _over_arrays(
+        self,
+        node: int,
+        top: int,
+        standins: Sequence[int],
+        copy: Mapping[int, int],
+        places: Sequence[tuple[int, int]],
+    ) -> None:
+        """The edges of a statement in which there are arrays."""
+        made = self.arrays.statement(top, standins, self._called(node))
+        branches = self._branches(top, standins, copy, places)
+        for standin, (gradient, kind, called), within in zip(standins, made, branches, strict=True):
+            edge = Edge(self.standins[standin], node, gradient, within, kind, called, (top, standin))
+            self.edges.append(edge)
+
+
+__all__ = ["Edge", "Level", "Network", "Weight", "network", "weight"]

@@ -1,0 +1,100 @@
+"""What is known of a program's inputs where it is only looked at: numbers, arrays and sizes, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradc.backends.interp import Plan
+from gradc.backends.plan import ArrayPlan
+from gradc.errors import CallError
+from gradc.ir import sizes as extents
+from gradc.ir.graph import Graph
+from gradc.source import canonical
+
+if TYPE_CHECKING:
+    from gradc.model import Model
+
+# A family of values or an array with more elements than that is not computed only to be shown.
+MOST = 1 << 22
+
+
+@dataclass(frozen=True)
+class Known:
+    """The inputs of a graph, in their order, and the sizes that they give."""
+
+    inputs: Sequence[Any]
+    sizes: Mapping[str, int]
+    arrays: bool
+
+    def modest(self, graph: Graph, node: int) -> bool:
+        """Whether a node's value is small enough to be computed for its own sake."""
+        type = graph.type(node)
+        count = 1
+        for dim in (*(index.extent for index in type.free), *type.shape):
+            count *= extents.evaluate(dim, self.sizes)
+        return count <= MOST
+
+    def run(self, graph: Graph, nodes: Sequence[int]) -> list[Any]:
+        """The values of nodes; raises ``CallError`` where there are none.
+
+        A family has an axis for each index, in front of its own.
+        """
+        if not self.arrays:
+            return [_plain(value) for value in Plan(graph, nodes=nodes).run(self.inputs)]
+        return [_plain(value) for value in ArrayPlan(graph, self.sizes, nodes=nodes).run(self.inputs)]
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def known(model: Model, values: Mapping[str, Any] | None, needed: Collection[int]) -> Known | None:
+    """What is known when ``values`` are given and the ``needed`` nodes matter; None where one of them has no value.
+
+    Raises ``CallError`` for values that a call would refuse.
+    """
+    given = model._inputs.given(values, {})
+    found = model._inputs.where_known(values, needed)
+    if found is None:
+        return None
+    shapes = model._inputs.shapes
+    if not shapes.arrays:
+        return Known(found, {}, False)
+    types = model._inputs.types
+    measured = {model._inputs.shown[at] for at, value in enumerate(given) if value is not None}
+    names: set[str] = set()
+    for at, type in enumerate(types):
+        whole = isinstance(found[at], (np.ndarray, tuple))
+        if type.shape and whole:
+            names |= {name for dim in type.shape for name in extents.names(dim)}
+        elif not type.shape and type.dtype == "int":
+            names.add(canonical(model._inputs.shown[at]))
+    guessed = False
+    for at, type in enumerate(types):
+        if not type.shape or isinstance(found[at], (np.ndarray, tuple)):
+            continue
+        missing = {name for dim in type.shape for name in extents.names(dim)} - names
+        if not missing:
+            continue
+        if model._inputs.nodes[at] in needed:
+            # A default that fits any size, and nothing says which.
+            return None
+        # It does not matter, whatever it is.
+        names |= missing
+        guessed = True
+        shape = tuple(extents.evaluate(extents.substitute(dim, dict.fromkeys(missing, 1)), {}) for dim in type.shape)
+        found[at] = np.ones(shape)
+    try:
+        sizes = model._inputs.bound(found)
+    except CallError:
+        if guessed or not measured:
+            return None
+        raise
+    return Known(found, sizes, True)
+
+
+__all__ = ["Known", "known"]
