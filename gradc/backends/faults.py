@@ -5,15 +5,19 @@ It is an error where the element is selected, and nothing where it is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from gradc.errors import Diagnostic
+from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph
+from gradc.ir.op import bound
+from gradc.ir.types import Index
 from gradc.ops.reduce import EmptyReduction
+from gradc.ops.structure import parts
 from gradc.source import Source
 
 
@@ -144,24 +148,27 @@ def guarded(compute: Callable[..., Any], rep: tuple[int, ...] | None, dtype: Any
 def needs(
     graph: Graph,
     order: Sequence[int],
+    results: Iterable[int],
+    sizes: Mapping[str, int],
     read: Callable[[int], Any],
     full: Callable[[int], tuple[int, ...]],
 ) -> dict[int, Any]:
     """For each node which of its elements are selected: a mask over its batch axes and own, or True for all.
 
     Conditions and truth values decide: the branch of a choice that is not taken is not needed, nor the second operand
-    of an ``and`` whose first is false. Through what moves elements every own element counts as needed.
+    of an ``and`` whose first is false. Through what moves elements every own element counts as needed. Where an index
+    has no values, nothing is.
     """
     found: dict[int, Any] = dict.fromkeys(order, False)
-    used = {operand for node in order for operand in graph.operands(node)}
-    for node in order:
-        if node not in used:
-            found[node] = True
+    found.update(dict.fromkeys(results, True))
     for node in reversed(order):
+        if 0 in full(node)[: len(graph.type(node).free)]:
+            found[node] = False
         mine = found[node]
         op, operands = graph.op(node), graph.operands(node)
+        never = _never(graph, node, sizes)
         for position, operand in enumerate(operands):
-            need = mine
+            need = False if position in never else mine
             if op == "select" and position:
                 condition = _wide(graph, operands[0], node, read, full)
                 need = np.logical_and(mine, condition if position == 1 else np.logical_not(condition))
@@ -170,6 +177,18 @@ def needs(
                 need = np.logical_and(mine, first if op == "and" else np.logical_not(first))
             found[operand] = np.logical_or(found[operand], _onto(graph, node, operand, need, full))
     return found
+
+
+def _never(graph: Graph, node: int, sizes: Mapping[str, int]) -> set[int]:
+    """The positions of operands that a node reads for no value of an index that it binds, since there is none."""
+    attrs = graph.attrs(node)
+
+    def empty(indices: Iterable[Index]) -> bool:
+        return any(extents.evaluate(index.extent, sizes) == 0 for index in indices)
+
+    if graph.op(node) == "assemble":
+        return {at for start, _, over, places in parts(attrs) if empty(over) for at in (start, *places)}
+    return set(range(len(graph.operands(node)))) if empty(bound(attrs)) else set()
 
 
 def _wide(graph: Graph, node: int, target: int, read: Callable[[int], Any], full: Callable[[int], Any]) -> Any:
@@ -207,12 +226,14 @@ def judged(
     graph: Graph,
     found: Faults,
     order: Sequence[int],
+    results: Iterable[int],
+    sizes: Mapping[str, int],
     read: Callable[[int], Any],
     full: Callable[[int], tuple[int, ...]],
     sources: Mapping[str, Source],
 ) -> Diagnostic | None:
     """What the first fault of an element that is selected says; None where no such element is."""
-    needed = needs(graph, order, read, full)
+    needed = needs(graph, order, results, sizes, read, full)
     for fault in found:
         where = _first(graph, fault, needed.get(fault.node, True), full)
         if where is not None:
@@ -264,6 +285,9 @@ def _diagnostic(
 ) -> Diagnostic:
     node, problem = fault.node, fault.problem
     span = graph.span(node)
+    if isinstance(problem, OutOfRange) and graph.op(node) == "assemble":
+        # Which of the parts it is, the index tells.
+        span = graph.span(problem.place) or span
     text = sources[span.file].line(span.line) if span and span.file in sources else ""
     if isinstance(problem, OutOfRange):
         index, label = _outside(graph, node, problem, fault.mask, where, read)

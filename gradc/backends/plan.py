@@ -49,6 +49,7 @@ class ArrayPlan:
         self.base = planner.base
         self.inputs = [planner.values[node].slot for node in graph.inputs]
         self.dtypes = [graph.type(node).dtype for node in graph.inputs]
+        self.asked = results
         self.results = [planner.values[node] for node in results]
         self.shapes = [planner.full(node) for node in results]
         self.kinds = [graph.type(node) for node in results]
@@ -115,7 +116,8 @@ class ArrayPlan:
 
     def _judge(self, found: Faults, v: list[Any]) -> None:
         """Raise the first fault of an element that is selected."""
-        problem = faults.judged(self.graph, found, self.order, self._read(v), self.full, self.texts)
+        read = self._read(v)
+        problem = faults.judged(self.graph, found, self.order, self.asked, self.sizes, read, self.full, self.texts)
         if problem is not None:
             raise CallError(problem)
 
