@@ -201,12 +201,21 @@ class Model:
         return ValueAndGrad(self, self.targets(of)[0], self.variables(wrt))
 
     def targets(self, of: Names) -> list[str]:
-        """The names to differentiate: those given, or the real outputs."""
-        chosen = [name for name, node in self.graph.outputs if self.graph.type(node).real] if of is None else _names(of)
+        """The names to differentiate: those given, or the outputs that are real numbers."""
+        types = {name: self.graph.type(node) for name, node in self.graph.outputs}
+        chosen = [name for name, type in types.items() if type.real and not type.shape] if of is None else _names(of)
+        hint = "name a number in the program, as in `L = sum(y^2)`; `jacobian(y, x)` there has all derivatives"
         for name in chosen:
             self._real(name, "be differentiated")
+            if shape := self.graph.type(self.node(name)).shape:
+                message = f"`{name}` is an array [{', '.join(map(str, shape))}]; a gradient is that of a number"
+                raise CallError(Diagnostic("E0609", message, hints=(hint,)))
         if not chosen:
-            raise CallError(Diagnostic("E0609", "the program has no real output to differentiate"))
+            arrays = any(type.real for type in types.values())
+            message = "the program has no real output to differentiate"
+            if arrays:
+                message = "all real outputs of the program are arrays; a gradient is that of a number"
+            raise CallError(Diagnostic("E0609", message, hints=(hint,) if arrays else ()))
         return [self._shown(name) for name in chosen]
 
     def variables(self, wrt: Names) -> list[str]:
