@@ -67,7 +67,7 @@ class Model:
         keep("options", options)
         keep("warnings", tuple(warnings))
         keep("sources", tuple(sources))
-        keep("_inputs", Inputs(graph, sources))
+        keep("_inputs", Inputs(graph, sources, options.sizes))
         # Computed on demand; two threads that race compute the same twice.
         keep("_cache", {})
 

@@ -21,7 +21,13 @@ Full = Callable[[int], tuple[int, ...]]
 
 
 def first(
-    graph: Graph, order: Sequence[int], read: Read, full: Full, sources: Mapping[str, Source]
+    graph: Graph,
+    order: Sequence[int],
+    results: Sequence[int],
+    sizes: Mapping[str, int],
+    read: Read,
+    full: Full,
+    sources: Mapping[str, Source],
 ) -> Diagnostic | None:
     """What is said of the first operation that makes a NaN of operands without one; None where none does.
 
@@ -41,7 +47,7 @@ def first(
         if not mask.any():
             continue
         if needed is None:
-            needed = faults.needs(graph, order, read, full)
+            needed = faults.needs(graph, order, results, sizes, read, full)
         mask = np.logical_and(mask, needed.get(node, True))
         if mask.any():
             where = np.unravel_index(int(np.argmax(mask)), mask.shape)

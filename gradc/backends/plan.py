@@ -123,7 +123,7 @@ class ArrayPlan:
 
     def _watch(self, v: list[Any]) -> None:
         """Raise the first operation that makes a NaN of numbers."""
-        problem = nans.first(self.graph, self.order, self._read(v), self.full, self.texts)
+        problem = nans.first(self.graph, self.order, self.asked, self.sizes, self._read(v), self.full, self.texts)
         if problem is not None:
             raise CallError(problem)
 
