@@ -4,6 +4,7 @@ pickled.
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -283,7 +284,13 @@ class Model:
         return self.dot(level="names").svg()
 
     def __repr__(self) -> str:
-        return f"<gradc.Model {', '.join(self.inputs) or 'nothing'} -> {', '.join(self.outputs)}>"
+        def shown(name: str, node: int) -> str:
+            shape = self.graph.type(node).shape
+            return f"{name}[{', '.join(map(str, shape))}]" if shape else name
+
+        inputs = [shown(name, node) for name, node in zip(self.inputs, self.graph.inputs, strict=True)]
+        outputs = [shown(name, node) for name, node in self.graph.outputs]
+        return f"<gradc.Model {', '.join(inputs) or 'nothing'} -> {', '.join(outputs)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (gradc.__version__, self.graph, self.options, self.warnings, self.sources)
@@ -365,13 +372,24 @@ def _options(options: Mapping[str, Any]) -> Options:
         disabled = (disabled,)
     if callable(passes := given.get("passes", ())):
         passes = (passes,)
+    sizes = {canonical(name): _extent(name, size) for name, size in dict(given.get("sizes", {})).items()}
     given |= {"allow": tuple(map(os.fspath, allow)), "disabled": frozenset(disabled), "passes": tuple(passes)}
+    given["sizes"] = sizes
     chosen = Options(**given)
     if chosen.disabled:
         every = {rule.name for rule in rules(chosen.ops)} | {rule.name for rule in RULES}
         for name in sorted(chosen.disabled - every):
             raise CallError(Diagnostic("E0610", f"there is no rewrite rule `{name}`", hints=suggestion(name, every)))
     return chosen
+
+
+def _extent(name: str, size: Any) -> int:
+    """A size that a caller gives, as an integer."""
+    if isinstance(size, (bool, numpy.bool_)) or not hasattr(size, "__index__"):
+        raise TypeError(f"the size {name!r} must be an integer, not {size!r}")
+    if operator.index(size) < 0:
+        raise ValueError(f"the size {name!r} must be 0 or more, not {size}")
+    return operator.index(size)
 
 
 __all__ = ["Model", "ValueAndGrad", "compile", "load"]

@@ -131,6 +131,8 @@ class Shapes:
             place = self.spans[origin.at]
             says = self._says(name, origin)
             text = self._text(place)
+            if place == span:
+                continue
             if place is None or not text:
                 spare.append(says)
             else:
