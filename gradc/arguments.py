@@ -136,23 +136,20 @@ def _opened(name: str, value: Any, type: Type) -> Array:
     if value.__class__ is np.ndarray:
         return value
     if isinstance(value, (str, bytes, bytearray, set, frozenset, Mapping)) or value is None:
-        hints = (
-            (f"pass it by itself, as in `{name}=[1.0, 2.0]`",) if isinstance(value, (set, frozenset, Mapping)) else ()
-        )
+        unordered = isinstance(value, (set, frozenset))
+        hints = ("a set has no order: pass a list",) if unordered else ()
         raise _Refused(f"`{name}` takes an array {written(type.shape)}, not {described(value)}", *hints)
     if (missing := gaps(value)) is not None:
         raise _Refused(f"`{name}` takes an array without gaps, and {missing}", "fill or drop what is missing")
-    foreign = not hasattr(value, "__array__")
     try:
-        if foreign and hasattr(value, "__dlpack__"):
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.from_dlpack(value)
         array = np.asarray(value)
     except Exception as problem:  # whatever the value's own `__array__` does
         if isinstance(value, (list, tuple)) and _ragged(value):
             raise _Refused(f"`{name}` takes an array, and lists of different lengths make none") from None
         hint = str(problem).strip().partition("\n")[0][:200]
-        what = "a value" if foreign else "one"
-        message = f"`{name}` takes an array, and {what} of type {value.__class__.__name__} makes none"
+        message = f"`{name}` takes an array, and a value of type {value.__class__.__name__} makes none"
         raise _Refused(message, *((hint,) if hint else ())) from None
     if not array.ndim and array.dtype.kind == "O" and not isinstance(array[()], numbers.Number):
         hints = ("make a list of it",) if isinstance(value, Iterable) else ()
@@ -251,13 +248,15 @@ def _elements(name: str, array: Array, dtype: str) -> Array:
     """An array of Python objects, each of which has to be a number: integers beyond 64 bits, fractions, decimals."""
     found = np.empty(array.shape, DTYPES[dtype])
     for at, value in enumerate(array.flat):
+        place = f"{name}[{', '.join(map(str, np.unravel_index(at, array.shape)))}]"
         try:
             with np.errstate(over="ignore"):
-                found.flat[at] = convert(name, value, dtype)
-        except CallError:
-            place = np.unravel_index(at, array.shape)
-            listed = f"[{', '.join(map(str, place))}]"
-            raise _Refused(f"`{name}` takes {_WANTED[dtype]}, and `{name}{listed}` is {described(value)}") from None
+                found.flat[at] = convert(place, value, dtype)
+        except CallError as problem:
+            (first,) = problem.diagnostics
+            if first.code == "E0603":
+                raise _Refused(first.message, *first.hints) from None
+            raise _Refused(f"`{place}` takes one number, not {described(value)}") from None
     return found
 
 

@@ -34,6 +34,7 @@ class _Origin:
     value: int
     at: int
     shape: tuple[int, ...] = ()
+    axis: int = 0
 
 
 class Shapes:
@@ -80,7 +81,7 @@ class Shapes:
                 if not name:
                     derived.append((at, axis, dim))
                     continue
-                origin = found.setdefault(name, _Origin(value.shape[axis], at, value.shape))
+                origin = found.setdefault(name, _Origin(value.shape[axis], at, value.shape, axis))
                 if origin.value != value.shape[axis]:
                     problems.append(self._clash(name, origin, at, axis, value.shape))
         sizes = {name: found[name].value for name in sorted(found)}
@@ -145,9 +146,13 @@ class Shapes:
         return f"{name} is {origin.value}: `{self.shown[origin.at]}` has the shape {written(origin.shape)}"
 
     def _clash(self, name: str, known: _Origin, at: int, axis: int, shape: tuple[int, ...]) -> Diagnostic:
-        first = f"`{self.shown[known.at]}`" if known.at != at else f"another axis of `{self.shown[at]}`"
-        message = f"the size {name} is {known.value} from {first}, and {shape[axis]} from `{self.shown[at]}`"
+        ends = f"`{self.shown[known.at]}`", f"`{self.shown[at]}`"
+        if known.at == at:
+            ends = f"axis {known.axis} of {ends[0]}", f"axis {axis}"
+        message = f"the size {name} is {known.value} from {ends[0]}, and {shape[axis]} from {ends[1]}"
         label = self._says(name, _Origin(shape[axis], at, shape))
+        if known.at == at:
+            label = f"`{self.shown[at]}` has the shape {written(shape)}"
         origins = [(name, known)] if known.at != at else []
         return self._diagnostic("E0615", message, self.spans[at], label, (), origins)
 
