@@ -7,151 +7,21 @@ which has been through all passes, is evaluated beside it and must agree.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from gradc import algebra
-from gradc.ad.expand import expand
-from gradc.annotate import Renamed
-from gradc.backends.expression import Printer
-from gradc.backends.interp import Plan
-from gradc.ir.graph import Graph, ancestors
+from gradc.elements import element
+from gradc.errors import CallError, Diagnostic
+from gradc.explain_arrays import ArrayExplainer
+from gradc.explainer import SHOWN, Explainer
+from gradc.explanation import Explanation, LocalGradient, Path, Row
+from gradc.ir.graph import Builder
 from gradc.memory import collector_paused
-from gradc.paths import Edge, Level, Network, network, weight
+from gradc.paths import Level
+from gradc.source import canonical
 
 if TYPE_CHECKING:
     from gradc.model import Model
-
-SHOWN: Final = 10
-"""How many paths are listed unless told otherwise."""
-ROWS: Final = 200
-"""How many values and local gradients are listed; those beyond are counted."""
-DIGITS: Final = 1_000
-"""A number of paths with more digits is given as a text, such as 2^100000."""
-# The longest formula that is written out, in characters, and the longest for the whole derivative.
-_FORMULA: Final = 200
-_WHOLE: Final = 1_000
-
-
-@dataclass(frozen=True)
-class Row:
-    """A value on the way: its name, the statement that defines it, and its number where it is known."""
-
-    name: str
-    formula: str
-    value: float | int | bool | None
-
-
-@dataclass(frozen=True)
-class LocalGradient:
-    """The local gradient of one operand edge, from ``wrt`` into ``of``.
-
-    ``expression`` is source text in the names of the statement and ``formula`` the same as people write it;
-    ``expression_in_wrt`` and ``formula_in_wrt`` are in terms of what is differentiated by, the names on the way written
-    out. In a branch that is not ``taken`` nothing flows.
-    """
-
-    of: str
-    wrt: str
-    expression: str
-    formula: str
-    expression_in_wrt: str
-    formula_in_wrt: str
-    value: float | None
-    taken: bool = True
-
-
-@dataclass(frozen=True)
-class Path:
-    """A path by its names; its factors and product where values are known, else the factors as source and formulas."""
-
-    nodes: tuple[str, ...]
-    factors: tuple[float, ...] | None
-    expressions: tuple[str, ...]
-    formulas: tuple[str, ...]
-    product: float | None
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """How the derivative of ``of`` with respect to ``wrt`` comes about; ``str()`` is the page for people.
-
-    ``sum`` is over all ``path_count`` paths, whether they are listed or not; ``adjoint`` is what the compiled program
-    computes, and ``agrees`` says whether the two are equal within rounding (None where values are missing).
-    """
-
-    of: str
-    wrt: str
-    level: str
-    inputs: Mapping[str, Any]
-    values: Mapping[str, Any]
-    value: float | None
-    sum: float | None
-    adjoint: float | None
-    agrees: bool | None
-    expression: str
-    formula: str
-    path_count: int
-    paths: tuple[Path, ...]
-    forward: tuple[Row, ...]
-    local_gradients: tuple[LocalGradient, ...]
-    step: Mapping[str, float] | None
-    # How many rows are left out of ``forward`` and ``local_gradients``.
-    omitted: tuple[int, int] = field(default=(0, 0))
-
-    @property
-    def many(self) -> str:
-        """The number of paths in few characters, for one that is too long to be read; powers of two are exact."""
-        if self.path_count & (self.path_count - 1) == 0:
-            return f"2^{self.path_count.bit_length() - 1}"
-        return f"about 10^{math.log10(self.path_count):.0f}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """The facts as plain values, for JSON; numbers that are not known are None."""
-        return {
-            "of": self.of,
-            "wrt": self.wrt,
-            "values": dict(self.values),
-            "value": self.value,
-            "gradient": self.sum,
-            "adjoint": self.adjoint,
-            "expression": self.expression,
-            # JSON readers, Python's among them, refuse integers of thousands of digits.
-            "path_count": self.path_count if self.path_count < 10**DIGITS else self.many,
-            "paths_shown": len(self.paths),
-            "paths": [
-                {
-                    "nodes": list(path.nodes),
-                    "factors": list(path.expressions if path.factors is None else path.factors),
-                    "product": path.product,
-                }
-                for path in self.paths
-            ],
-            "sum": self.sum,
-            "local_gradients": [
-                {
-                    "of": each.of,
-                    "wrt": each.wrt,
-                    "expression": each.expression,
-                    "in_terms_of_wrt": each.expression_in_wrt,
-                    "value": each.value,
-                }
-                for each in self.local_gradients
-            ],
-            "step": None if self.step is None else dict(self.step),
-        }
-
-    def text(self) -> str:
-        """The page for people."""
-        from gradc.explain_text import page
-
-        return page(self)
-
-    def __str__(self) -> str:
-        return self.text()
 
 
 def explain(
@@ -166,6 +36,9 @@ def explain(
 ) -> Explanation:
     """Explain the derivative of one name of a program with respect to another.
 
+    Either may be an element of an array, as in ``W[2, 0]``, and ``wrt`` a whole array or a slice of one too; ``of`` has
+    to be one number.
+
     ``values`` are inputs in place of the defaults; where one that matters is missing, formulas are shown alone.
     ``level`` is "names", where a statement is one step, or "ops", where every operation is. At most ``paths`` paths are
     listed, those that contribute most. ``lr`` is the learning rate of one step of gradient descent. Raises
@@ -173,207 +46,35 @@ def explain(
     """
     if level not in ("names", "ops"):
         raise ValueError(f"level must be 'names' or 'ops', not {level!r}")
-    ((y,), (v,)) = model.targets([of]), model.variables([wrt])
     with collector_paused():
-        return _Explainer(model, y, v, "ops" if level == "ops" else "names").explain(values, paths, lr)
+        model, y = _target(model, of)
+        part = element(model, wrt)
+        (v,) = model.variables([wrt if part is None else part.name])
+        chosen: Level = "ops" if level == "ops" else "names"
+        second = model.graph.type(model.node(v)).shape
+        if part is not None or second or any(d["type"].shape for d in model.graph.data.values()):
+            return ArrayExplainer(model, y, v, chosen, part).explain(values, paths, lr)
+        return Explainer(model, y, v, chosen).explain(values, paths, lr)
 
 
-class _Explainer:
-    def __init__(self, model: Model, of: str, wrt: str, level: Level) -> None:
-        self.model = model
-        self.of, self.wrt, self.level = of, wrt, level
-        graph = model.graph
-        self.y, self.v = model.node(of), model.node(wrt)
-        self.net: Network = network(graph, [self.y], [self.v], level, model.options.limits, whole=True)
-        self.top, self.bottom = self.net.of[0], self.net.wrt[0]
-        self.data = self.net.graph.data
-        self.members = set(self.net.nodes)
-        self.cone = ancestors(graph.data, [self.y])
-        self.numbers: dict[int, Any] = {}
-        # An optimised graph knows names of values that are no name nodes: here they are.
-        self.called = {
-            at: {"op": "name", "operands": (), "name": name, "type": self.data[at]["type"]}
-            for name, node in graph.names.items()
-            if self.data[at := self.net.number[node]]["op"] not in ("name", "input")
-        }
-        self.named = Renamed(self.net.graph, self.called)
+def _target(model: Model, of: str) -> tuple[Model, str]:
+    """What is explained, and the model in which it has a name: an element of an array is given one."""
+    known = canonical(of) in model.graph.names or of in dict(model.graph.outputs)
+    part = None if known else element(model, of)
+    if part is None:
+        found = model.graph.type(model.node(of))
+        if found.real and found.shape:
+            name = model._shown(of)
+            hint = f"name one element, as in `{name}[{', '.join('0' for _ in found.shape)}]`"
+            shown = ", ".join(map(str, found.shape))
+            raise CallError(Diagnostic("E0609", f"`{name}` is an array [{shown}], not one number", hints=(hint,)))
+        return model, model.targets([of])[0]
+    base = model.variables([part.name])[0]
+    graph = model.graph
+    builder = Builder.continuing(graph)
+    builder.names[canonical(part.text)] = builder.name(part.text, part.read(builder, model.node(base)))
+    named = builder.finish(graph.outputs)
+    return type(model)(named, model.options, model.warnings, model.sources), part.text
 
-    def explain(self, values: Mapping[str, Any] | None, count: int, lr: float | None) -> Explanation:
-        inputs = self.model._inputs.where_known(values, self.cone)
-        if inputs is not None:
-            self._evaluate(inputs)
-        net = self.net
-        total = net.count(self.top, self.bottom)
-        known = bool(self.numbers)
-        gradient = self._flow(self.factors) if known else None
-        weights = [weight(f, i in self.cut) for i, f in enumerate(self.factors)] if known else None
-        listed = [self._path(path) for path in net.best(self.top, self.bottom, count, weights)]
-        adjoint, agrees = self._compiled(inputs, gradient)
-        source, shown = self._gradient()
-        forward = self._forward()
-        before = self.numbers.get(self.bottom)
-        step = None
-        if lr is not None and gradient is not None and before is not None:
-            step = {"before": before, "lr": lr, "after": before - lr * gradient}
-        return Explanation(
-            of=self.of,
-            wrt=self.wrt,
-            level=self.level,
-            inputs=self._named(lambda node: self.model.graph.op(node) == "input"),
-            values=self._named(lambda node: True),
-            value=self.numbers.get(self.top),
-            sum=gradient,
-            adjoint=adjoint,
-            agrees=agrees,
-            expression=source,
-            formula=shown,
-            path_count=total,
-            paths=tuple(listed),
-            forward=tuple(self._row(node) for node in forward[:ROWS]),
-            local_gradients=tuple(self._local(i, edge) for i, edge in enumerate(net.edges[:ROWS])),
-            step=step,
-            omitted=(max(0, len(forward) - ROWS), max(0, len(net.edges) - ROWS)),
-        )
 
-    # Numbers -------------------------------------------------------------------------------------------------------
-
-    def _evaluate(self, inputs: Sequence[Any]) -> None:
-        net = self.net
-        named = [net.number[node] for node in self.model.graph.names.values() if node in self.cone]
-        gradients = [edge.gradient for edge in net.edges if edge.gradient is not None]
-        tests = [node for edge in net.edges for node, _ in edge.conditions]
-        wanted = sorted({self.top, self.bottom, *self.members, *named, *gradients, *tests})
-        graph, to = expand(net.graph, None, self.model.options.limits)
-        found = Plan(graph, nodes=[to[node] for node in wanted], sources=self.model.sources).run(inputs)
-        self.numbers = {
-            node: value.item() if hasattr(value, "item") else value for node, value in zip(wanted, found, strict=True)
-        }
-
-    @cached_property
-    def cut(self) -> frozenset[int]:
-        """The edges along which nothing flows: no derivative, or in a branch that is not taken."""
-        return frozenset(
-            index
-            for index, edge in enumerate(self.net.edges)
-            if edge.gradient is None or any(self.numbers.get(node, taken) != taken for node, taken in edge.conditions)
-        )
-
-    @cached_property
-    def factors(self) -> list[float]:
-        """The local gradient of every edge, where values are known."""
-        return [0.0 if e.gradient is None else float(self.numbers[e.gradient]) for e in self.net.edges]
-
-    def _flow(self, factors: Sequence[float]) -> float:
-        return self.net.flow(self.top, factors, self.cut).get(self.bottom, 0.0)
-
-    def _compiled(self, inputs: Sequence[Any] | None, gradient: float | None) -> tuple[float | None, bool | None]:
-        """The derivative as the compiled program computes it, and whether it is the sum over the paths."""
-        if inputs is None or gradient is None:
-            return None, None
-        found = float(self.model.grad([self.of], [self.wrt])._plan({}).run(inputs)[0])
-        if math.isnan(found) or math.isnan(gradient):
-            return found, math.isnan(found) and math.isnan(gradient)
-        if math.isinf(found) or math.isinf(gradient):
-            return found, found == gradient
-        # Rounding is relative to what is added, not to what is left of it.
-        scale = self._flow([abs(factor) for factor in self.factors])
-        single = self.model.options.dtype == "f32"
-        return found, abs(found - gradient) <= (1e-4 if single else 1e-9) * max(scale, abs(found))
-
-    # Texts ---------------------------------------------------------------------------------------------------------
-
-    def _named(self, wanted: Any) -> dict[str, Any]:
-        graph = self.model.graph
-        found = {}
-        for node in sorted(set(graph.names.values())):
-            if node in self.cone and wanted(node):
-                found[graph.name(node) or ""] = self.numbers.get(self.net.number[node])
-        return found
-
-    def _name(self, node: int) -> str:
-        """What a node is called: its name, or its expression."""
-        entry = self.named.data[node]
-        if entry["op"] in ("name", "input"):
-            return str(entry["name"])
-        return Printer(self.named, pretty=True, atoms=self.net.atoms).text(node, limit=40)
-
-    def _forward(self) -> list[int]:
-        """The values on the way that are computed."""
-        return [node for node in self.net.nodes if self.data[node]["op"] not in ("input", "const")]
-
-    def _row(self, node: int) -> Row:
-        return Row(self._name(node), self._statement(node), self.numbers.get(node))
-
-    def _statement(self, node: int) -> str:
-        """What a value is computed by, as it is written; derivatives in it are those that the program asks for."""
-        written = self.model.graph
-        origin = self._origins.get(node)
-        if origin is not None:
-            return Printer(written, pretty=True).text(origin, through=(origin,), limit=_FORMULA)
-        others = {at: entry for at, entry in self.called.items() if at != node} if self.called else {}
-        printer = Printer(Renamed(self.net.graph, others), pretty=True, atoms=self.net.atoms)
-        return printer.text(node, through=(node,), limit=_FORMULA)
-
-    @cached_property
-    def _origins(self) -> dict[int, int]:
-        """The name nodes of the graph as written by what has become of them."""
-        graph = self.model.graph
-        return {self.net.number[node]: node for node in graph.names.values() if graph.op(node) == "name"}
-
-    def _path(self, edges: Sequence[int]) -> Path:
-        net = self.net
-        nodes = (self.bottom, *(net.edges[index].target for index in edges))
-        names = tuple(self._name(node) for node in nodes)
-        if self.numbers:
-            factors = tuple(self.factors[index] for index in edges)
-            product = 0.0 if any(index in self.cut for index in edges) else math.prod(factors, start=1.0)
-            return Path(names, factors, (), (), product)
-        texts = [self._texts(net.edges[index].gradient, net.atoms) for index in edges[:ROWS]]
-        return Path(names, None, tuple(source for source, _ in texts), tuple(shown for _, shown in texts), None)
-
-    def _local(self, index: int, edge: Edge) -> LocalGradient:
-        net = self.net
-        source, shown = self._texts(edge.gradient, net.atoms)
-        value = self.factors[index] if self.numbers else None
-        taken = index not in self.cut or edge.gradient is None
-        if edge.gradient is not None and value is not None and taken and not math.isfinite(value):
-            # School algebra would cancel the very quotient that makes it infinite or NaN.
-            source, shown = self._written(edge.gradient, net.atoms)
-        in_wrt = self._texts(edge.gradient, self._atoms_in_wrt)
-        return LocalGradient(self._name(edge.target), self._name(edge.source), source, shown, *in_wrt, value, taken)
-
-    @cached_property
-    def _atoms_in_wrt(self) -> frozenset[int]:
-        """Where formulas in terms of what is differentiated by stop: the names on the way are written out."""
-        net = self.net
-        fixed = net.names - self.members | {self.bottom}
-        return fixed | {standin for standin, name in net.standins.items() if name in fixed}
-
-    def _texts(self, node: int | None, atoms: Collection[int], limit: int = _FORMULA) -> tuple[str, str]:
-        """A gradient in source form and as people write it, simplified where that is not too long."""
-        if node is None:
-            return "0", "0"
-        found = algebra.shortest(self._knowing(atoms), node, atoms, same=self.net.standins, limit=limit)
-        return self._written(node, atoms, limit) if found is None else found
-
-    def _written(self, node: int, atoms: Collection[int], limit: int = _FORMULA) -> tuple[str, str]:
-        """A gradient in the two forms, just as it was made."""
-        graph = self._knowing(atoms)
-        plain, pretty = (Printer(graph, pretty=each, atoms=atoms) for each in (False, True))
-        return plain.text(node, limit=limit), pretty.text(node, limit=limit)
-
-    def _knowing(self, atoms: Collection[int]) -> Renamed | Graph:
-        """The graph in which those of ``atoms`` that are no name nodes are called what they are called."""
-        called = {at: entry for at, entry in self.called.items() if at in atoms}
-        return Renamed(self.net.graph, called) if called else self.net.graph
-
-    def _gradient(self) -> tuple[str, str]:
-        """The whole derivative: down to the inputs if that is no longer than in terms of the names."""
-        node = self.net.gradients.get((self.top, self.bottom))
-        if self.top == self.bottom:
-            return "1", "1"
-        if node is None:
-            return "0", "0"
-        inputs = {n for n in self.net.names if self.data[n]["op"] == "input"} | {self.bottom}
-        full, named = (self._texts(node, atoms, _WHOLE) for atoms in (inputs, self.net.atoms))
-        return named if full[0].endswith("…") or len(named[0]) < len(full[0]) else full
+__all__ = ["SHOWN", "Explanation", "LocalGradient", "Path", "Row", "explain"]

@@ -4,11 +4,16 @@ descent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradc.annotate import factor, short
+import numpy as np
+
+from gradc.annotate import factor
+from gradc.backends.notation import adjoint_map
 from gradc.source import width
+from gradc.summary import joined, short, small
 
 if TYPE_CHECKING:
     from gradc.explain import Explanation, Path
@@ -36,14 +41,21 @@ def _head(found: Explanation) -> list[str]:
         missing = [each for each, value in found.inputs.items() if value is None]
         known = f"        for any {', '.join(missing[:12])}{', …' if len(missing) > 12 else ''}" if missing else ""
         return [f"{name} = {_cut(found.formula, 80)}{known}"]
-    at = [f"{each} = {short(value)}" for each, value in found.inputs.items() if value is not None]
+    at = [_given(each, value) for each, value in found.inputs.items() if value is not None]
     where = f"        at {', '.join(at[:12])}{', …' if len(at) > 12 else ''}" if at else ""
     return [f"{name} = {short(found.sum)}{where}"]
 
 
+def _given(name: str, value: Any) -> str:
+    """An input and its value, or the shape of one that is large."""
+    if isinstance(value, np.ndarray) and not small(value):
+        return f"{name} {joined(value.shape)}"
+    return f"{name} = {short(value)}"
+
+
 def _columns(found: Explanation) -> list[str]:
     """The forward values on the left, the local gradients on the right."""
-    forward = [(row.name, _cut(row.formula), _number(row.value)) for row in found.forward[:_ROWS]]
+    forward = [(row.name, _cut(row.formula), _valued(row.value, row.shape)) for row in found.forward[:_ROWS]]
     names = found.level == "names"
     # At the level of operations an unnamed step is called by its own expression: it is not said twice.
     left = [(name if name == formula else f"{name} = {formula}", value) for name, formula, value in forward]
@@ -55,10 +67,10 @@ def _columns(found: Explanation) -> list[str]:
         formula = each.formula
         if each.formula_in_wrt != formula and len(each.formula_in_wrt) <= len(formula) + _LONGER:
             formula += f" = {each.formula_in_wrt}"
-        formula = _cut(formula)
+        formula = _cut(formula if each.kind != "map" else adjoint_map(formula, each.of))
         if not each.taken:
             formula += "  (branch not taken)"
-        right.append((f"∂{_quotient(each.of)}/∂{_quotient(each.wrt)}", formula, _number(each.value)))
+        right.append((f"∂{_quotient(each.of)}/∂{_quotient(each.wrt)}", formula, _valued(each.value, each.shape)))
     wide = max((width(name) for name, _, _ in right), default=0)
     lefts = _table(left)
     rights = _table([(f"{_pad(name, wide)} = {formula}", value) for name, formula, value in right])
@@ -84,8 +96,17 @@ def _columns(found: Explanation) -> list[str]:
 def _table(rows: Sequence[tuple[str, str]]) -> list[str]:
     """Texts on the left, numbers on the right, both in columns."""
     texts = max((width(text) for text, _ in rows), default=0)
-    numbers = max((len(number) for _, number in rows), default=0)
-    return [f"  {_pad(text, texts)}    {number:>{numbers}}".rstrip() for text, number in rows]
+    numbers = max((width(number) for _, number in rows if not _listed(number)), default=0)
+    # Numbers end in one column, and what is more than a number begins in it.
+    return [
+        f"  {_pad(text, texts)}    {number if _listed(number) else _right(number, numbers)}".rstrip()
+        for text, number in rows
+    ]
+
+
+def _listed(text: str) -> bool:
+    """Whether the text of a value is more than a number."""
+    return "[" in text or " " in text
 
 
 def _paths(found: Explanation) -> list[str]:
@@ -95,7 +116,7 @@ def _paths(found: Explanation) -> list[str]:
     many = f"{count:,}".replace(",", "\N{NO-BREAK SPACE}") if count < 10**_DIGITS else found.many
     title = f"{many} path{'s' if count != 1 else ''} from {found.wrt} to {found.of}"
     if len(found.paths) < count:
-        title += f", the {'largest' if found.sum is not None else 'first'} {len(found.paths)}" if found.paths else ""
+        title += f", the {'largest' if found.ranked else 'first'} {len(found.paths)}" if found.paths else ""
     ways = ["  " + _way(path.nodes) for path in found.paths]
     wide = max((width(way) for way in ways), default=0)
     if found.sum is None:
@@ -105,16 +126,17 @@ def _paths(found: Explanation) -> list[str]:
     values = [_number(path.product) for path in found.paths]
     word = "sum" if count > 1 else "gradient"
     reach = max(width(text) for text in (*products, word))
-    numbers = max(len(value) for value in [*values, short(found.sum)])
+    numbers = max(width(value) for value in [*values, short(found.sum)])
     lines = [title]
     for way, product, value in zip(ways, products, values, strict=True):
-        lines.append(f"{_pad(way, wide)}      {_right(product, reach)}  =  {value:>{numbers}}")
+        equal = f"  =  {_right(value, numbers)}" if value else ""
+        lines.append(f"{_pad(way, wide)}      {_right(product, reach)}{equal}".rstrip())
     if len(found.paths) < count:
         lines.append(f"{_pad('  …', wide)}")
     verdict = "the compiled adjoint agrees"
     if not found.agrees:
         verdict = f"BUT THE COMPILED ADJOINT IS {_number(found.adjoint)}: please report this"
-    lines.append(f"{word:>{wide + 6 + reach}}  =  {short(found.sum):>{numbers}}    {verdict}")
+    lines.append(f"{word:>{wide + 6 + reach}}  =  {_right(short(found.sum), numbers)}    {verdict}")
     return lines
 
 
@@ -149,8 +171,18 @@ def _number(value: Any) -> str:
     return "" if value is None else short(value)
 
 
+def _valued(value: Any, shape: Sequence[str]) -> str:
+    """A value, or the shape of an array that is not known."""
+    if value is not None:
+        return short(value)
+    return joined(shape) if shape else ""
+
+
+_NAMED = re.compile(r"[\w.]+(\[[^\[\]()]*\])?")
+
+
 def _quotient(name: str) -> str:
-    return name if all(char.isalnum() or char in "_." for char in name) else f"({name})"
+    return name if _NAMED.fullmatch(name) else f"({name})"
 
 
 def _cut(text: str, limit: int = _COLUMN) -> str:

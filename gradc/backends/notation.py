@@ -64,6 +64,17 @@ def _number(dim: Dim, known: Mapping[str, int]) -> Dim:
         return dim
 
 
+def adjoint_map(text: str, name: str | None) -> str:
+    """What becomes of the adjoint of ``name``, as a factor where it is one: ``Xᵀ·`` for ``Xᵀ @ ∂r``."""
+    mark = f"∂{name or ''}"
+    for sign in (" @ ", "·"):
+        if text.endswith(sign + mark) and text.count("∂") == 1:
+            return text.removesuffix(sign + mark) + "·"
+        if text.startswith(mark + sign) and text.count("∂") == 1:
+            return "·" + text.removeprefix(mark + sign)
+    return text
+
+
 def structural(printer: Printer, node: int, least: int, through: Collection[int]) -> Pieces:
     """What to print for a structural node where what binds less than ``least`` has to stand in brackets."""
     entry = printer.data[node]
@@ -582,4 +593,4 @@ _WRITERS: Final[Mapping[str, Callable[[_Writer, int], Pieces]]] = {
 }
 
 
-__all__ = ["dim_pieces", "extent", "shape", "structural"]
+__all__ = ["adjoint_map", "dim_pieces", "extent", "shape", "structural"]

@@ -1,0 +1,265 @@
+"""Explanations in which there are arrays: by one element or by all of them.
+
+A local gradient is a linear map there, and what a path contributes is what becomes of 1 on its way back along it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from gradc import algebra
+from gradc.ad.expand import expand
+from gradc.backends.expression import Printer
+from gradc.backends.notation import shape
+from gradc.contributions import Contributions
+from gradc.elements import Element
+from gradc.explainer import Explainer
+from gradc.explanation import Explanation, LocalGradient, Path, Row
+from gradc.ir.graph import Graph, NodeLimit
+from gradc.ir.sizes import Dim
+from gradc.known import Known
+from gradc.limits import too_many_nodes
+from gradc.paths import Edge, Level
+
+if TYPE_CHECKING:
+    from gradc.model import Model
+
+# Of so many paths all contributions are computed, to list the largest ones; and the steps that they may have together.
+_RANKED: Final = 64
+_STEPS: Final = 4_000
+_FORMULA: Final = 200
+
+
+class _Traced(NamedTuple):
+    """The graph with contributions, the adjoints of the nodes on the way, and what each path contributes."""
+
+    graph: Graph
+    flow: Mapping[int, int]
+    paths: Mapping[tuple[int, ...], int | None]
+
+
+class ArrayExplainer(Explainer):
+    """Explains the derivative by an array, or by the ``part`` of it; also by a number, where there are arrays between
+    it and the value.
+    """
+
+    def __init__(self, model: Model, of: str, wrt: str, level: Level, part: Element | None) -> None:
+        super().__init__(model, of, wrt, level)
+        self.part = part
+        self.sizes: Mapping[str, int] = {}
+        self.ways: list[tuple[int, ...]] = []
+        type = model.graph.type(self.v)
+        if part is not None:
+            part.shape(type.shape)
+        # Where all is single numbers, the products along the paths are those of numbers.
+        self.arrays = self.net.arrays or bool(type.shape)
+
+    def explain(self, values: Mapping[str, Any] | None, count: int, lr: float | None) -> Explanation:
+        """The explanation, with at most ``count`` paths."""
+        if self.arrays:
+            total = self.net.count(self.top, self.bottom)
+            few = total if total <= _RANKED else min(count, _RANKED)
+            self.ways = [tuple(way) for way in self.net.best(self.top, self.bottom, few)]
+        return super().explain(values, count, lr)
+
+    @property
+    def called_wrt(self) -> str:
+        """What is differentiated by, as the caller names it."""
+        return self.wrt if self.part is None else self.part.text
+
+    # Numbers -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def traced(self) -> _Traced:
+        """What flows back along the paths."""
+        limits = self.model.options.limits
+        try:
+            made = Contributions(self.net, self.top, self.bottom, limits)
+            flow = made.flow()
+            paths = {}
+            steps = 0
+            for way in self.ways:
+                steps += len(way)
+                if steps <= _STEPS:
+                    paths[way] = made.path(way)
+        except NodeLimit:
+            raise too_many_nodes(limits.expanded_nodes) from None
+        return _Traced(made.finish(), flow, paths)
+
+    def _evaluate(self, inputs: Known) -> None:
+        if not self.arrays:
+            super()._evaluate(inputs)
+            return
+        self.sizes = inputs.sizes
+        traced = self.traced
+        skipped = {edge.gradient for edge in self.net.edges if edge.kind in ("map", "moved")}
+        wanted = {node for node in self._wanted() if node not in skipped and inputs.modest(traced.graph, node)}
+        wanted |= {node for node in traced.paths.values() if node is not None}
+        wanted |= {node for name, node in traced.flow.items() if name in self.net.names}
+        if self.bottom in traced.flow:
+            wanted.add(traced.flow[self.bottom])
+        graph, to = expand(traced.graph, None, self.model.options.limits)
+        order = sorted(wanted)
+        self.numbers = dict(zip(order, inputs.run(graph, [to[node] for node in order]), strict=True))
+
+    def _wanted(self) -> list[int]:
+        # What has free indices is shown by its formula alone.
+        return [node for node in super()._wanted() if not self.net.graph.type(node).free]
+
+    def _whole(self, node: int | None) -> Any:
+        """A contribution as an array or a number; 0 for none."""
+        if node is None:
+            type = self.model.graph.type(self.v)
+            dims = [_number(dim, self.sizes) for dim in type.shape]
+            return np.zeros(dims) if dims else 0.0
+        return self.numbers[node]
+
+    def _chosen(self, value: Any) -> Any:
+        """The part that is asked for."""
+        if self.part is None or value is None or not isinstance(value, np.ndarray):
+            return value
+        return self.part.of(value, self.sizes)
+
+    def _sum(self) -> Any:
+        if not self.arrays:
+            return super()._sum()
+        return self._chosen(self._whole(self.traced.flow.get(self.bottom))) if self.numbers else None
+
+    def _before(self) -> Any:
+        return self._chosen(super()._before())
+
+    def _shape(self) -> tuple[str, ...]:
+        dims = self.model.graph.type(self.v).shape
+        return self._dims(dims if self.part is None else self.part.shape(dims))
+
+    def _dims(self, dims: Sequence[Dim]) -> tuple[str, ...]:
+        return tuple(str(_number(dim, self.sizes)) for dim in dims)
+
+    def _compiled(self, inputs: Known | None, gradient: Any) -> tuple[Any, bool | None]:
+        if not self.arrays:
+            return super()._compiled(inputs, gradient)
+        if inputs is None or gradient is None:
+            return None, None
+        model = self.model.grad([self.of], [self.wrt])
+        found = self._chosen(model._plan(inputs.sizes).run(inputs.inputs)[0])
+        found = found.item() if isinstance(found, np.generic) else found
+        # Rounding is relative to what is added, not to what is left of it: adjoints by the values that they meet.
+        adjoints = [_largest(self.numbers.get(node)) for node in self.traced.flow.values()]
+        meeting = [
+            _largest(self.numbers.get(self.net.number[n])) for n in self.model.graph.names.values() if n in self.cone
+        ]
+        scale = max((_largest(gradient), _largest(found), max(adjoints, default=0.0) * max([1.0, *meeting])))
+        tolerance = (1e-4 if self.model.options.dtype == "f32" else 1e-9) * scale
+        first, second = np.asarray(found, np.float64), np.asarray(gradient, np.float64)
+        with np.errstate(invalid="ignore"):
+            same = (first == second) | (np.isnan(first) & np.isnan(second)) | (np.abs(first - second) <= tolerance)
+        return found, bool(same.all())
+
+    # Texts ---------------------------------------------------------------------------------------------------------
+
+    def _row(self, node: int) -> Row:
+        row = super()._row(node)
+        return Row(row.name, row.formula, row.value, self._dims(self.net.graph.type(node).shape))
+
+    def _listed(self, total: int, count: int) -> tuple[list[Path], bool]:
+        if not self.arrays:
+            return super()._listed(total, count)
+        every = [self._contribution(way) for way in self.ways]
+        ranked = bool(self.numbers) and len(every) == total
+        if ranked and all(path.product is not None for path in every):
+            # NaN comes first, as it decides the sum.
+            every.sort(key=lambda path: -_size(path.product))
+        return every[:count], ranked
+
+    def _contribution(self, way: tuple[int, ...]) -> Path:
+        edges = self.net.edges
+        names = tuple(self._name(node) for node in (self.bottom, *(edges[index].target for index in way)))
+        traced = self.traced
+        if way not in traced.paths:
+            return Path(names, None, (), (), None)
+        node = traced.paths[way]
+        product = self._chosen(self._whole(node)) if self.numbers else None
+        source, shown = self._along(node)
+        return Path(names, None, (source,), (shown,), product)
+
+    def _along(self, node: int | None) -> tuple[str, str]:
+        """What a path contributes, as source and for people."""
+        if node is None:
+            return "0", "0"
+        graph, net = self.traced.graph, self.net
+        found = algebra.shortest(graph, node, net.atoms, same=net.standins, limit=_FORMULA)
+        if found is None:
+            plain, pretty = (Printer(graph, pretty=each, atoms=net.atoms) for each in (False, True))
+            found = plain.text(node, limit=_FORMULA), pretty.text(node, limit=_FORMULA)
+        return self._parted(found)
+
+    def _parted(self, texts: tuple[str, str]) -> tuple[str, str]:
+        """The texts of the part that is asked for."""
+        if self.part is None or texts[0] in ("0", "1"):
+            return texts
+        items = self.part.text[self.part.text.index("[") :]
+        plain, pretty = (text if _simple(text) else f"({text})" for text in texts)
+        return plain + items, pretty + items
+
+    def _gradient(self) -> tuple[str, str]:
+        return self._parted(super()._gradient())
+
+    def _local(self, index: int, edge: Edge) -> LocalGradient:
+        if edge.kind == "factor":
+            return super()._local(index, edge)
+        net = self.net
+        source, shown = self._texts(edge.gradient, net.atoms)
+        dims = self._dims(net.graph.type(edge.source).shape)
+        value = None
+        if edge.kind == "map":
+            dims = (*self._dims(net.graph.type(edge.target).shape), *dims)
+        elif edge.kind == "elements" and edge.gradient is not None:
+            value = self.numbers.get(edge.gradient)
+        elif edge.kind == "moved":
+            dims = ()
+        taken = index not in self.cut or edge.gradient is None
+        names = self._name(edge.target), self._name(edge.source)
+        return LocalGradient(*names, source, shown, source, shown, value, taken, edge.kind, dims)
+
+    @cached_property
+    def factors(self) -> list[float]:
+        """The local gradients that are single numbers; NaN stands for others."""
+        return [
+            0.0
+            if edge.gradient is None
+            else float(self.numbers[edge.gradient])
+            if edge.kind == "factor"
+            else float("nan")
+            for edge in self.net.edges
+        ]
+
+
+def _number(dim: Dim, sizes: Mapping[str, int]) -> Any:
+    text = shape([dim], sizes)
+    return int(text[1:-1]) if text[1:-1].isdecimal() else text[1:-1]
+
+
+def _largest(value: Any) -> float:
+    """The largest finite size in a value."""
+    if value is None:
+        return 0.0
+    sizes = np.abs(np.asarray(value, np.float64)).ravel()
+    sizes = sizes[np.isfinite(sizes)]
+    return float(sizes.max()) if sizes.size else 0.0
+
+
+def _size(value: Any) -> float:
+    """By what paths are ordered: the length of a contribution, infinite for one with a NaN."""
+    length = float(np.sqrt(np.square(np.asarray(value, np.float64)).sum()))
+    return float("inf") if length != length else length
+
+
+def _simple(text: str) -> bool:
+    return text.replace("_", "").isalnum() or (text.startswith("[") and text.endswith("]"))
+
+
+__all__ = ["ArrayExplainer"]

@@ -1,0 +1,260 @@
+"""Makes explanations: reads the network of local gradients between two names, evaluates it, and writes the formulas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from gradc import algebra
+from gradc.ad.expand import expand
+from gradc.annotate import Renamed
+from gradc.backends.expression import Printer
+from gradc.explanation import Explanation, LocalGradient, Path, Row
+from gradc.ir.graph import Graph, ancestors
+from gradc.known import Known, known
+from gradc.paths import Edge, Level, Network, network, weight
+
+if TYPE_CHECKING:
+    from gradc.model import Model
+
+SHOWN: Final = 10
+"""How many paths are listed unless told otherwise."""
+ROWS: Final = 200
+"""How many values and local gradients are listed; those beyond are counted."""
+# The longest formula that is written out, in characters, and the longest for the whole derivative.
+_FORMULA: Final = 200
+_WHOLE: Final = 1_000
+
+
+class Explainer:
+    """Explains the derivative of one number by another."""
+
+    def __init__(self, model: Model, of: str, wrt: str, level: Level) -> None:
+        self.model = model
+        self.of, self.wrt, self.level = of, wrt, level
+        graph = model.graph
+        self.y, self.v = model.node(of), model.node(wrt)
+        self.net: Network = network(graph, [self.y], [self.v], level, model.options.limits, whole=True)
+        self.top, self.bottom = self.net.of[0], self.net.wrt[0]
+        self.data = self.net.graph.data
+        self.members = set(self.net.nodes)
+        self.cone = ancestors(graph.data, [self.y])
+        self.numbers: dict[int, Any] = {}
+        # An optimised graph knows names of values that are no name nodes: here they are.
+        self.called = {
+            at: {"op": "name", "operands": (), "name": name, "type": self.data[at]["type"]}
+            for name, node in graph.names.items()
+            if self.data[at := self.net.number[node]]["op"] not in ("name", "input")
+        }
+        self.named = Renamed(self.net.graph, self.called)
+
+    def explain(self, values: Mapping[str, Any] | None, count: int, lr: float | None) -> Explanation:
+        """The explanation, with at most ``count`` paths and one step of descent where a rate ``lr`` is given."""
+        found = known(self.model, values, self.cone)
+        if found is not None:
+            self._evaluate(found)
+        net = self.net
+        total = net.count(self.top, self.bottom)
+        gradient = self._sum()
+        listed, ranked = self._listed(total, count)
+        adjoint, agrees = self._compiled(found, gradient)
+        source, shown = self._gradient()
+        forward = self._forward()
+        before = self._before()
+        step = None
+        if lr is not None and gradient is not None and before is not None:
+            step = {"before": before, "lr": lr, "after": before - lr * gradient}
+        return Explanation(
+            of=self.of,
+            wrt=self.called_wrt,
+            level=self.level,
+            inputs=self._named(lambda node: self.model.graph.op(node) == "input"),
+            values=self._named(lambda node: True),
+            value=self.numbers.get(self.top),
+            sum=gradient,
+            adjoint=adjoint,
+            agrees=agrees,
+            expression=source,
+            formula=shown,
+            path_count=total,
+            paths=tuple(listed),
+            forward=tuple(self._row(node) for node in forward[:ROWS]),
+            local_gradients=tuple(self._local(i, edge) for i, edge in enumerate(net.edges[:ROWS])),
+            step=step,
+            omitted=(max(0, len(forward) - ROWS), max(0, len(net.edges) - ROWS)),
+            shape=self._shape(),
+            ranked=ranked,
+        )
+
+    @property
+    def called_wrt(self) -> str:
+        """What is differentiated by, as the caller names it."""
+        return self.wrt
+
+    def _shape(self) -> tuple[str, ...]:
+        """The shape of the derivative."""
+        return ()
+
+    def _before(self) -> Any:
+        """The value of what is differentiated by."""
+        return self.numbers.get(self.bottom)
+
+    def _sum(self) -> Any:
+        """The sum over all paths."""
+        return self._flow(self.factors) if self.numbers else None
+
+    def _listed(self, total: int, count: int) -> tuple[list[Path], bool]:
+        """The paths that are listed, and whether these are the largest."""
+        valued = bool(self.numbers)
+        weights = [weight(f, i in self.cut) for i, f in enumerate(self.factors)] if valued else None
+        return [self._path(path) for path in self.net.best(self.top, self.bottom, count, weights)], valued
+
+    # Numbers -------------------------------------------------------------------------------------------------------
+
+    def _evaluate(self, inputs: Known) -> None:
+        wanted = self._wanted()
+        graph, to = expand(self.net.graph, None, self.model.options.limits)
+        found = inputs.run(graph, [to[node] for node in wanted])
+        self.numbers = dict(zip(wanted, found, strict=True))
+
+    def _wanted(self) -> list[int]:
+        """The nodes whose values are shown or needed for what is shown."""
+        net = self.net
+        named = [net.number[node] for node in self.model.graph.names.values() if node in self.cone]
+        gradients = [edge.gradient for edge in net.edges if edge.gradient is not None]
+        tests = [node for edge in net.edges for node, _ in edge.conditions]
+        return sorted({self.top, self.bottom, *self.members, *named, *gradients, *tests})
+
+    @cached_property
+    def cut(self) -> frozenset[int]:
+        """The edges along which nothing flows: no derivative, or in a branch that is not taken."""
+        return frozenset(
+            index
+            for index, edge in enumerate(self.net.edges)
+            if edge.gradient is None or any(self.numbers.get(node, taken) != taken for node, taken in edge.conditions)
+        )
+
+    @cached_property
+    def factors(self) -> list[float]:
+        """The local gradient of every edge, where values are known."""
+        return [0.0 if e.gradient is None else float(self.numbers[e.gradient]) for e in self.net.edges]
+
+    def _flow(self, factors: Sequence[float]) -> float:
+        return self.net.flow(self.top, factors, self.cut).get(self.bottom, 0.0)
+
+    def _compiled(self, inputs: Known | None, gradient: Any) -> tuple[Any, bool | None]:
+        """The derivative as the compiled program computes it, and whether it is the sum over the paths."""
+        if inputs is None or gradient is None:
+            return None, None
+        found = float(self.model.grad([self.of], [self.wrt])._plan(inputs.sizes).run(inputs.inputs)[0])
+        if math.isnan(found) or math.isnan(gradient):
+            return found, math.isnan(found) and math.isnan(gradient)
+        if math.isinf(found) or math.isinf(gradient):
+            return found, found == gradient
+        # Rounding is relative to what is added, not to what is left of it.
+        scale = self._flow([abs(factor) for factor in self.factors])
+        single = self.model.options.dtype == "f32"
+        return found, abs(found - gradient) <= (1e-4 if single else 1e-9) * max(scale, abs(found))
+
+    # Texts ---------------------------------------------------------------------------------------------------------
+
+    def _named(self, wanted: Any) -> dict[str, Any]:
+        graph = self.model.graph
+        found = {}
+        for node, name in sorted({node: name for name, node in reversed(graph.names.items())}.items()):
+            if node in self.cone and wanted(node):
+                found[graph.name(node) or name] = self.numbers.get(self.net.number[node])
+        return found
+
+    def _name(self, node: int) -> str:
+        """What a node is called: its name, or its expression."""
+        entry = self.named.data[node]
+        if entry["op"] in ("name", "input"):
+            return str(entry["name"])
+        return Printer(self.named, pretty=True, atoms=self.net.atoms).text(node, limit=40)
+
+    def _forward(self) -> list[int]:
+        """The values on the way that are computed."""
+        return [node for node in self.net.nodes if self.data[node]["op"] not in ("input", "const")]
+
+    def _row(self, node: int) -> Row:
+        return Row(self._name(node), self._statement(node), self.numbers.get(node))
+
+    def _statement(self, node: int) -> str:
+        """What a value is computed by, as it is written; derivatives in it are those that the program asks for."""
+        written = self.model.graph
+        origin = self._origins.get(node)
+        if origin is not None:
+            return Printer(written, pretty=True).text(origin, through=(origin,), limit=_FORMULA)
+        others = {at: entry for at, entry in self.called.items() if at != node} if self.called else {}
+        printer = Printer(Renamed(self.net.graph, others), pretty=True, atoms=self.net.atoms)
+        return printer.text(node, through=(node,), limit=_FORMULA)
+
+    @cached_property
+    def _origins(self) -> dict[int, int]:
+        """The name nodes of the graph as written by what has become of them."""
+        graph = self.model.graph
+        return {self.net.number[node]: node for node in graph.names.values() if graph.op(node) == "name"}
+
+    def _path(self, edges: Sequence[int]) -> Path:
+        net = self.net
+        nodes = (self.bottom, *(net.edges[index].target for index in edges))
+        names = tuple(self._name(node) for node in nodes)
+        if self.numbers:
+            factors = tuple(self.factors[index] for index in edges)
+            product = 0.0 if any(index in self.cut for index in edges) else math.prod(factors, start=1.0)
+            return Path(names, factors, (), (), product)
+        texts = [self._texts(net.edges[index].gradient, net.atoms) for index in edges[:ROWS]]
+        return Path(names, None, tuple(source for source, _ in texts), tuple(shown for _, shown in texts), None)
+
+    def _local(self, index: int, edge: Edge) -> LocalGradient:
+        net = self.net
+        source, shown = self._texts(edge.gradient, net.atoms)
+        value = self.factors[index] if self.numbers else None
+        taken = index not in self.cut or edge.gradient is None
+        if edge.gradient is not None and value is not None and taken and not math.isfinite(value):
+            # School algebra would cancel the very quotient that makes it infinite or NaN.
+            source, shown = self._written(edge.gradient, net.atoms)
+        in_wrt = self._texts(edge.gradient, self._atoms_in_wrt)
+        return LocalGradient(self._name(edge.target), self._name(edge.source), source, shown, *in_wrt, value, taken)
+
+    @cached_property
+    def _atoms_in_wrt(self) -> frozenset[int]:
+        """Where formulas in terms of what is differentiated by stop: the names on the way are written out."""
+        net = self.net
+        fixed = net.names - self.members | {self.bottom}
+        return fixed | {standin for standin, name in net.standins.items() if name in fixed}
+
+    def _texts(self, node: int | None, atoms: Collection[int], limit: int = _FORMULA) -> tuple[str, str]:
+        """A gradient in source form and as people write it, simplified where that is not too long."""
+        if node is None:
+            return "0", "0"
+        found = algebra.shortest(self._knowing(atoms), node, atoms, same=self.net.standins, limit=limit)
+        return self._written(node, atoms, limit) if found is None else found
+
+    def _written(self, node: int, atoms: Collection[int], limit: int = _FORMULA) -> tuple[str, str]:
+        """A gradient in the two forms, just as it was made."""
+        graph = self._knowing(atoms)
+        plain, pretty = (Printer(graph, pretty=each, atoms=atoms) for each in (False, True))
+        return plain.text(node, limit=limit), pretty.text(node, limit=limit)
+
+    def _knowing(self, atoms: Collection[int]) -> Renamed | Graph:
+        """The graph in which those of ``atoms`` that are no name nodes are called what they are called."""
+        called = {at: entry for at, entry in self.called.items() if at in atoms}
+        return Renamed(self.net.graph, called) if called else self.net.graph
+
+    def _gradient(self) -> tuple[str, str]:
+        """The whole derivative: down to the inputs if that is no longer than in terms of the names."""
+        node = self.net.gradients.get((self.top, self.bottom))
+        if self.top == self.bottom:
+            return "1", "1"
+        if node is None:
+            return "0", "0"
+        inputs = {n for n in self.net.names if self.data[n]["op"] == "input"} | {self.bottom}
+        full, named = (self._texts(node, atoms, _WHOLE) for atoms in (inputs, self.net.atoms))
+        return named if full[0].endswith("…") or len(named[0]) < len(full[0]) else full
+
+
+__all__ = ["ROWS", "SHOWN", "Explainer"]
