@@ -209,7 +209,7 @@ def _converted(name: str, array: Array, type: Type) -> Array:
     if kind == "u" and type.dtype == "int" and int(array.max()) >= 2**63:
         wrong = array >= np.uint64(2**63)
         raise _Refused(f"`{name}` takes integers of 64 bits, and `{name}{_place(wrong)}` is {array[wrong].flat[0]}")
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         return np.asarray(array, dtype)
 
 
@@ -236,9 +236,9 @@ def _rank(name: str, array: Array, type: Type) -> _Refused:
 
 def _integers(name: str, array: Array) -> Array:
     """Whole numbers that are stored as floating point, as a file or a data frame with gaps may have them."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         whole = array.astype(np.int64)
-    wrong = (whole != array) | (np.abs(array) >= 2.0**63)
+        wrong = (whole != array) | (np.abs(array) >= 2.0**63)
     if wrong.any():
         raise _Refused(f"`{name}` takes integers, and `{name}{_place(wrong)}` is {array[wrong].flat[0]}")
     return whole
@@ -250,7 +250,7 @@ def _elements(name: str, array: Array, dtype: str) -> Array:
     for at, value in enumerate(array.flat):
         place = f"{name}[{', '.join(map(str, np.unravel_index(at, array.shape)))}]"
         try:
-            with np.errstate(over="ignore"):
+            with np.errstate(all="ignore"):
                 found.flat[at] = convert(place, value, dtype)
         except CallError as problem:
             (first,) = problem.diagnostics
