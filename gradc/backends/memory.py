@@ -46,7 +46,7 @@ class Room:
     def claim(self, node: int, shape: Sequence[int]) -> None:
         """Raise ``CallError`` if a single array is too large."""
         size = prod(shape) * _BYTES[self.graph.type(node).dtype]
-        if size <= _SMALL and self.limit is None:
+        if not shape or (size <= _SMALL and self.limit is None):
             return
         if size > (allowed := self.allowed()):
             listed = ", ".join(map(str, shape))
@@ -59,7 +59,7 @@ class Room:
         sizes: dict[int, int] = {}
         for step in planner.steps:
             shape = planner.reps.get(step.target)
-            if shape is not None and step.target not in planner.views:
+            if shape and step.target not in planner.views:
                 size = sizes[step.target] = prod(shape) * _BYTES[self.graph.type(step.node).dtype]
                 # What is written over an operand takes its place.
                 live += 0 if step.reuses else size
@@ -68,7 +68,7 @@ class Room:
             live -= sum(sizes.get(slot, 0) for slot in step.free if slot != step.reuses)
         for node in copied:
             shape = planner.full(node)
-            live += prod(shape) * _BYTES[self.graph.type(node).dtype]
+            live += prod(shape) * _BYTES[self.graph.type(node).dtype] if shape else 0
             if live > self.peak:
                 self.peak, self.worst = live, (node, shape)
         if self.limit is not None:
