@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from gradc.backends.layout import Layout
 from gradc.errors import Diagnostic
 from gradc.ir.graph import Graph
 from gradc.ops.reduce import EmptyReduction
@@ -142,7 +143,7 @@ def guarded(compute: Callable[..., Any], rep: tuple[int, ...] | None, dtype: Any
 
 
 def needs(
-    graph: Graph,
+    graph: Graph | Layout,
     order: Sequence[int],
     read: Callable[[int], Any],
     full: Callable[[int], tuple[int, ...]],
@@ -172,7 +173,7 @@ def needs(
     return found
 
 
-def _wide(graph: Graph, node: int, target: int, read: Callable[[int], Any], full: Callable[[int], Any]) -> Any:
+def _wide(graph: Graph | Layout, node: int, target: int, read: Callable[[int], Any], full: Callable[[int], Any]) -> Any:
     """A condition over the axes of an elementwise node that reads it."""
     value = read(node)
     if value is None:
@@ -185,7 +186,7 @@ def _wide(graph: Graph, node: int, target: int, read: Callable[[int], Any], full
     return array[index] if index else array
 
 
-def _onto(graph: Graph, node: int, operand: int, need: Any, full: Callable[[int], Any]) -> Any:
+def _onto(graph: Graph | Layout, node: int, operand: int, need: Any, full: Callable[[int], Any]) -> Any:
     """What is needed of an operand where ``need`` is needed of the node."""
     if isinstance(need, (bool, np.bool_)) or np.ndim(need) == 0:
         return need
@@ -204,7 +205,7 @@ def _onto(graph: Graph, node: int, operand: int, need: Any, full: Callable[[int]
 
 
 def judged(
-    graph: Graph,
+    graph: Graph | Layout,
     found: Faults,
     order: Sequence[int],
     read: Callable[[int], Any],
@@ -220,7 +221,9 @@ def judged(
     return None
 
 
-def _first(graph: Graph, fault: Fault, need: Any, full: Callable[[int], tuple[int, ...]]) -> tuple[int, ...] | None:
+def _first(
+    graph: Graph | Layout, fault: Fault, need: Any, full: Callable[[int], tuple[int, ...]]
+) -> tuple[int, ...] | None:
     """The first element of the node that has no result and is selected, by its batch axes and own; None for none."""
     mask = fault.mask
     if isinstance(fault.problem, OutOfRange):
@@ -233,7 +236,7 @@ def _first(graph: Graph, fault: Fault, need: Any, full: Callable[[int], tuple[in
     return (*front, *(int(each) for each in place))
 
 
-def _spread(graph: Graph, place: int, node: int, mask: Any) -> Any:
+def _spread(graph: Graph | Layout, place: int, node: int, mask: Any) -> Any:
     """A mask over the elements of an index, over the axes of the node that reads at it."""
     if np.ndim(mask) == 0:
         return mask
@@ -260,7 +263,11 @@ _MATRIX: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def _diagnostic(
-    graph: Graph, fault: Fault, where: tuple[int, ...], read: Callable[[int], Any], sources: Mapping[str, Source]
+    graph: Graph | Layout,
+    fault: Fault,
+    where: tuple[int, ...],
+    read: Callable[[int], Any],
+    sources: Mapping[str, Source],
 ) -> Diagnostic:
     node, problem = fault.node, fault.problem
     span = graph.span(node)
@@ -292,7 +299,7 @@ def _diagnostic(
 
 
 def _outside(
-    graph: Graph, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...], read: Callable[[int], Any]
+    graph: Graph | Layout, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...], read: Callable[[int], Any]
 ) -> tuple[int, str]:
     """The index that is outside its axis, and what there is to say about it."""
     place, count = problem.place, problem.extent
@@ -310,7 +317,7 @@ def _outside(
 
 
 def _meant(
-    graph: Graph, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...]
+    graph: Graph | Layout, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...]
 ) -> tuple[tuple[int, ...], int]:
     """Which value of an index is outside where an element of the node has no result: its position, and the value."""
     own, due = graph.type(problem.place).free, graph.type(node).free
@@ -333,7 +340,7 @@ def _clamped(position: Sequence[int | None], shape: Sequence[int]) -> tuple[Any,
     return tuple(slice(None) if at is None else min(at, n - 1) for at, n in zip(position, shape, strict=True))
 
 
-def _written(graph: Graph, place: int, position: tuple[int, ...], read: Callable[[int], Any]) -> str:
+def _written(graph: Graph | Layout, place: int, position: tuple[int, ...], read: Callable[[int], Any]) -> str:
     """How the program reads an index from data, as in ``idx[3]``; empty where it computes it."""
     place = graph.through_names(place)
     if graph.op(place) != "access":
@@ -355,7 +362,7 @@ def _written(graph: Graph, place: int, position: tuple[int, ...], read: Callable
     return f"`{name}[{', '.join(found)}]`"
 
 
-def name_of(graph: Graph, node: int) -> str | None:
+def name_of(graph: Graph | Layout, node: int) -> str | None:
     """What the program calls a value."""
     node = graph.through_names(node)
     found = graph.name(node)

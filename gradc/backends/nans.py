@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradc.backends import faults
+from gradc.backends.layout import Layout
 from gradc.errors import Diagnostic
 from gradc.ir.graph import Graph
 from gradc.ir.types import Index
@@ -21,7 +22,7 @@ Full = Callable[[int], tuple[int, ...]]
 
 
 def first(
-    graph: Graph, order: Sequence[int], read: Read, full: Full, sources: Mapping[str, Source]
+    graph: Graph | Layout, order: Sequence[int], read: Read, full: Full, sources: Mapping[str, Source]
 ) -> Diagnostic | None:
     """What is said of the first operation that makes a NaN of operands without one; None where none does.
 
@@ -54,7 +55,7 @@ def _padded(value: Any, shape: tuple[int, ...]) -> Any:
     return np.reshape(value, (1,) * (len(shape) - np.ndim(value)) + np.shape(value))
 
 
-def _over(graph: Graph, operand: int, node: int, read: Read, full: Full) -> Any:
+def _over(graph: Graph | Layout, operand: int, node: int, read: Read, full: Full) -> Any:
     """The value of an operand of an elementwise node, over the axes of that; None where there is none."""
     value = read(operand)
     if value is None:
@@ -64,7 +65,7 @@ def _over(graph: Graph, operand: int, node: int, read: Read, full: Full) -> Any:
     return _padded(value, full(operand))[index] if due.free or due.shape else np.asarray(value)
 
 
-def _fresh(graph: Graph, node: int, mask: Any, read: Read, full: Full) -> Any:
+def _fresh(graph: Graph | Layout, node: int, mask: Any, read: Read, full: Full) -> Any:
     """Of the elements that are NaN, those that no NaN went into, as far as that can be told."""
     elementwise = graph.ops[graph.op(node)].elementwise
     for operand in graph.operands(node):
@@ -79,7 +80,7 @@ def _fresh(graph: Graph, node: int, mask: Any, read: Read, full: Full) -> Any:
 
 
 def _diagnostic(
-    graph: Graph,
+    graph: Graph | Layout,
     order: Sequence[int],
     node: int,
     where: tuple[int, ...],
@@ -108,7 +109,7 @@ def _diagnostic(
     return Diagnostic("E0618", message, span, label, hints, text=text)
 
 
-def _written(graph: Graph, order: Sequence[int], index: Index, at: int, read: Read) -> str:
+def _written(graph: Graph | Layout, order: Sequence[int], index: Index, at: int, read: Read) -> str:
     """What an index is, as in ``i = 3``, for the element that is number ``at`` along it."""
     # A range that starts elsewhere is an index from 0 with its start added, at the same place in the text.
     name = index.name.partition(".")[0]
@@ -122,7 +123,7 @@ def _written(graph: Graph, order: Sequence[int], index: Index, at: int, read: Re
     return f"{name} = {at}"
 
 
-def _computed(graph: Graph, node: int, where: tuple[int, ...], read: Read, full: Full) -> str:
+def _computed(graph: Graph | Layout, node: int, where: tuple[int, ...], read: Read, full: Full) -> str:
     """The operation with the numbers that went in, as in ``log(-1.0)``; empty for one on whole arrays."""
     row = graph.ops[graph.op(node)]
     if not row.elementwise or not graph.operands(node):
