@@ -16,7 +16,9 @@ from typing import Final
 
 from gradc.backends.expression import Nodes, expression
 from gradc.ir.graph import Builder
-from gradc.ir.types import Type, typed
+from gradc.ir.sizes import Dim
+from gradc.ir.types import SCALARS, Type
+from gradc.ops import build
 from gradc.ops.evaluate import evaluator
 
 # Nodes that are looked at, terms of a sum, symbols of a formula, bits of a number: beyond these it is given up.
@@ -169,7 +171,42 @@ class _Algebra:
                 return self.power(operands[0], exponent)
         elif op == "select" and operands[1] == operands[2]:
             return operands[1]
+        elif op == "broadcast" and not self._extended(entry["operands"][0]):
+            # A single number stands for every element.
+            return operands[0]
+        elif op == "reshape" and not self.data[entry["operands"][0]]["type"].shape:
+            return operands[0]
+        elif op == "access":
+            return self.elements(node, operands)
         return self.opaque(node, operands)
+
+    def _extended(self, node: int) -> bool:
+        """Whether it has an extent other than 1."""
+        return any(dim != 1 for dim in self.data[node]["type"].shape)
+
+    def elements(self, node: int, operands: list[Form]) -> Form:
+        """What an access reads: a sum of products of what it reads from each factor."""
+        total: Form = {}
+        for monomial, value in operands[0].items():
+            product: Form = {_ONE: value}
+            for number, power in monomial:
+                product = self.multiply(product, self.power(self._element(node, number, operands), power))
+            total = self.add(total, product)
+        return total
+
+    def _element(self, node: int, number: int, operands: list[Form]) -> Form:
+        factor = self.factors[number]
+        if factor.form is not None:
+            return self.elements(node, [factor.form, *operands[1:]])
+        entry = self.data[factor.node]
+        if not entry["type"].shape:
+            return self.single(number)
+        if factor.op == "tabulate" and len(operands) == len(entry["attrs"]["indices"]) + 1:
+            places = [self.data[place] for place in self.data[node]["operands"][1:]]
+            named = [place["attrs"]["index"] if place["op"] == "index" else None for place in places]
+            if tuple(named) == entry["attrs"]["indices"]:
+                return factor.operands[0]
+        return self.opaque(node, [self.single(number), *operands[1:]])
 
     @staticmethod
     def _whole(form: Form) -> int | None:
@@ -403,15 +440,6 @@ class _Writer:
                 stack += [below for each in inner for monomial in each for below, _ in monomial]
         return sorted(needed)
 
-    def _typed(self, form: Form, type: Type) -> Type:
-        """The type of a form's numbers: that of what stands beside them, else ``type``."""
-        for monomial in form:
-            for number, _ in monomial:
-                node = self.sums[number][0] if number in self.sums else self.made[number]
-                found = self.builder.type(node)
-                return typed(found.dtype, found.shape)
-        return typed(type.dtype, type.shape)
-
     def _make(self, number: int, type: Type) -> None:
         builder, data = self.builder, self.algebra.data
         factor = self.algebra.factors[number]
@@ -422,10 +450,12 @@ class _Writer:
         entry = data[factor.node]
         if factor.op:
             types = [data[operand]["type"] for operand in entry["operands"]]
-            operands = tuple(self.sum(form, type) for form, type in zip(factor.operands, types, strict=True))
+            operands = tuple(
+                self.fitted(self.sum(form, type), type.shape) for form, type in zip(factor.operands, types, strict=True)
+            )
             self.made[number] = builder.make(factor.op, operands, entry.get("attrs"))
         elif entry["op"] == "const":
-            self.made[number] = builder.constant(entry["attrs"]["value"], entry["type"])
+            self.made[number] = builder.constant(entry["attrs"]["value"], SCALARS[entry["type"].dtype])
         elif entry["op"] in ("index", "size"):
             self.made[number] = builder.make(entry["op"], (), entry["attrs"])
         else:
@@ -436,7 +466,7 @@ class _Writer:
         if not type.real:
             ((monomial, _),) = form.items()
             return self.made[monomial[0][0]]
-        type = self._typed(form, type)
+        type = SCALARS[type.dtype]
         products = [self.product(monomial, value, type) for monomial, value in form.items() if monomial != _ONE]
         if _ONE in form:
             products.append(self.product(_ONE, form[_ONE], type))
@@ -447,8 +477,18 @@ class _Writer:
         total = self.join(products[0], type)
         for product in products[1:]:
             op = "sub" if product.negative else "add"
-            total = self.builder.make(op, (total, self.join(replace(product, negative=False), type)))
+            total = self.connect(op, total, self.join(replace(product, negative=False), type))
         return total
+
+    def connect(self, op: str, left: int, right: int) -> int:
+        """Two numbers or arrays put together; a single number stands for every element."""
+        first, second = (self.builder.type(node).shape for node in (left, right))
+        shape = first or second
+        return self.builder.apply(op, build.broadcast(self.builder, left, shape), self.fitted(right, shape))
+
+    def fitted(self, node: int, shape: tuple[Dim, ...]) -> int:
+        """A single number where an array is due."""
+        return node if self.builder.type(node).shape else build.broadcast(self.builder, node, shape)
 
     def product(self, monomial: Monomial, value: Fraction, type: Type) -> _Product:
         """A product: its sign, its number, what stands above the line and what below."""
@@ -467,7 +507,7 @@ class _Writer:
         for number, power in powers:
             node = self.sums[number][number in turned] if number in self.sums else self.made[number]
             if abs(power) != 1:
-                node = self.builder.make("pow", (node, self.builder.constant(float(abs(power)), type)))
+                node = self.connect("pow", node, self.builder.constant(float(abs(power)), SCALARS[type.dtype]))
             (above if power > 0 else below).append(node)
         return _Product(negative, abs(value), above, below)
 
@@ -486,13 +526,13 @@ class _Writer:
             below.insert(0, builder.constant(float(bottom), type))
         node = self._chain(above)
         if below:
-            node = builder.make("div", (node, self._chain(below)))
+            node = self.connect("div", node, self._chain(below))
         return builder.make("neg", (node,)) if negative else node
 
     def _chain(self, nodes: list[int]) -> int:
         total = nodes[0]
         for node in nodes[1:]:
-            total = self.builder.make("mul", (total, node))
+            total = self.connect("mul", total, node)
         return total
 
 

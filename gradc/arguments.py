@@ -1,181 +1,270 @@
-"""Arrays that a caller passes: as the types of the inputs want them, with the sizes that their shapes give."""
+"""What a caller passes, as the types of the inputs want it: numbers, truth values and arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from gradc.errors import CallError, Diagnostic
-from gradc.ir import sizes as extents
-from gradc.ir.graph import Constraint, Graph
-from gradc.ir.sizes import Dim, Size
 from gradc.ir.types import Type
-from gradc.source import Source, Span
+from gradc.source import Span
+
+Array = np.ndarray[Any, Any]
 
 DTYPES: Final[Mapping[str, Any]] = {"f64": np.float64, "f32": np.float32, "int": np.int64, "bool": np.bool_}
-_KINDS: Final = {"f64": "fiu", "f32": "fiu", "int": "iu", "bool": "b"}
-_WANTED: Final = {"f64": "numbers", "f32": "numbers", "int": "integers", "bool": "truth values"}
 
 
 def _fail(code: str, message: str, *hints: str) -> CallError:
     return CallError(Diagnostic(code, message, hints=hints))
 
 
-def as_array(name: str, value: Any, type: Type) -> np.ndarray[Any, Any]:
+# Single numbers ------------------------------------------------------------------------------------------------------
+
+_INT64 = range(-(2**63), 2**63)
+
+
+def convert(name: str, value: Any, dtype: str) -> float | int | bool:
+    """A caller's value as the number that an input of that type takes; raises ``CallError``."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    truth = isinstance(value, (bool, np.bool_))
+    if dtype == "bool":
+        if truth:
+            return bool(value)
+        raise _fail("E0603", f"`{name}` takes a truth value, not {described(value)}", "pass True or False")
+    if truth:
+        raise _fail("E0603", f"`{name}` takes a number, not a truth value", f"pass {int(value)} instead")
+    if isinstance(value, numbers.Real) or (hasattr(value, "__float__") and not hasattr(value, "__len__")):
+        if isinstance(value, (np.complexfloating,)):
+            raise _fail("E0603", f"`{name}` takes a real number, not {value!r}")
+        try:
+            number = value if isinstance(value, float) and type(value) is float else float(value)
+        except (TypeError, ValueError, OverflowError):
+            raise _fail("E0603", f"`{name}` takes a number that fits 64 bits, not {described(value)}") from None
+        if dtype != "int":
+            return number
+        whole = _whole(value, number)
+        if whole is None:
+            raise _fail("E0603", f"`{name}` takes an integer, not {value!r}")
+        if whole not in _INT64:
+            raise _fail("E0603", f"`{name}` takes an integer of 64 bits, and {whole} is larger")
+        return whole
+    if isinstance(value, np.ndarray) or (isinstance(value, Iterable) and not isinstance(value, (str, bytes))):
+        raise _fail(
+            "E0606",
+            f"`{name}` takes one number, not an array",
+            "to run the program over rows, write `model.map(…)` in place of `model(…)`",
+        )
+    raise _fail("E0603", f"`{name}` takes a number, not {described(value)}")
+
+
+def _whole(value: Any, number: float) -> int | None:
+    """The integer that a number is, exactly; ``number`` is it as a float. None if it is none."""
+    if not isinstance(value, numbers.Integral) and not number.is_integer():
+        return None
+    try:
+        whole = int(value)
+    except TypeError:
+        return int(number)
+    # Fractions and decimals have more digits than a float.
+    return whole if whole == value else None
+
+
+def described(value: Any) -> str:
+    """A value as a message shows it: cut short, with its type."""
+    if value is None:
+        return "None"
+    kind = value.__class__.__name__
+    try:
+        shown = repr(value)
+    except Exception:  # an integer of too many digits, or a class that fails to show its values
+        return f"a value of type {kind}"
+    # Where an object stands in memory says nothing, and is different every time.
+    if " at 0x" in shown:
+        return f"a value of type {kind}"
+    return f"{shown if len(shown) <= 40 else shown[:37] + '…'} ({kind})"
+
+
+# Arrays --------------------------------------------------------------------------------------------------------------
+
+_KINDS: Final = {"f64": "fiu", "f32": "fiu", "int": "iu", "bool": "b"}
+_WANTED: Final = {"f64": "numbers", "f32": "numbers", "int": "integers", "bool": "truth values"}
+_FOUND: Final = {
+    "b": "truth values",
+    "c": "complex numbers",
+    "f": "numbers",
+    "i": "numbers",
+    "u": "numbers",
+    "m": "durations",
+    "M": "dates",
+    "S": "text",
+    "T": "text",
+    "U": "text",
+    "V": "records",
+}
+
+
+class _Refused(Exception):
+    """A value that makes no array for an input: what is wrong, and hints."""
+
+    def __init__(self, message: str, *hints: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hints = hints
+
+
+def as_array(name: str, value: Any, type: Type, span: Span | None = None, text: str = "") -> Array:
     """A caller's value as an array of the input's dtype and rank. It may be the caller's own, which nobody changes.
 
     Takes anything that NumPy makes an array of: lists, columns of data frames, ``__array__``, DLPack. Raises
-    ``CallError`` for ragged lists, for objects, text and complex numbers, and for another rank.
+    ``CallError`` for ragged lists, text, complex numbers, missing values, and another rank; ``span`` is where the input
+    is declared.
     """
-    if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
-        value = np.from_dlpack(value)
     try:
+        return _converted(name, _opened(name, value, type), type)
+    except _Refused as problem:
+        label = "declared here" if text else ""
+        found = Diagnostic("E0614", problem.message, span, label, problem.hints, text=text)
+    raise CallError(found)
+
+
+def _opened(name: str, value: Any, type: Type) -> Array:
+    """A value of anybody's as an array, of whatever type and rank."""
+    if value.__class__ is np.ndarray:
+        return value
+    if isinstance(value, (str, bytes, bytearray, set, frozenset, Mapping)) or value is None:
+        unordered = isinstance(value, (set, frozenset))
+        hints = ("a set has no order: pass a list",) if unordered else ()
+        raise _Refused(f"`{name}` takes an array {written(type.shape)}, not {described(value)}", *hints)
+    if (missing := gaps(value)) is not None:
+        raise _Refused(f"`{name}` takes an array without gaps, and {missing}", "fill or drop what is missing")
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value)
         array = np.asarray(value)
-    except (ValueError, TypeError, RuntimeError) as problem:
-        ragged = isinstance(value, (list, tuple))
-        what = "lists of different lengths" if ragged else f"a value of type {value.__class__.__name__}"
-        raise _fail("E0614", f"`{name}` takes an array, and {what} make none", str(problem)[:200]) from None
+    except Exception as problem:  # whatever the value's own `__array__` does
+        if isinstance(value, (list, tuple)) and _ragged(value):
+            raise _Refused(f"`{name}` takes an array, and lists of different lengths make none") from None
+        hint = str(problem).strip().partition("\n")[0][:200]
+        message = f"`{name}` takes an array, and a value of type {value.__class__.__name__} makes none"
+        raise _Refused(message, *((hint,) if hint else ())) from None
+    if not array.ndim and array.dtype.kind == "O" and not isinstance(array[()], numbers.Number):
+        hints = ("make a list of it",) if isinstance(value, Iterable) else ()
+        raise _Refused(f"`{name}` takes an array {written(type.shape)}, not {described(value)}", *hints)
+    return array
+
+
+def gaps(value: Any) -> str | None:
+    """Where a masked array or a column of a data frame has no value; None where it has all."""
+    if isinstance(value, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(value)
+        if mask.any():
+            return f"the element {_place(mask)} is masked"
+        return None
+    count = getattr(value, "null_count", None)
+    if count is not None:
+        count = count() if callable(count) else count
+        if isinstance(count, int) and count:
+            return f"{count} of its elements are null" if count > 1 else "one of its elements is null"
+        return None
+    # Of pandas: NaN is a number there, NA is none.
+    absent = getattr(getattr(value, "dtype", None), "na_value", None)
+    if absent.__class__.__name__ == "NAType" and np.any(value.isna()):
+        return f"the element {_place(np.asarray(value.isna(), bool))} is missing"
+    return None
+
+
+def _ragged(value: Sequence[Any]) -> bool:
+    """Whether lists are in the way: two of different lengths, or a list beside a number."""
+    layer = list(value)
+    # NumPy has no more axes than this.
+    for _ in range(64):
+        lists = [each for each in layer if hasattr(each, "__len__") and not isinstance(each, (str, bytes))]
+        if not lists:
+            return False
+        if len(lists) < len(layer) or len({len(each) for each in lists}) > 1:
+            return True
+        layer = [inner for each in lists for inner in each]
+    return False
+
+
+def _converted(name: str, array: Array, type: Type) -> Array:
+    """An array of the input's type; raises for another rank, and for elements that are no such numbers."""
     if array.ndim != type.rank:
-        due, found = _shape(type.shape), _shape(array.shape)
-        hints: tuple[str, ...] = ()
-        if array.ndim == type.rank + 1:
-            hints = ("to run the program over rows, write `model.map(…)` in place of `model(…)`",)
-        raise _fail("E0614", f"`{name}` takes an array {due}, not {found}", *hints)
-    if array.size and array.dtype.kind not in _KINDS[type.dtype]:
-        if type.dtype == "int" and array.dtype.kind == "f":
-            return _whole(name, array)
-        raise _fail("E0614", f"`{name}` takes {_WANTED[type.dtype]}, not values of type {array.dtype}")
-    if type.dtype == "int" and array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
-        raise _fail("E0614", f"`{name}` takes integers of 64 bits, and {array.max()} is larger")
+        raise _rank(name, array, type)
+    dtype = DTYPES[type.dtype]
+    kind = array.dtype.kind
+    if not array.size:
+        return np.empty(array.shape, dtype)
+    if kind == "O":
+        return _elements(name, array, type.dtype)
+    if kind not in _KINDS[type.dtype]:
+        if type.dtype == "int" and kind == "f":
+            return _integers(name, array)
+        found = _FOUND.get(kind, f"values of type {array.dtype}")
+        raise _Refused(f"`{name}` takes {_WANTED[type.dtype]}, not {found}", *_advice(name, kind, type.dtype))
+    if kind == "u" and type.dtype == "int" and int(array.max()) >= 2**63:
+        wrong = array >= np.uint64(2**63)
+        raise _Refused(f"`{name}` takes integers of 64 bits, and `{name}{_place(wrong)}` is {array[wrong].flat[0]}")
     with np.errstate(over="ignore"):
-        return np.asarray(array, DTYPES[type.dtype])
+        return np.asarray(array, dtype)
 
 
-def _whole(name: str, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _advice(name: str, kind: str, dtype: str) -> tuple[str, ...]:
+    if kind == "b":
+        return (f"pass `{name}.astype({'int' if dtype == 'int' else 'float'})` to count true as 1",)
+    if dtype == "bool" and kind in "fiu":
+        return (f"pass a comparison, as in `{name} != 0`",)
+    if kind == "c":
+        return ("pass the real and the imaginary parts as two arrays",)
+    return ()
+
+
+def _rank(name: str, array: Array, type: Type) -> _Refused:
+    found = written(array.shape) if array.ndim else "a single number"
+    message = f"`{name}` takes an array {written(type.shape)}, not {found}"
+    if 1 < array.ndim == type.rank + array.shape.count(1):
+        kept = tuple(extent for extent in array.shape if extent != 1)
+        return _Refused(message, f"drop the axes of one element: `{name}.reshape({', '.join(map(str, kept))})`")
+    if array.ndim == type.rank + 1:
+        return _Refused(message, "to run the program over rows, write `model.map(…)` in place of `model(…)`")
+    return _Refused(message)
+
+
+def _integers(name: str, array: Array) -> Array:
     """Whole numbers that are stored as floating point, as a file or a data frame with gaps may have them."""
     with np.errstate(invalid="ignore"):
         whole = array.astype(np.int64)
     wrong = (whole != array) | (np.abs(array) >= 2.0**63)
     if wrong.any():
-        raise _fail("E0614", f"`{name}` takes integers, and {array[wrong].flat[0]} is none")
+        raise _Refused(f"`{name}` takes integers, and `{name}{_place(wrong)}` is {array[wrong].flat[0]}")
     return whole
 
 
-def _shape(shape: Sequence[Any]) -> str:
-    return f"[{', '.join(map(str, shape))}]" if shape else "a single number"
-
-
-@dataclass(frozen=True)
-class Filled:
-    """The default of an array that is one number: it takes the shape that the other inputs give."""
-
-    value: Any
-
-
-@dataclass
-class _Origin:
-    """Where a size comes from: an axis of an input, or an integer input."""
-
-    value: int
-    name: str
-    axis: int | None
-
-    def __str__(self) -> str:
-        return f"{self.value} from `{self.name}`"
-
-
-class Shapes:
-    """The sizes of a graph, and how the shapes of a call give them."""
-
-    def __init__(self, graph: Graph, shown: Sequence[str], sources: Sequence[Source] = ()) -> None:
-        self.types = [graph.type(node) for node in graph.inputs]
-        self.shown = shown
-        self.constraints: tuple[Constraint, ...] = graph.constraints
-        self.texts = {source.name: source for source in sources}
-        self.spans = [graph.span(node) for node in graph.inputs]
-        self.names = sorted({name for type in self.types for dim in type.shape for name in extents.names(dim)})
-        self.arrays = any(
-            data["type"].shape or data["type"].free or graph.ops[data["op"]].kind == "structural"
-            for data in graph.data.values()
-        )
-
-    def solve(self, values: Sequence[Any]) -> dict[str, int]:
-        """The sizes for one value an input; raises ``CallError`` where shapes do not go together."""
-        found: dict[str, _Origin] = {}
-        problems: list[Diagnostic] = []
-        pending: list[tuple[int, int, Dim, int]] = []
-        unsized: list[tuple[int, str]] = []
-        for at, (type, value) in enumerate(zip(self.types, values, strict=True)):
-            if not type.shape and type.dtype == "int":
-                found.setdefault(self.shown[at], _Origin(int(value), self.shown[at], None))
-        for at, (type, value) in enumerate(zip(self.types, values, strict=True)):
-            if isinstance(value, Filled):
-                unsized += [(at, name) for dim in type.shape for name in sorted(extents.names(dim))]
-                continue
-            for axis, dim in enumerate(type.shape):
-                extent = value.shape[axis]
-                if isinstance(dim, Size) and dim.atomic and isinstance(dim.terms[0][0][0][0], str):
-                    name = dim.terms[0][0][0][0]
-                    known = found.get(name)
-                    if known is None:
-                        found[name] = _Origin(extent, self.shown[at], axis)
-                    elif known.value != extent:
-                        problems.append(self._clash(name, known, at, axis, extent))
-                else:
-                    pending.append((at, axis, dim, extent))
-        sizes = {name: origin.value for name, origin in found.items()}
-        for at, name in unsized:
-            if name not in sizes:
-                hints = (f"pass `{self.shown[at]}`, or an array whose shape gives {name}",)
-                span = self.spans[at]
-                message = f"nothing gives the size `{name}`"
-                problems.append(
-                    Diagnostic("E0615", message, span, "its default fits any size", hints, text=self._text(span))
-                )
-        if problems:
-            raise CallError(problems)
-        for at, axis, dim, extent in pending:
-            due = extents.evaluate(dim, sizes)
-            if due != extent:
-                problems.append(self._wrong(at, axis, dim, due, extent, found))
-        if problems:
-            raise CallError(problems)
-        for constraint in self.constraints:
-            self._check(constraint, sizes, found)
-        return sizes
-
-    def _text(self, span: Span | None) -> str:
-        return self.texts[span.file].line(span.line) if span and span.file in self.texts else ""
-
-    def _clash(self, name: str, known: _Origin, at: int, axis: int, extent: int) -> Diagnostic:
-        span = self.spans[at]
-        shown = self.shown[at]
-        message = f"`{shown}` has {extent} elements along axis {axis}, where {name} is {known.value}"
-        hints = (f"{name} is {known}, {extent} from `{shown}`",)
-        return Diagnostic("E0615", message, span, "declared here", hints, text=self._text(span))
-
-    def _wrong(self, at: int, axis: int, dim: Dim, due: int, extent: int, found: Mapping[str, _Origin]) -> Diagnostic:
-        span = self.spans[at]
-        what = f"{dim} = {due}" if isinstance(dim, Size) else str(due)
-        message = f"`{self.shown[at]}` has {extent} elements along axis {axis}, where {what} are due"
-        hints = tuple(f"{name} is {found[name]}" for name in sorted(extents.names(dim)))
-        return Diagnostic("E0615", message, span, "declared here", hints, text=self._text(span))
-
-    def _check(self, constraint: Constraint, sizes: Mapping[str, int], found: Mapping[str, _Origin]) -> None:
+def _elements(name: str, array: Array, dtype: str) -> Array:
+    """An array of Python objects, each of which has to be a number: integers beyond 64 bits, fractions, decimals."""
+    found = np.empty(array.shape, DTYPES[dtype])
+    for at, value in enumerate(array.flat):
+        place = f"{name}[{', '.join(map(str, np.unravel_index(at, array.shape)))}]"
         try:
-            left, right = extents.evaluate(constraint.left, sizes), extents.evaluate(constraint.right, sizes)
-        except ZeroDivisionError:
-            raise CallError(
-                Diagnostic("E0616", "a size is divided by zero", constraint.span, text=self._text(constraint.span))
-            ) from None
-        if left == right or (constraint.relation == ">=" and left > right):
-            return
-        sign = "=" if constraint.relation == "==" else "≥"
-        names = sorted(extents.names(constraint.left) | extents.names(constraint.right))
-        hints = tuple(f"{name} is {found[name]}" for name in names if name in found)
-        message = f"the shapes do not go together: {constraint.left} {sign} {constraint.right} does not hold"
-        label = f"{left} and {right} here" if constraint.relation == "==" else f"{left} is less than {right} here"
-        raise CallError(Diagnostic("E0616", message, constraint.span, label, hints, text=self._text(constraint.span)))
+            with np.errstate(over="ignore"):
+                found.flat[at] = convert(place, value, dtype)
+        except CallError as problem:
+            (first,) = problem.diagnostics
+            if first.code == "E0603":
+                raise _Refused(first.message, *first.hints) from None
+            raise _Refused(f"`{place}` takes one number, not {described(value)}") from None
+    return found
+
+
+def _place(mask: Array) -> str:
+    """The first element that is true, as a subscript."""
+    return f"[{', '.join(map(str, np.unravel_index(int(np.argmax(mask)), mask.shape)))}]"
+
+
+def written(shape: Sequence[Any]) -> str:
+    """A shape as programs write it."""
+    return f"[{', '.join(map(str, shape))}]"

@@ -61,6 +61,8 @@ class Options:
             raise ValueError(f"dtype must be 'f64' or 'f32', not {self.dtype!r}")
         if type(self.level) is not int or self.level not in manager.LEVELS:
             raise ValueError(f"level must be 0, 1, 2 or 3, not {self.level!r}")
+        if self.max_memory is not None and (type(self.max_memory) is not int or self.max_memory < 0):
+            raise ValueError(f"max_memory must be a number of bytes, not {self.max_memory!r}")
 
     def at(self, level: int) -> Options:
         """The same options at another level, whose passes replace a pipeline and the caller's own."""
@@ -89,6 +91,9 @@ def read(path: str | os.PathLike[str], options: Options) -> Lowered:
     source = read_source(path, options.limits)
     name = os.fspath(path)
     if name.endswith(".gir") or _TEXTUAL_IR.match(source.text):
+        if options.sizes:
+            message = f"`{name}` is compiled already: its sizes cannot be given any more"
+            raise CompileError(Diagnostic("E0802", message, hints=("give them to the compilation of its source",)))
         return Lowered(text.load(source, options.ops), (), (source,))
     return front(source, options, None if name == "-" else Path(name).parent)
 

@@ -4,6 +4,7 @@ pickled.
 
 from __future__ import annotations
 
+import operator
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -67,7 +68,7 @@ class Model:
         keep("options", options)
         keep("warnings", tuple(warnings))
         keep("sources", tuple(sources))
-        keep("_inputs", Inputs(graph, sources))
+        keep("_inputs", Inputs(graph, sources, options.sizes))
         # Computed on demand; two threads that race compute the same twice.
         keep("_cache", {})
 
@@ -201,12 +202,21 @@ class Model:
         return ValueAndGrad(self, self.targets(of)[0], self.variables(wrt))
 
     def targets(self, of: Names) -> list[str]:
-        """The names to differentiate: those given, or the real outputs."""
-        chosen = [name for name, node in self.graph.outputs if self.graph.type(node).real] if of is None else _names(of)
+        """The names to differentiate: those given, or the outputs that are real numbers."""
+        types = {name: self.graph.type(node) for name, node in self.graph.outputs}
+        chosen = [name for name, type in types.items() if type.real and not type.shape] if of is None else _names(of)
+        hint = "name a number in the program, as in `L = sum(y^2)`; `jacobian(y, x)` there has all derivatives"
         for name in chosen:
             self._real(name, "be differentiated")
+            if shape := self.graph.type(self.node(name)).shape:
+                message = f"`{name}` is an array [{', '.join(map(str, shape))}]; a gradient is that of a number"
+                raise CallError(Diagnostic("E0609", message, hints=(hint,)))
         if not chosen:
-            raise CallError(Diagnostic("E0609", "the program has no real output to differentiate"))
+            arrays = any(type.real for type in types.values())
+            message = "the program has no real output to differentiate"
+            if arrays:
+                message = "all real outputs of the program are arrays; a gradient is that of a number"
+            raise CallError(Diagnostic("E0609", message, hints=(hint,) if arrays else ()))
         return [self._shown(name) for name in chosen]
 
     def variables(self, wrt: Names) -> list[str]:
@@ -274,7 +284,13 @@ class Model:
         return self.dot(level="names").svg()
 
     def __repr__(self) -> str:
-        return f"<gradc.Model {', '.join(self.inputs) or 'nothing'} -> {', '.join(self.outputs)}>"
+        def shown(name: str, node: int) -> str:
+            shape = self.graph.type(node).shape
+            return f"{name}[{', '.join(map(str, shape))}]" if shape else name
+
+        inputs = [shown(name, node) for name, node in zip(self.inputs, self.graph.inputs, strict=True)]
+        outputs = [shown(name, node) for name, node in self.graph.outputs]
+        return f"<gradc.Model {', '.join(inputs) or 'nothing'} -> {', '.join(outputs)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (gradc.__version__, self.graph, self.options, self.warnings, self.sources)
@@ -356,13 +372,24 @@ def _options(options: Mapping[str, Any]) -> Options:
         disabled = (disabled,)
     if callable(passes := given.get("passes", ())):
         passes = (passes,)
+    sizes = {canonical(name): _extent(name, size) for name, size in dict(given.get("sizes", {})).items()}
     given |= {"allow": tuple(map(os.fspath, allow)), "disabled": frozenset(disabled), "passes": tuple(passes)}
+    given["sizes"] = sizes
     chosen = Options(**given)
     if chosen.disabled:
         every = {rule.name for rule in rules(chosen.ops)} | {rule.name for rule in RULES}
         for name in sorted(chosen.disabled - every):
             raise CallError(Diagnostic("E0610", f"there is no rewrite rule `{name}`", hints=suggestion(name, every)))
     return chosen
+
+
+def _extent(name: str, size: Any) -> int:
+    """A size that a caller gives, as an integer."""
+    if isinstance(size, (bool, numpy.bool_)) or not hasattr(size, "__index__"):
+        raise TypeError(f"the size {name!r} must be an integer, not {size!r}")
+    if operator.index(size) < 0:
+        raise ValueError(f"the size {name!r} must be 0 or more, not {size}")
+    return operator.index(size)
 
 
 __all__ = ["Model", "ValueAndGrad", "compile", "load"]

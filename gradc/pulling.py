@@ -125,7 +125,7 @@ class Locals:
         if row.pullback is None:
             partials = self.local.of(node, positions, members)
             return {position: (partials.get(position), "elements", "") for position in positions}
-        reducing = op in REDUCING
+        reducing = op in REDUCING or builder.type(node).scalar
         called = "" if reducing else symbol(name)
         seed = self.ones(node) if reducing else self.adjoint(called, node)
         made = row.pullback(builder, node, seed, positions)

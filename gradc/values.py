@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy
 
-from gradc.arguments import Filled, Shapes, as_array
+from gradc.arguments import DTYPES, as_array, convert, described, gaps, written
 from gradc.errors import CallError, Diagnostic, suggestion
 from gradc.ir.graph import Graph
 from gradc.ir.sizes import evaluate, named
-from gradc.ir.types import typed
+from gradc.ir.types import Type, typed
+from gradc.shapes import Filled, Shapes
 from gradc.source import Source, canonical
 
 
@@ -31,69 +32,10 @@ def _fail(code: str, message: str, *hints: str) -> CallError:
     return CallError(Diagnostic(code, message, hints=hints))
 
 
-_INT64 = range(-(2**63), 2**63)
-
-
-def convert(name: str, value: Any, dtype: str) -> float | int | bool:
-    """A caller's value as the number that an input of that type takes; raises ``CallError``."""
-    if isinstance(value, numpy.ndarray) and value.ndim == 0:
-        value = value[()]
-    truth = isinstance(value, (bool, numpy.bool_))
-    if dtype == "bool":
-        if truth:
-            return bool(value)
-        raise _fail("E0603", f"`{name}` takes a truth value, not {_found(value)}", "pass True or False")
-    if truth:
-        raise _fail("E0603", f"`{name}` takes a number, not a truth value", f"pass {int(value)} instead")
-    if isinstance(value, numbers.Real) or (hasattr(value, "__float__") and not hasattr(value, "__len__")):
-        if isinstance(value, (numpy.complexfloating,)):
-            raise _fail("E0603", f"`{name}` takes a real number, not {value!r}")
-        try:
-            number = value if isinstance(value, float) and type(value) is float else float(value)
-        except (TypeError, ValueError, OverflowError):
-            raise _fail("E0603", f"`{name}` takes a number that fits 64 bits, not {_found(value)}") from None
-        if dtype != "int":
-            return number
-        whole = _whole(value, number)
-        if whole is None:
-            raise _fail("E0603", f"`{name}` takes an integer, not {value!r}")
-        if whole not in _INT64:
-            raise _fail("E0603", f"`{name}` takes an integer of 64 bits, and {whole} is larger")
-        return whole
-    if isinstance(value, numpy.ndarray) or (isinstance(value, Iterable) and not isinstance(value, (str, bytes))):
-        raise _fail(
-            "E0606",
-            f"`{name}` takes one number, not an array",
-            "to run the program over rows, write `model.map(…)` in place of `model(…)`",
-        )
-    raise _fail("E0603", f"`{name}` takes a number, not {_found(value)}")
-
-
-def _whole(value: Any, number: float) -> int | None:
-    """The integer that a number is, exactly; ``number`` is it as a float. None if it is none."""
-    if not isinstance(value, numbers.Integral) and not number.is_integer():
-        return None
-    try:
-        whole = int(value)
-    except TypeError:
-        return int(number)
-    # Fractions and decimals have more digits than a float.
-    return whole if whole == value else None
-
-
-def _found(value: Any) -> str:
-    if value is None:
-        return "None"
-    shown = repr(value)
-    if len(shown) > 40:
-        shown = shown[:37] + "…"
-    return f"{shown} ({type(value).__name__})"
-
-
 class Inputs:
     """The inputs of a graph, and how a caller's values become the list that a plan takes."""
 
-    def __init__(self, graph: Graph, sources: Sequence[Source] = ()) -> None:
+    def __init__(self, graph: Graph, sources: Sequence[Source] = (), sizes: Mapping[str, int] | None = None) -> None:
         self.shown: list[str] = []
         self.dtypes: list[str] = []
         self.defaults: list[Any] = []
@@ -106,7 +48,7 @@ class Inputs:
             self.dtypes.append(graph.type(node).dtype)
             self.defaults.append(graph.attrs(node).get("default"))
         self.types = [graph.type(node) for node in graph.inputs]
-        self.shapes = Shapes(graph, [canonical(name) for name in self.shown], sources)
+        self.shapes = Shapes(graph, sources, sizes)
         self.spans = [graph.span(node) for node in graph.inputs]
         self.texts = {source.name: source for source in sources}
         self.known = list(graph.names)
@@ -116,7 +58,7 @@ class Inputs:
         found: list[Any] = [None] * len(self.shown)
         seen: set[int] = set()
         if mapping is not None and not isinstance(mapping, Mapping):
-            raise _fail("E0603", f"values are passed by name, not as {_found(mapping)}", "write `model(x=3)`")
+            raise _fail("E0603", f"values are passed by name, not as {described(mapping)}", "write `model(x=3)`")
         for name, value in [*(mapping or {}).items(), *values.items()]:
             at = self.index.get(canonical(name)) if isinstance(name, str) else None
             if at is None:
@@ -130,8 +72,13 @@ class Inputs:
     def converted(self, at: int, value: Any) -> Any:
         """A caller's value as the number or the array that an input takes."""
         if self.types[at].shape:
-            return as_array(self.shown[at], value, self.types[at])
+            return self._array(at, value, self.types[at])
         return convert(self.shown[at], value, self.dtypes[at])
+
+    def _array(self, at: int, value: Any, type: Type) -> numpy.ndarray[Any, Any]:
+        span = self.spans[at]
+        text = self.texts[span.file].line(span.line) if span and span.file in self.texts else ""
+        return as_array(self.shown[at], value, type, span, text)
 
     def bound(self, found: list[Any]) -> dict[str, int]:
         """The sizes of a call, whose arrays that are left out are filled with their defaults."""
@@ -142,7 +89,7 @@ class Inputs:
         for at, value in enumerate(given):
             if isinstance(value, Filled):
                 shape = tuple(evaluate(dim, sizes) for dim in self.types[at].shape)
-                found[at] = numpy.broadcast_to(numpy.asarray(value.value, _DTYPES[self.dtypes[at]]), shape)
+                found[at] = numpy.broadcast_to(numpy.asarray(value.value, DTYPES[self.dtypes[at]]), shape)
             else:
                 found[at] = value
         return sizes
@@ -150,7 +97,7 @@ class Inputs:
     def _sized(self, at: int, value: Any) -> Any:
         if self.types[at].shape and not isinstance(value, numpy.ndarray):
             if isinstance(value, tuple):
-                return numpy.asarray(value, _DTYPES[self.dtypes[at]])
+                return numpy.asarray(value, DTYPES[self.dtypes[at]])
             return Filled(value)
         return value
 
@@ -172,6 +119,8 @@ class Inputs:
             text = self.texts[span.file].line(span.line) if span and span.file in self.texts else ""
             python, shell = ("True", "true") if self.dtypes[at] == "bool" else ("1", "1")
             how = f"pass it, as in `{name}={python}` (on the command line `--set {name}={shell}`)"
+            if self.types[at].shape:
+                how = f"pass an array {written(self.types[at].shape)} (on the command line `--data FILE`)"
             hints = (f"{how}, or give it a default",)
             found.append(
                 Diagnostic("E0601", f"`{name}` has no value", span, "declared here, with no default", hints, text=text)
@@ -246,20 +195,24 @@ class Inputs:
         type = self.types[at]
         if not type.shape:
             return _column(self.shown[at], value, type.dtype)
-        dims = numpy.ndim(value) if not isinstance(value, (str, bytes)) else 0
+        try:
+            dims = numpy.ndim(value)
+        except Exception:  # what makes no array is refused as one row is
+            dims = type.rank
         if dims != type.rank + 1:
             return None
-        return as_array(self.shown[at], value, typed(type.dtype, (named("rows"), *type.shape)))
+        return self._array(at, value, typed(type.dtype, (named("rows"), *type.shape)))
 
 
 _KINDS = {"f64": "fiu", "f32": "fiu", "int": "iu", "bool": "b"}
-_DTYPES: dict[str, Any] = {"f64": numpy.float64, "f32": numpy.float32, "int": numpy.int64, "bool": numpy.bool_}
 
 
 def _column(name: str, value: Any, dtype: str) -> numpy.ndarray[Any, Any] | None:
     """The rows that a caller passed as an array of the input's type; None for a single number."""
     if isinstance(value, (str, bytes, numbers.Number)):
         return None
+    if (missing := gaps(value)) is not None:
+        raise _fail("E0603", f"`{name}` takes rows without gaps, and {missing}")
     try:
         array = numpy.asarray(value)
     except (ValueError, TypeError):
@@ -276,6 +229,6 @@ def _column(name: str, value: Any, dtype: str) -> numpy.ndarray[Any, Any] | None
     if array.size and array.dtype.kind not in _KINDS[dtype]:
         wanted = {"int": "integers", "bool": "truth values"}.get(dtype, "numbers")
         raise _fail("E0603", f"`{name}` takes rows of {wanted}, not of {array.dtype}")
-    if dtype == "int" and array.dtype.kind == "u" and array.size and int(array.max()) not in _INT64:
+    if dtype == "int" and array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
         raise _fail("E0603", f"`{name}` takes integers of 64 bits, and {array.max()} is larger")
-    return array.astype(_DTYPES[dtype])
+    return array.astype(DTYPES[dtype])

@@ -18,7 +18,6 @@ import numpy as np
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, ancestors
 from gradc.ir.types import Index
-from gradc.ops import TABLE
 from gradc.ops.evaluate import evaluator
 
 DTYPES = {"f64": np.float64, "f32": np.float32, "int": np.int64, "bool": np.bool_}
@@ -30,10 +29,6 @@ class Fault:
     """An element that has no result, with the code of the diagnostic that says why."""
 
     code: str
-
-
-class Leak(AssertionError):
-    """A derivative adds something other than 0 to an element that does not exist."""
 
 
 Env = dict[Index, int]
@@ -50,6 +45,11 @@ def filled(shape: Sequence[int], make: Callable[[tuple[int, ...]], Any]) -> Any:
     for place in cells(shape):
         found[place] = make(place)
     return found
+
+
+def constant(shape: Sequence[int], value: Any) -> Any:
+    """An array filled with one object."""
+    return filled(shape, lambda place: value)
 
 
 class Reference:
@@ -218,16 +218,13 @@ class Reference:
                 inner = env | dict(zip(over, choice, strict=True))
                 value = self.read(part, inner)
                 which = [self.read(index, inner)[()] for index in indices]
-                for fault in (faulty(value), *which):
-                    if isinstance(fault, Fault):
-                        return filled(shape, lambda place: fault)
+                if fault := faulty(value) or next((each for each in which if isinstance(each, Fault)), None):
+                    return constant(shape, fault)
                 where = self.places(items, [int(index) for index in which], shape, False)
                 if where is None:
-                    if not attrs.get("lenient"):
-                        fault = Fault("E0611")
-                        return filled(shape, lambda place: fault)
-                    if any(value[place] != 0 for place in cells(value.shape)):
-                        raise Leak(graph.op(part))
+                    # A derivative may add 0 to an element that does not exist: there was nothing to differentiate.
+                    if not attrs.get("lenient") or any(value[place] != 0 for place in cells(value.shape)):
+                        return constant(shape, Fault("E0611"))
                     continue
                 for place in cells(value.shape):
                     target = where(place)
@@ -561,5 +558,3 @@ def agree(found: Any, due: Any, rel: float = 1e-9, absolute: float = 1e-9) -> bo
     if x.dtype.kind != "f":
         return bool(np.array_equal(x, y))
     return bool(np.allclose(x, y, rtol=rel, atol=absolute, equal_nan=True))
-
-

@@ -194,8 +194,9 @@ class Growing:
 
     # Parts ---------------------------------------------------------------------------------------------------------
 
-    def input(self) -> None:
-        shape = tuple(self.one(EXTENTS) for _ in range(self.draw(st.integers(0, 3))))
+    def input(self, shape: tuple[Dim, ...] | None = None) -> None:
+        if shape is None:
+            shape = tuple(self.one(EXTENTS) for _ in range(self.draw(st.integers(0, 3))))
         number = len(self.builder.inputs)
         default: Any = self.draw(st.none() | st.floats(-2, 2))
         if self.chance():
@@ -325,12 +326,15 @@ class Growing:
         target = (self.one(EXTENTS), *shape)[:_MAX_RANK]
         operands: list[int] = []
         parts: list[Any] = []
+        summed: dict[Index, bool] = {}
         for _ in range(self.draw(st.integers(1, 3))):
             whole, places = self.items(target, 1)
             value = self.shaped(self.pick() if parts else x, structure.indexed(target, whole))
             inside = {*self.type(value).free, *(index for place in places for index in self.type(place).free)}
             operands += [value, *places]
-            parts.append((whole, tuple(self.some(sorted(inside, key=str)))))
+            # What one part sums over is no free index of the whole.
+            over = [index for index in sorted(inside, key=str) if summed.setdefault(index, self.chance())]
+            parts.append((whole, tuple(over)))
         return self.apply("assemble", *operands, shape=target, parts=tuple(parts))
 
     def tabulate(self) -> int:
@@ -351,7 +355,9 @@ class Growing:
         if op != "sum":
             return self.apply(op, x, axes=tuple(axes))
         # A sum may run over an index that the value lacks.
-        return self.apply("sum", x, axes=tuple(axes), over=tuple(self.some(list(dict.fromkeys([*type.free, *self.indices[:1]]))[:2])))
+        return self.apply(
+            "sum", x, axes=tuple(axes), over=tuple(self.some(list(dict.fromkeys([*type.free, *self.indices[:1]]))[:2]))
+        )
 
     def along(self) -> int:
         x = self.pick(1)
@@ -395,16 +401,20 @@ def array_graphs(
     marks: bool = True,
     gather: bool = True,
     rough: bool = True,
+    sized: bool = False,
 ) -> Graph:
     """A valid graph of arrays over the sizes n and m, whose values are finite and of moderate size for moderate inputs.
 
     Inputs x0, x1… are real, of rank 0 to 3 with extents out of ``EXTENTS``; with ``gather`` there are integer inputs
     t3… of shape [n] or [m], any elements of which will do, but then n and m must be at least 1. Without them all sizes
     from 0 on will. With ``rough`` there are kinks (largest elements, norms, sorting; ``choice`` among the ``steps`` has
-    some too). ``marks`` are places, constraints (which always hold) and tables that say nothing true.
+    some too). With ``sized`` an input x0 gives both sizes, so that shapes of arrays fix them. ``marks`` are places,
+    constraints (which always hold) and tables that say nothing true.
     """
     growing = Growing(draw, ops, gather, rough)
     builder = growing.builder
+    if sized:
+        growing.input((named("n"), named("m")))
     for _ in range(draw(st.integers(1, 3))):
         growing.input()
     if gather:

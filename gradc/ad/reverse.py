@@ -24,6 +24,7 @@ from gradc.ir.op import Scatter
 from gradc.ir.types import Index
 from gradc.ops import build
 from gradc.rules.gradients import LocalGradients
+from gradc.source import Span
 
 
 def balanced_sum(builder: Builder, terms: Sequence[int]) -> int:
@@ -57,6 +58,7 @@ class _Part:
 
     what: Scatter
     over: tuple[Index, ...]
+    span: Span | None
 
 
 Term = int | _Part
@@ -187,7 +189,11 @@ class Sweep:
         if type.free:
             kept = (*builder.type(operand).free, *self.own)
             missing = tuple([index for index in type.free if index not in kept])
-        term = _Part(found, missing) if isinstance(found, Scatter) else build.total(builder, found, missing)
+        term = (
+            _Part(found, missing, builder.data[node].get("span"))
+            if isinstance(found, Scatter)
+            else build.total(builder, found, missing)
+        )
         self.incoming.setdefault(operand, []).append((term, guard))
 
     def gather(self, node: int, contributions: list[tuple[Term, Guard]]) -> int:
@@ -220,7 +226,10 @@ class Sweep:
             if any(part.what.indices for part in parts):
                 # Where an index was out of range, the element was not selected, and its contribution is 0.
                 attrs["lenient"] = True
+            # One that does lie outside is a mistake where the element is read.
+            span, builder.span = builder.span, next((part.span for part in parts if part.what.indices), builder.span)
             whole.append(builder.apply("assemble", *operands, attrs=attrs))
+            builder.span = span
         return balanced_sum(builder, whole)
 
     def _tabulated(self, part: _Part, shape: tuple[object, ...]) -> int | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradc.backends.faults import Faults, OutOfRange
 from gradc.backends.reading import _slice, checked, even, inside
 from gradc.ir.types import Index
 from gradc.ops.structure import parts as parts_of
@@ -42,7 +43,7 @@ def assemble(planner: Planner, node: int) -> Value:
     batch = len(type.free)
     operands = graph.operands(node)
     listed = parts_of({"parts": planner._plain(attrs["parts"])})
-    if len(listed) > 8 and _elements(planner, listed, operands):
+    if len(listed) > 8 and shape != (0,) and _elements(planner, listed, operands):
         return _stack(planner, node, listed, operands)
     values: list[Value] = []
     writes: list[tuple[Write, int, int]] = []
@@ -108,8 +109,12 @@ def _stack(planner: Planner, node: int, listed: Sequence[Any], operands: Sequenc
 
     type = planner.graph.type(node)
     (extent,) = planner.full(node)
-    indices = [checked(planner, operands[places[0]], extent) for _, _, _, places in listed]
     values = [planner.values[operands[position]] for position, _, _, _ in listed]
+    if planner.graph.attrs(node).get("lenient"):
+        for position, _, _, places in listed:
+            if not inside(planner, operands[places[0]], extent):
+                _vet(planner, planner.padded(operands[position]), (), [operands[places[0]]], [extent])
+    indices = [checked(planner, operands[places[0]], extent) for _, _, _, places in listed]
     dtype = DTYPES[type.dtype]
     count = len(values)
     known = all(index.known for index in indices)
@@ -161,12 +166,62 @@ def _part(
     if idle:
         value = _summed(planner, value, family, idle, lengths, len(own.shape))
         family = tuple(index for index in family if index not in idle)
+    if not safe and graph.attrs(node).get("lenient"):
+        _vet(planner, value, family, indices, extents)
+    if any(place is not None and extent == 0 for place, extent in zip(indices, extents, strict=True)):
+        return _nowhere(planner, indices)
     regular = safe and all(place is None or found is not None for place, found in zip(indices, steps, strict=True))
     carried = regular and not any(index in free for each in moving for index in each)
     if carried:
         return _regular(planner, value, family, free, items, steps, moving, lengths, occupied, len(own.shape))
     occupied.add(None)
     return _irregular(planner, value, family, free, items, indices, extents, lengths)
+
+
+def _nowhere(planner: Planner, indices: Sequence[int | None]) -> tuple[Write, list[Value]]:
+    """A part that goes to an axis without elements: whatever index there is lies outside."""
+    for place in indices:
+        if place is not None and 0 not in planner.full(place):
+            checked(planner, place, 0)
+
+    def write(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
+        pass
+
+    return write, []
+
+
+def _vet(
+    planner: Planner,
+    value: Value,
+    family: Sequence[Index],
+    indices: Sequence[int | None],
+    extents: Sequence[int],
+) -> None:
+    """Note what would go to places outside, unless it is 0, as it is where the element was not selected."""
+    graph = planner.graph
+    found = [
+        (place, extent)
+        for place, extent in zip(indices, extents, strict=True)
+        if place is not None and not inside(planner, place, extent)
+    ]
+    owns = [graph.type(place).free for place, _ in found]
+    where = [_placed(planner, planner.values[place], own, family) for (place, _), own in zip(found, owns, strict=True)]
+    count = len(family)
+
+    def run(faults: Faults, x: Any, *given: Any) -> int:
+        placed, plain = given[: len(found)], given[len(found) :]
+        masks = [np.less(k, 0) | np.greater_equal(k, extent) for k, (_, extent) in zip(placed, found, strict=True)]
+        if any(mask.any() for mask in masks):
+            weighs = np.not_equal(x, 0).any(axis=tuple(range(count, x.ndim)))
+            for (place, extent), own, mask, values in zip(found, owns, masks, plain, strict=True):
+                both = np.broadcast_to(np.logical_and(weighs, mask), np.broadcast_shapes(weighs.shape, mask.shape))
+                if both.any():
+                    both = both.any(axis=tuple(at for at, index in enumerate(family) if index not in own))
+                    kept = [index for index in family if index in own]
+                    faults.note(OutOfRange(values, extent, place), both.transpose([kept.index(each) for each in own]))
+        return 0
+
+    planner.failing(run, [value, *where, *(planner.values[place] for place, _ in found)], None)
 
 
 def _spread(planner: Planner, operand: int, family: Sequence[Index]) -> Value:
@@ -197,6 +252,9 @@ def _summed(
         if value.rep[at] != lengths[family[at]]:
             times *= lengths[family[at]]
     rep = tuple(extent for at, extent in enumerate(value.rep) if at not in axes)
+    if any(lengths[family[at]] == 0 for at in axes):
+        # Of nothing the sum is 0, also where the value is infinite.
+        return planner.emit(lambda x: np.zeros(rep, x.dtype), [value], rep)
     return planner.emit(lambda x: x.sum(axis=axes) * times if times != 1 else x.sum(axis=axes), [value], rep)
 
 

@@ -5,16 +5,19 @@ It is an error where the element is selected, and nothing where it is not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from gradc.backends.layout import Layout
 from gradc.errors import Diagnostic
+from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph
+from gradc.ir.op import bound
+from gradc.ir.types import Index
 from gradc.ops.reduce import EmptyReduction
+from gradc.ops.structure import parts
 from gradc.source import Source
 
 
@@ -143,26 +146,29 @@ def guarded(compute: Callable[..., Any], rep: tuple[int, ...] | None, dtype: Any
 
 
 def needs(
-    graph: Graph | Layout,
+    graph: Graph,
     order: Sequence[int],
+    results: Iterable[int],
+    sizes: Mapping[str, int],
     read: Callable[[int], Any],
     full: Callable[[int], tuple[int, ...]],
 ) -> dict[int, Any]:
     """For each node which of its elements are selected: a mask over its batch axes and own, or True for all.
 
     Conditions and truth values decide: the branch of a choice that is not taken is not needed, nor the second operand
-    of an ``and`` whose first is false. Through what moves elements every own element counts as needed.
+    of an ``and`` whose first is false. Through what moves elements every own element counts as needed. Where an index
+    has no values, nothing is.
     """
     found: dict[int, Any] = dict.fromkeys(order, False)
-    used = {operand for node in order for operand in graph.operands(node)}
-    for node in order:
-        if node not in used:
-            found[node] = True
+    found.update(dict.fromkeys(results, True))
     for node in reversed(order):
+        if 0 in full(node)[: len(graph.type(node).free)]:
+            found[node] = False
         mine = found[node]
         op, operands = graph.op(node), graph.operands(node)
+        never = _never(graph, node, sizes)
         for position, operand in enumerate(operands):
-            need = mine
+            need = False if position in never else mine
             if op == "select" and position:
                 condition = _wide(graph, operands[0], node, read, full)
                 need = np.logical_and(mine, condition if position == 1 else np.logical_not(condition))
@@ -173,7 +179,19 @@ def needs(
     return found
 
 
-def _wide(graph: Graph | Layout, node: int, target: int, read: Callable[[int], Any], full: Callable[[int], Any]) -> Any:
+def _never(graph: Graph, node: int, sizes: Mapping[str, int]) -> set[int]:
+    """The positions of operands that a node reads for no value of an index that it binds, since there is none."""
+    attrs = graph.attrs(node)
+
+    def empty(indices: Iterable[Index]) -> bool:
+        return any(extents.evaluate(index.extent, sizes) == 0 for index in indices)
+
+    if graph.op(node) == "assemble":
+        return {at for start, _, over, places in parts(attrs) if empty(over) for at in (start, *places)}
+    return set(range(len(graph.operands(node)))) if empty(bound(attrs)) else set()
+
+
+def _wide(graph: Graph, node: int, target: int, read: Callable[[int], Any], full: Callable[[int], Any]) -> Any:
     """A condition over the axes of an elementwise node that reads it."""
     value = read(node)
     if value is None:
@@ -186,7 +204,7 @@ def _wide(graph: Graph | Layout, node: int, target: int, read: Callable[[int], A
     return array[index] if index else array
 
 
-def _onto(graph: Graph | Layout, node: int, operand: int, need: Any, full: Callable[[int], Any]) -> Any:
+def _onto(graph: Graph, node: int, operand: int, need: Any, full: Callable[[int], Any]) -> Any:
     """What is needed of an operand where ``need`` is needed of the node."""
     if isinstance(need, (bool, np.bool_)) or np.ndim(need) == 0:
         return need
@@ -205,15 +223,17 @@ def _onto(graph: Graph | Layout, node: int, operand: int, need: Any, full: Calla
 
 
 def judged(
-    graph: Graph | Layout,
+    graph: Graph,
     found: Faults,
     order: Sequence[int],
+    results: Iterable[int],
+    sizes: Mapping[str, int],
     read: Callable[[int], Any],
     full: Callable[[int], tuple[int, ...]],
     sources: Mapping[str, Source],
 ) -> Diagnostic | None:
     """What the first fault of an element that is selected says; None where no such element is."""
-    needed = needs(graph, order, read, full)
+    needed = needs(graph, order, results, sizes, read, full)
     for fault in found:
         where = _first(graph, fault, needed.get(fault.node, True), full)
         if where is not None:
@@ -221,9 +241,7 @@ def judged(
     return None
 
 
-def _first(
-    graph: Graph | Layout, fault: Fault, need: Any, full: Callable[[int], tuple[int, ...]]
-) -> tuple[int, ...] | None:
+def _first(graph: Graph, fault: Fault, need: Any, full: Callable[[int], tuple[int, ...]]) -> tuple[int, ...] | None:
     """The first element of the node that has no result and is selected, by its batch axes and own; None for none."""
     mask = fault.mask
     if isinstance(fault.problem, OutOfRange):
@@ -236,7 +254,7 @@ def _first(
     return (*front, *(int(each) for each in place))
 
 
-def _spread(graph: Graph | Layout, place: int, node: int, mask: Any) -> Any:
+def _spread(graph: Graph, place: int, node: int, mask: Any) -> Any:
     """A mask over the elements of an index, over the axes of the node that reads at it."""
     if np.ndim(mask) == 0:
         return mask
@@ -263,14 +281,13 @@ _MATRIX: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def _diagnostic(
-    graph: Graph | Layout,
-    fault: Fault,
-    where: tuple[int, ...],
-    read: Callable[[int], Any],
-    sources: Mapping[str, Source],
+    graph: Graph, fault: Fault, where: tuple[int, ...], read: Callable[[int], Any], sources: Mapping[str, Source]
 ) -> Diagnostic:
     node, problem = fault.node, fault.problem
     span = graph.span(node)
+    if isinstance(problem, OutOfRange) and graph.op(node) == "assemble":
+        # Which of the parts it is, the index tells.
+        span = graph.span(problem.place) or span
     text = sources[span.file].line(span.line) if span and span.file in sources else ""
     if isinstance(problem, OutOfRange):
         index, label = _outside(graph, node, problem, fault.mask, where, read)
@@ -299,7 +316,7 @@ def _diagnostic(
 
 
 def _outside(
-    graph: Graph | Layout, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...], read: Callable[[int], Any]
+    graph: Graph, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...], read: Callable[[int], Any]
 ) -> tuple[int, str]:
     """The index that is outside its axis, and what there is to say about it."""
     place, count = problem.place, problem.extent
@@ -317,7 +334,7 @@ def _outside(
 
 
 def _meant(
-    graph: Graph | Layout, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...]
+    graph: Graph, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...]
 ) -> tuple[tuple[int, ...], int]:
     """Which value of an index is outside where an element of the node has no result: its position, and the value."""
     own, due = graph.type(problem.place).free, graph.type(node).free
@@ -340,7 +357,7 @@ def _clamped(position: Sequence[int | None], shape: Sequence[int]) -> tuple[Any,
     return tuple(slice(None) if at is None else min(at, n - 1) for at, n in zip(position, shape, strict=True))
 
 
-def _written(graph: Graph | Layout, place: int, position: tuple[int, ...], read: Callable[[int], Any]) -> str:
+def _written(graph: Graph, place: int, position: tuple[int, ...], read: Callable[[int], Any]) -> str:
     """How the program reads an index from data, as in ``idx[3]``; empty where it computes it."""
     place = graph.through_names(place)
     if graph.op(place) != "access":
@@ -362,7 +379,7 @@ def _written(graph: Graph | Layout, place: int, position: tuple[int, ...], read:
     return f"`{name}[{', '.join(found)}]`"
 
 
-def name_of(graph: Graph | Layout, node: int) -> str | None:
+def name_of(graph: Graph, node: int) -> str | None:
     """What the program calls a value."""
     node = graph.through_names(node)
     found = graph.name(node)

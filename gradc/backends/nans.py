@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from gradc.backends import faults
-from gradc.backends.layout import Layout
 from gradc.errors import Diagnostic
 from gradc.ir.graph import Graph
 from gradc.ir.types import Index
@@ -22,7 +21,13 @@ Full = Callable[[int], tuple[int, ...]]
 
 
 def first(
-    graph: Graph | Layout, order: Sequence[int], read: Read, full: Full, sources: Mapping[str, Source]
+    graph: Graph,
+    order: Sequence[int],
+    results: Sequence[int],
+    sizes: Mapping[str, int],
+    read: Read,
+    full: Full,
+    sources: Mapping[str, Source],
 ) -> Diagnostic | None:
     """What is said of the first operation that makes a NaN of operands without one; None where none does.
 
@@ -42,7 +47,7 @@ def first(
         if not mask.any():
             continue
         if needed is None:
-            needed = faults.needs(graph, order, read, full)
+            needed = faults.needs(graph, order, results, sizes, read, full)
         mask = np.logical_and(mask, needed.get(node, True))
         if mask.any():
             where = np.unravel_index(int(np.argmax(mask)), mask.shape)
@@ -55,7 +60,7 @@ def _padded(value: Any, shape: tuple[int, ...]) -> Any:
     return np.reshape(value, (1,) * (len(shape) - np.ndim(value)) + np.shape(value))
 
 
-def _over(graph: Graph | Layout, operand: int, node: int, read: Read, full: Full) -> Any:
+def _over(graph: Graph, operand: int, node: int, read: Read, full: Full) -> Any:
     """The value of an operand of an elementwise node, over the axes of that; None where there is none."""
     value = read(operand)
     if value is None:
@@ -65,7 +70,7 @@ def _over(graph: Graph | Layout, operand: int, node: int, read: Read, full: Full
     return _padded(value, full(operand))[index] if due.free or due.shape else np.asarray(value)
 
 
-def _fresh(graph: Graph | Layout, node: int, mask: Any, read: Read, full: Full) -> Any:
+def _fresh(graph: Graph, node: int, mask: Any, read: Read, full: Full) -> Any:
     """Of the elements that are NaN, those that no NaN went into, as far as that can be told."""
     elementwise = graph.ops[graph.op(node)].elementwise
     for operand in graph.operands(node):
@@ -80,7 +85,7 @@ def _fresh(graph: Graph | Layout, node: int, mask: Any, read: Read, full: Full) 
 
 
 def _diagnostic(
-    graph: Graph | Layout,
+    graph: Graph,
     order: Sequence[int],
     node: int,
     where: tuple[int, ...],
@@ -109,7 +114,7 @@ def _diagnostic(
     return Diagnostic("E0618", message, span, label, hints, text=text)
 
 
-def _written(graph: Graph | Layout, order: Sequence[int], index: Index, at: int, read: Read) -> str:
+def _written(graph: Graph, order: Sequence[int], index: Index, at: int, read: Read) -> str:
     """What an index is, as in ``i = 3``, for the element that is number ``at`` along it."""
     # A range that starts elsewhere is an index from 0 with its start added, at the same place in the text.
     name = index.name.partition(".")[0]
@@ -123,7 +128,7 @@ def _written(graph: Graph | Layout, order: Sequence[int], index: Index, at: int,
     return f"{name} = {at}"
 
 
-def _computed(graph: Graph | Layout, node: int, where: tuple[int, ...], read: Read, full: Full) -> str:
+def _computed(graph: Graph, node: int, where: tuple[int, ...], read: Read, full: Full) -> str:
     """The operation with the numbers that went in, as in ``log(-1.0)``; empty for one on whole arrays."""
     row = graph.ops[graph.op(node)]
     if not row.elementwise or not graph.operands(node):

@@ -202,8 +202,12 @@ class _Writer:
         if not self.is_op(total, "add"):
             return None
         left, right = (self.behind(each) for each in self.data[total]["operands"])
-        turned = self.is_op(right, "transpose") and self.behind(self.data[right]["operands"][0]) == left
-        return left if turned else None
+        if not self.is_op(right, "transpose"):
+            return None
+        other = self.behind(self.data[right]["operands"][0])
+        # What stands for a name in one place and in the other are two nodes.
+        name = self.data[left].get("name")
+        return left if other == left or (name is not None and name == self.data[other].get("name")) else None
 
     def _options(self) -> list[str]:
         found = []
@@ -499,8 +503,36 @@ class _Writer:
         left, right = self.operands
         if all(self.data[operand]["type"].rank == 1 for operand in self.operands):
             return self.call("dot"), precedence.ATOM
+        column, row = self._column(left), self._row(right)
+        if column is not None and row is not None:
+            return ["outer(", *column, ", ", *row, ")"], precedence.ATOM
         pieces = [*self.operand(left, precedence.PRODUCT), " @ ", *self.operand(right, precedence.PRODUCT + 1)]
         return pieces, precedence.PRODUCT
+
+    def _row(self, node: int) -> list[Piece] | None:
+        """The vector that a matrix of one row holds."""
+        inner = self.behind(node)
+        if self.is_op(inner, "transpose"):
+            return self._column(self.data[inner]["operands"][0])
+        return None
+
+    def _column(self, node: int) -> list[Piece] | None:
+        """The vector that a matrix of one column holds."""
+        inner = self.behind(node)
+        if inner in self.printer.atoms:
+            return None
+        entry = self.data[inner]
+        if entry["op"] == "reshape":
+            (vector,) = entry["operands"]
+            rank, dims = self.data[vector]["type"].rank, entry["attrs"]["shape"]
+            return self.operand(vector) if rank == 1 and len(dims) == 2 and dims[1] == 1 else None
+        if entry["op"] == "neg":
+            found = self._column(entry["operands"][0])
+            return None if found is None else ["-", *found]
+        if entry["op"] in ("solve", "triangular_solve"):
+            right = self._column(entry["operands"][1])
+            return None if right is None else _Writer(self.printer, inner, self.through)._system(right)
+        return None
 
     def triangle(self, least: int) -> Pieces:
         """One side of a diagonal."""
@@ -509,6 +541,9 @@ class _Writer:
 
     def solve(self, least: int) -> Pieces:
         """The solution of a system."""
+        return self._system(self.operand(self.operands[1])), precedence.ATOM
+
+    def _system(self, right: list[Piece]) -> list[Piece]:
         name = "solve"
         if self.op == "triangular_solve":
             name = "solve_lower" if self.attrs["lower"] else "solve_upper"
@@ -517,7 +552,7 @@ class _Writer:
             if self.op == "triangular_solve":
                 name = "solve_upper" if self.attrs["lower"] else "solve_lower"
             matrix = [*self.operand(self.operands[0], precedence.ATOM), "ᵀ" if self.pretty else ".T"]
-        return [f"{name}(", *matrix, ", ", *self.operand(self.operands[1]), ")"], precedence.ATOM
+        return [f"{name}(", *matrix, ", ", *right, ")"]
 
     def demand(self, least: int) -> Pieces:
         """The value that is demanded."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -46,10 +46,12 @@ class ArrayPlan:
             planner.plan()
         except MemoryError:
             raise self.room.exhausted(planner.current) from None
-        self.graph = planner.graph
+        # To those who read it, a graph like any other.
+        self.graph = cast("Graph", planner.graph)
         self.base = planner.base
         self.inputs = [planner.values[node].slot for node in graph.inputs]
         self.dtypes = [graph.type(node).dtype for node in graph.inputs]
+        self.asked = results
         self.results = [planner.values[node] for node in results]
         self.shapes = [planner.full(node) for node in results]
         self.kinds = [self.graph.type(node) for node in results]
@@ -125,13 +127,14 @@ class ArrayPlan:
 
     def _judge(self, found: Faults, v: list[Any]) -> None:
         """Raise the first fault of an element that is selected."""
-        problem = faults.judged(self.graph, found, self.order, self._read(v), self.full, self.texts)
+        read = self._read(v)
+        problem = faults.judged(self.graph, found, self.order, self.asked, self.sizes, read, self.full, self.texts)
         if problem is not None:
             raise CallError(problem)
 
     def _watch(self, v: list[Any]) -> None:
         """Raise the first operation that makes a NaN of numbers."""
-        problem = nans.first(self.graph, self.order, self._read(v), self.full, self.texts)
+        problem = nans.first(self.graph, self.order, self.asked, self.sizes, self._read(v), self.full, self.texts)
         if problem is not None:
             raise CallError(problem)
 

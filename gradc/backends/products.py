@@ -151,6 +151,9 @@ def contract(
 ) -> Value:
     """The sum of the product of factors over the labels that are not in ``out``."""
     dtype = planner.graph.type(node).dtype
+    if any(length == 0 and label not in out for label, length in lengths.items()):
+        # Of nothing the sum is 0, also where a factor that does not depend on the index is infinite.
+        return planner.keep(np.float32(0.0) if dtype == "f32" else 0.0, None)
     arrays = [(value, labels) for value, labels in factors if labels]
     numbers = [value for value, labels in factors if not labels]
     present = {label for _, labels in arrays for label in labels}

@@ -68,6 +68,7 @@ def parts(attrs: Mapping[str, Any]) -> list[tuple[int, tuple[Any, ...], tuple[In
 def _assemble(types: Sequence[Type], attrs: Attrs) -> Type:
     shape = attrs["shape"]
     free: list[Index] = []
+    bound: dict[Index, int] = {}
     listed = parts(attrs)
     if not listed or listed[-1][3].stop != len(types):
         raise TypeMismatch("as many operands as its parts have", len(types) - 1)
@@ -79,6 +80,10 @@ def _assemble(types: Sequence[Type], attrs: Attrs) -> Type:
             raise TypeMismatch(f"a part of shape {list(map(str, indexed(shape, items)))}", position)
         inner = [*found.free, *_whole(types[: places.stop], places.start)]
         free += [index for index in inner if index not in over]
+        bound.update(dict.fromkeys(over, position))
+    for index in free:
+        if index in bound:
+            raise TypeMismatch(f"a part that lacks the index {index.name}, over which others are summed", bound[index])
     return typed(types[0].dtype, shape, free)
 
 
@@ -220,7 +225,8 @@ ROWS = (
         doc=(
             "An array (attribute shape) made of parts: each adds a value to the elements that an access with its items "
             "would read, summed over its indices; the others are 0. Transpose of access, and what concatenates, stacks "
-            "and pads."
+            "and pads. With the attribute lenient a value of 0 may go to an index outside its axis; any other is an "
+            "error."
         ),
         kind="structural",
         arity=(1, None),

@@ -264,7 +264,7 @@ class Applier:
             hint = "the axes before the last two number matrices: they are the same, or one operand has none"
             self._no_product(source, shown, (left, right), places, compared, (hint,))
             return POISON
-        due = (*(front if back else ()), columns, right[-1]) if len(right) > 1 else (columns,)
+        due = (*(back and (front or back)), columns, right[-1]) if len(right) > 1 else (columns,)
         return builder.apply("matmul", nodes[0], meet(builder, nodes[1], due, span))
 
     def _no_product(

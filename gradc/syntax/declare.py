@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from operator import index
-from typing import Any, SupportsIndex
+from typing import Any
 
 from gradc.errors import Diagnostic, suggestion
 from gradc.ir import sizes
@@ -55,17 +54,14 @@ class Declarations:
         self._check_given()
 
     def _check_given(self) -> None:
-        """Report sizes that the caller gives and that are none, or no numbers of elements."""
-        for name, number in self.given.items():
+        """Report sizes that the caller gives and that are none."""
+        for name in self.given:
             shown = name if len(name) <= 40 else f"{name[:40]}…"
             if name not in self.sizes:
                 hints = suggestion(name, self.sizes)
                 if not hints and self.sizes:
                     hints = (f"the sizes are {', '.join(f'`{size}`' for size in list(self.sizes)[:10])}",)
                 self.lowering.program.report(Diagnostic("E0312", f"the program has no size `{shown}`", hints=hints))
-            elif _whole(number) is None:
-                message = f"the size `{shown}` must be a whole number, 0 or more, not {number!r:.40}"
-                self.lowering.program.report(Diagnostic("E0312", message))
 
     def _bind(self, name: tree.Name) -> None:
         """A size is an integer of the program, visible from its start."""
@@ -85,7 +81,7 @@ class Declarations:
 
     def _number(self, name: str) -> int | None:
         """The number that a size is in this compilation."""
-        return _whole(self.given[name]) if name in self.given else None
+        return self.given.get(name)
 
     def value(self, item: tree.Declared, node: int, type: Type) -> int:
         """What the name of an input stands for: the number itself for an int input that is one in this compilation."""
@@ -170,14 +166,6 @@ class Declarations:
         else:
             hints = (*suggestion(node.id, self.sizes), f"a size stands alone in a shape, as in `input x[{node.shown}]`")
             lowering.error("E0312", f"nothing gives the size `{node.shown}`", source, node, "unknown", hints)
-
-
-def _whole(number: object) -> int | None:
-    """What the caller gives for a size as an extent, if it can be one."""
-    if isinstance(number, bool) or not isinstance(number, SupportsIndex):
-        return None
-    found = index(number)
-    return found if 0 <= found < 2**63 else None
 
 
 def array_default(

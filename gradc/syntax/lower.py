@@ -20,11 +20,13 @@ from gradc.ir.region import Function
 from gradc.ir.sizes import Dim
 from gradc.ir.types import F64, Index, Type
 from gradc.limits import Clock
+from gradc.ops import build
 from gradc.source import Source, Span
 from gradc.syntax import code, literals, tree
 from gradc.syntax.apply import Applier
 from gradc.syntax.calls import Calls
 from gradc.syntax.comprehend import Comprehensions
+from gradc.syntax.extents import dim_of
 from gradc.syntax.scope import CONSTANTS, POISON, Binding, Closure, Frame, Poison, Scope, Value, Weak
 from gradc.syntax.subscript import Item, Subscripts
 
@@ -329,9 +331,14 @@ class Lowering:
         outer = binding.home
         cone = sorted(ancestors(outer.data, [value]))
         if self.closed is None:
-            # A trial run, for errors alone: any number of the same type serves.
+            # A trial run, for errors alone: any number of the same type serves, but sizes stay what they are.
             if value not in self._imported:
-                self._imported[value] = self.builder.input(f"{binding.shown}@{value}", outer.type(value))
+                dim = dim_of(outer.data, value)
+                self._imported[value] = (
+                    self.builder.input(f"{binding.shown}_{value}", outer.type(value))
+                    if dim is None
+                    else build.extent(self.builder, dim)
+                )
             return self._imported[value]
         if any(outer.op(n) in ("input", "grad", "jvp", "vjp") for n in cone):
             name = self.closed.definition.name.shown

@@ -139,7 +139,7 @@ def system(op: str, **attrs: Any) -> Callable[[Site], int]:
         if not fits:
             message = f"the matrices of {written(shape)} and {written(own)} are not equally many"
             raise Refusal(message, 1, f"this is {written(own)}", code="E0309")
-        due = (*(front if back else ()), shape[-1], *own[-1:]) if len(own) > 1 else (shape[-1],)
+        due = (*(back and (front or back)), shape[-1], *own[-1:]) if len(own) > 1 else (shape[-1],)
         return site.apply(op, matrix, meet(builder, right, due, builder.span), **attrs)
 
     return make

@@ -54,7 +54,7 @@ def counts(name: str, model: gradc.Model) -> Iterator[Count]:
     """The counts of every real output on its own, by the params or else the inputs."""
     wrt = model.variables(None)
     for output, node in model.graph.outputs:
-        if not model.graph.type(node).real:
+        if not model.graph.type(node).real or model.graph.type(node).shape:
             continue
         both = model.value_and_grad(output, wrt).model.optimized()
         alone = driver.optimise(driver.with_requests(model.graph, (), [(output, node)]), model.options).graph

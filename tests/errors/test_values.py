@@ -90,7 +90,7 @@ VALUES: list[tuple[Callable[[], Any], str]] = [
     (
         lambda: DECLARED.map(x=1.0),
         "error[E0607]: `map` needs an array of rows for at least one input\n"
-        "  = help: for single numbers call the model",
+        "  = help: for single values call the model",
     ),
     (lambda: DECLARED.grad("Y"), "error[E0608]: the program has no name `Y`\n  = help: a similar name exists: `y`"),
     (lambda: DECLARED.grad("y", "n"), "error[E0609]: `n` is an integer, which cannot be differentiated by"),
