@@ -233,7 +233,7 @@ def _spread(planner: Planner, operand: int, family: Sequence[Index]) -> Value:
     order = [own.free.index(index) for index in present] + list(range(len(own.free), len(value.rep)))
     rep = tuple(value.rep[at] for at in order)
     if order != list(range(len(order))):
-        value = planner.emit(lambda x: x.transpose(order), [value], rep, view=True)
+        value = planner.turn(value, order)
     if len(present) < len(family):
         index = tuple(slice(None) if each in present else None for each in family)
         axes = iter(rep)
@@ -379,6 +379,13 @@ def _irregular(
             found = checked(planner, place, extents[axis])
             places.append(_placed(planner, found, graph.type(place).free, family))
     shape = tuple(lengths[index] for index in family)
+    # An index that stands on an axis alone tells the places apart: none occurs twice.
+    alone = set(free)
+    for place in indices:
+        steps = None if place is None else even(planner, place)
+        moving = [index for index, step in steps.steps.items() if step] if steps is not None else []
+        alone.update(moving if len(moving) == 1 else ())
+    distinct = all(index in alone or lengths[index] < 2 for index in family)
 
     def write(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
         x, *where = given
@@ -390,7 +397,9 @@ def _irregular(
         ]
         tail = view.shape[batch + len(picked) :]
         x = np.broadcast_to(x, shape + tail)
-        if out.dtype == bool:
+        if distinct:
+            view[(*rows, *where)] += x
+        elif out.dtype == bool:
             np.logical_or.at(view, (*rows, *where), x)
         else:
             _add_at(view, (*rows, *where), x, shape, tail)
@@ -411,7 +420,7 @@ def _placed(planner: Planner, value: Value, own: Sequence[Index], family: Sequen
     order = [own.index(index) for index in present]
     rep = tuple(value.rep[at] for at in order)
     if order != list(range(len(order))):
-        value = planner.emit(lambda x: x.transpose(order), [value], rep, view=True)
+        value = planner.turn(value, order)
     if len(present) < len(family):
         axes = iter(rep)
         full = tuple(next(axes) if index in present else 1 for index in family)

@@ -106,7 +106,9 @@ def _diagnostic(
     label = f"{computed or 'this'} is NaN"
     type = graph.type(node)
     if type.free:
-        at = [_written(graph, order, index, k, read) for index, k in zip(type.free, where, strict=False)]
+        # By name: axes stand in the order that suits the plan.
+        pairs = sorted(zip(type.free, where, strict=False), key=lambda pair: pair[0].name)
+        at = [_written(graph, order, index, k, read) for index, k in pairs]
         label += f" for {', '.join(at)}"
     if type.shape:
         label += f" at [{', '.join(map(str, where[len(type.free) :]))}]"

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from gradc.backends import faults, nans
+from gradc.backends.buffers import Pool, arrange
 from gradc.backends.faults import Faults
 from gradc.backends.memory import Room
-from gradc.backends.planner import DTYPES, Planner, Shape, Step
+from gradc.backends.planner import DTYPES, Planner, Shape
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph
-from gradc.ir.types import Type
+from gradc.ir.types import Index, Type
 from gradc.source import Source
 
 
@@ -36,7 +37,6 @@ class ArrayPlan:
         watched: bool = False,
     ) -> None:
         results = [node for _, node in graph.outputs] if nodes is None else list(nodes)
-        self.graph = graph
         self.texts = {source.name: source for source in sources}
         self.room = Room(graph, max_memory, self.texts)
         planner = Planner(graph, sizes, results, self.room)
@@ -46,13 +46,16 @@ class ArrayPlan:
             planner.plan()
         except MemoryError:
             raise self.room.exhausted(planner.current) from None
+        # To those who read it, a graph like any other.
+        self.graph = cast("Graph", planner.graph)
         self.base = planner.base
         self.inputs = [planner.values[node].slot for node in graph.inputs]
         self.dtypes = [graph.type(node).dtype for node in graph.inputs]
         self.asked = results
         self.results = [planner.values[node] for node in results]
         self.shapes = [planner.full(node) for node in results]
-        self.kinds = [graph.type(node) for node in results]
+        self.kinds = [self.graph.type(node) for node in results]
+        self.free = [graph.type(node).free for node in results]
         self.planner_values = planner.values
         self.order = planner.order
         self.sizes = dict(sizes)
@@ -63,7 +66,8 @@ class ArrayPlan:
         if failing:
             kept |= {value.root for node, value in planner.values.items() if graph.type(node).dtype == "bool"}
         self.watched = watched
-        self.steps = planner.steps if watched else _reused(planner, kept)
+        self.steps = planner.steps
+        self.pool = Pool((), ()) if watched else arrange(planner, kept)
         # A result that nothing else can change is handed out as it is.
         roots = [value.root for value in self.results]
         self.own = [
@@ -86,13 +90,16 @@ class ArrayPlan:
         for at, value, dtype in zip(self.inputs, values, self.dtypes, strict=True):
             v[at] = np.float32(value) if dtype == "f32" and not isinstance(value, np.ndarray) else value
         node = -1
+        views = self.pool.take()
         try:
             with np.errstate(all="ignore"):
                 for step in self.steps:
                     operands = step.operands
                     count = len(found)
                     node = step.node
-                    if len(operands) == 2:
+                    if step.out >= 0:
+                        v[step.target] = step.run(*[v[at] for at in operands], out=views[step.out])
+                    elif len(operands) == 2:
                         v[step.target] = step.run(v[operands[0]], v[operands[1]])
                     elif len(operands) == 1:
                         v[step.target] = step.run(v[operands[0]])
@@ -108,11 +115,15 @@ class ArrayPlan:
                 if self.watched:
                     self._watch(v)
                 return [
-                    v[value.slot] if not type.shape else _result(v[value.slot], shape, type, own)
-                    for value, shape, type, own in zip(self.results, self.shapes, self.kinds, self.own, strict=True)
+                    v[value.slot] if type.scalar else _result(v[value.slot], shape, type, own, free)
+                    for value, shape, type, own, free in zip(
+                        self.results, self.shapes, self.kinds, self.own, self.free, strict=True
+                    )
                 ]
         except MemoryError:
             raise self.room.exhausted(node) from None
+        finally:
+            self.pool.leave(views)
 
     def _judge(self, found: Faults, v: list[Any]) -> None:
         """Raise the first fault of an element that is selected."""
@@ -137,50 +148,11 @@ class ArrayPlan:
         return tuple(extents.evaluate(dim, self.sizes) for dim in dims)
 
 
-def _result(value: Any, shape: Shape, type: Type, own: bool) -> Any:
-    """An array as the caller gets it: one of its own, in full."""
-    if own and value.shape == shape:
-        return value
-    return np.array(np.broadcast_to(np.asarray(value, DTYPES[type.dtype]), shape))
-
-
-def _reused(planner: Planner, kept: set[int]) -> list[Step]:
-    """The steps with what is freed after each, writing into an array that is read for the last time where they can."""
-    count = len(planner.base)
-    root = list(range(count))
-    # Views come behind what they are views of.
-    for slot, source in sorted(planner.views.items()):
-        root[slot] = root[source]
-    holders: dict[int, list[int]] = {}
-    for slot, owner in enumerate(root):
-        holders.setdefault(owner, []).append(slot)
-    last: dict[int, int] = {}
-    for number, step in enumerate(planner.steps):
-        for slot in (step.target, *step.operands):
-            last[root[slot]] = number
-    for number, step in enumerate(planner.steps):
-        dying = [
-            slot
-            for slot in dict.fromkeys(step.operands)
-            if slot
-            and last[root[slot]] == number
-            and root[slot] not in kept
-            and planner.base[root[slot]] is None
-            and root[slot] != root[step.target]
-        ]
-        step.free = tuple(sorted({each for slot in dying for each in holders[root[slot]]}))
-        if isinstance(step.run, np.ufunc) and step.target in planner.fresh:
-            for slot in dying:
-                usable = root[slot] in planner.fresh and slot not in planner.repeating
-                if usable and planner.same(slot, step.target):
-                    step.run = _into(step.run, step.operands.index(slot))
-                    step.reuses = slot
-                    break
-    return planner.steps
-
-
-def _into(ufunc: Any, position: int) -> Callable[..., Any]:
-    """The function writing over its operand at ``position``."""
-    if position == 0:
-        return lambda x, *more: ufunc(x, *more, out=x)
-    return lambda x, y: ufunc(x, y, out=y)
+def _result(value: Any, shape: Shape, type: Type, own: bool, free: Sequence[Index]) -> Any:
+    """An array as the caller gets it: one of its own, in full, a family's axes in the order of ``free``."""
+    if not own or value.shape != shape:
+        value = np.array(np.broadcast_to(np.asarray(value, DTYPES[type.dtype]), shape))
+    if type.free != free:
+        order = [type.free.index(index) for index in free]
+        value = value.transpose(*order, *range(len(order), value.ndim))
+    return value

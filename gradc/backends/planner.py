@@ -17,8 +17,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.backends import faults
+from gradc.backends import faults, kernels
 from gradc.backends.faults import Faults
+from gradc.backends.layout import Layout
 from gradc.backends.memory import Room
 from gradc.errors import CallError, Diagnostic
 from gradc.ir import sizes as extents
@@ -60,6 +61,8 @@ class Step:
     free: tuple[int, ...] = ()
     # The slot whose array is written over, and the bytes that exist meanwhile.
     reuses: int = 0
+    # Which of the pool's views the result is written into; -1 for an array of its own.
+    out: int = -1
     work: int = 0
 
 
@@ -69,7 +72,7 @@ class Planner:
     def __init__(
         self, graph: Graph, sizes: Mapping[str, int], results: Sequence[int], room: Room | None = None
     ) -> None:
-        self.graph = graph
+        self.graph = Layout(graph, sizes)
         self.room = room or Room(graph, None, {})
         self.sizes = sizes
         self.results = results
@@ -84,6 +87,9 @@ class Planner:
         # Views with what they are views of; of those that repeat elements none may be written to.
         self.views: dict[int, int] = {}
         self.repeating: set[int] = set()
+        # Views whose axes stand in another order than their memory, and copies of some in order.
+        self.turned: set[int] = set()
+        self._compacted: dict[int, Value] = {}
         self.reps: dict[int, Shape | None] = {}
         self.dtypes: dict[int, str] = {}
         from gradc.backends.products import inlined
@@ -139,6 +145,8 @@ class Planner:
             source = operands[0]
             self.views[slot] = source.slot
             self.dtypes[slot] = self.dtypes.get(source.slot, self.dtypes[slot])
+            if source.slot in self.turned:
+                self.turned.add(slot)
             if repeats or source.slot in self.repeating:
                 self.repeating.add(slot)
             return Value(slot, rep, source.root)
@@ -170,6 +178,14 @@ class Planner:
     def same(self, slot: int, other: int) -> bool:
         """Whether two arrays have one shape and one dtype."""
         return self.reps.get(slot) == self.reps.get(other) and self.dtypes.get(slot) == self.dtypes.get(other)
+
+    def real(self, slot: int) -> bool:
+        """Whether the array in a slot holds real numbers."""
+        return self.dtypes.get(slot) in ("f64", "f32")
+
+    def kind(self, slot: int) -> Any:
+        """The dtype of the array in a slot."""
+        return DTYPES[self.dtypes[slot]]
 
     # Alignment -----------------------------------------------------------------------------------------------------
 
@@ -305,35 +321,35 @@ class Planner:
         rep = np.broadcast_shapes(*[operand.rep or () for operand in operands])
         if dtype == "int" and row.name in faults.INTEGER:
             return self.failing(faults.INTEGER[row.name], operands, rep)
-        run = self._array_function(row, dtype, attrs)
-        if row.name == "pow" and operands[1].known and operands[1].rep is None and dtype != "int":
-            exponent = self.base[operands[1].slot]
-            if exponent == 2:
-                return self.emit(np.square, operands[:1], rep)
+        if row.name == "pow" and operands[1].known and operands[1].rep is None:
+            exponent = float(self.base[operands[1].slot])
+            products = kernels.power(exponent)
+            if products is not None:
+                return self.emit(products, operands[:1], rep)
             if exponent != 0.5:
-                run = np.power
-        return self.emit(run, operands, rep)
+                return self.emit(np.power, operands, rep)
+        run = kernels.function(row, DTYPES[dtype], attrs)
+        return self.emit(run, [self._compact(operand, rep) for operand in operands], rep)
 
-    @staticmethod
-    def _array_function(row: Op, dtype: str, attrs: Mapping[str, Any]) -> Callable[..., Any]:
-        run = row.array
-        if run is None:
-            scalar = row.scalar
-            if scalar is None:
-                raise TypeError(f"the operator {row.name!r} cannot be evaluated: its row has no `scalar`")
-            lifted = np.frompyfunc(lambda *x: scalar(*x, **attrs), row.arity[0], 1)
-            kind = DTYPES[dtype]
-            return lambda *operands: np.asarray(lifted(*operands)).astype(kind)
-        if isinstance(run, np.ufunc) and not attrs:
-            return run
-        array = run
+    def _compact(self, value: Value, rep: Shape) -> Value:
+        """A value in the order of its axes, if that costs little: a small one sets the order of a large result."""
+        if value.slot not in self.turned or value.rep is None or 2 * prod(value.rep) > prod(rep):
+            return value
+        made = self._compacted.get(value.slot)
+        if made is None:
+            made = self._compacted[value.slot] = self.emit(np.ascontiguousarray, [value], value.rep)
+        return made
 
-        def compute(*operands: Any) -> Any:
-            found = array(*operands, **attrs)
-            # Who reads an operand for the last time may overwrite it.
-            return found.copy() if any(found is operand for operand in operands) else found
-
-        return compute
+    def turn(self, value: Value, order: Sequence[int]) -> Value:
+        """The axes of a value in another order."""
+        assert value.rep is not None
+        places = tuple(order)
+        if places == tuple(range(len(places))):
+            return value
+        rep = tuple(value.rep[at] for at in places)
+        made = self.emit(lambda x: x.transpose(places), [value], rep, view=True)
+        self.turned.add(made.slot)
+        return made
 
     def _number(
         self, node: int, row: Op, operands: list[Value], types: Sequence[Type], attrs: Mapping[str, Any]
@@ -387,7 +403,10 @@ class Planner:
             rep = None
             run = unboxed(run, site.dtype)
         if row.name in ("reshape", "transpose"):
-            return self.emit(run, operands, rep, view=True)
+            found = self.emit(run, operands, rep, view=True)
+            if row.name == "transpose":
+                self.turned.add(found.slot)
+            return found
         made = self.failing(faults.guarded(run, rep, DTYPES[site.dtype]), operands, rep)
         if row.name == "demand" and not made.known:
             # It gives back what it was given.
@@ -406,8 +425,7 @@ class Planner:
         rest = range(len(own.free), len(value.rep))
         order = [*kept, *(at for at in moved if at is not None), *rest]
         rep = tuple(value.rep[at] for at in order)
-        if order != list(range(len(order))):
-            value = self.emit(lambda x: x.transpose(order), [value], rep, view=True)
+        value = self.turn(value, order)
         if None in moved:
             # Values that do not depend on an index are the same along its axis.
             index = (slice(None),) * len(kept) + tuple(None if at is None else slice(None) for at in moved)

@@ -83,7 +83,11 @@ def checked(planner: Planner, node: int, extent: int) -> Value:
         found.note(OutOfRange(index, extent, node), True)
         return 0
 
-    return planner.failing(number if value.rep is None else array, [value], value.rep)
+    made = planner.failing(number if value.rep is None else array, [value], value.rep)
+    if not made.known:
+        planner.views[made.slot] = value.slot
+        made = replace(made, root=value.root)
+    return made
 
 
 # Access --------------------------------------------------------------------------------------------------------------
@@ -177,8 +181,8 @@ def _plain_view(
         if not shape:
             return _number(planner, value)
     if order != list(range(len(order))):
-        shape = tuple(shape[at] for at in order)
-        value = planner.emit(lambda x: x.transpose(order), [value], shape, view=True)
+        value = planner.turn(value, order)
+        shape = value.rep or ()
     lacking = [index for index in free if index not in axes]
     if lacking:
         # An index of one value, or of an axis along which all is the same.
@@ -278,7 +282,7 @@ def _gather(
     order = [*picked, *rest]
     tail = tuple(shape[axis] for axis in rest)
     if order != list(range(len(order))):
-        value = planner.emit(lambda x: x.transpose(order), [value], tuple(shape[at] for at in order), view=True)
+        value = planner.turn(value, order)
     places: list[Value] = []
     for axis, index in enumerate(before):
         length = shape[axis]

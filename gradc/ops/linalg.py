@@ -305,9 +305,15 @@ def _plan_matmul(site: Site) -> Any:
 def _plan_triangle(site: Site) -> Any:
     rows, columns = site.shape[-2:]
     lower, offset = site.attrs["lower"], site.attrs["offset"]
-    kept = np.tri(rows, columns, offset, dtype=bool) if lower else ~np.tri(rows, columns, offset - 1, dtype=bool)
     # A choice and no product: what is left out may be infinite.
-    return lambda x: np.where(kept, x, x.dtype.type(0))
+    left_out = ~np.tri(rows, columns, offset, dtype=bool) if lower else np.tri(rows, columns, offset - 1, dtype=bool)
+
+    def compute(x: Any) -> Any:
+        found = x.copy()
+        np.copyto(found, 0, where=left_out)
+        return found
+
+    return compute
 
 
 def _plan_system(site: Site, solver: Callable[[Any, Any], Any]) -> Any:

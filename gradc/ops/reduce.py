@@ -326,6 +326,21 @@ def _plan_prod(site: Site) -> Any:
     return run
 
 
+# Along an axis shorter than that NumPy's reductions are slow; they are quick across it, if it is the first.
+_SHORT = 64
+_WORTH = 2048
+
+
+def _fronted(axes: tuple[int, ...], x: Any) -> tuple[Any, tuple[int, ...]]:
+    """The array with short reduced axes in front, and where they are now."""
+    count = len(axes)
+    shape = x.shape
+    if axes != tuple(range(-count, 0)) or x.size < _WORTH or np.prod(shape[-count:]) > _SHORT:
+        return x, axes
+    front = tuple(range(count))
+    return np.ascontiguousarray(np.moveaxis(x, axes, front)), front
+
+
 def _plan_extreme(name: str) -> Callable[[Site], Any]:
     ufunc = getattr(np, name)
 
@@ -338,7 +353,11 @@ def _plan_extreme(name: str) -> Callable[[Site], Any]:
                 raise EmptyReduction
 
             return fail
-        return lambda x: ufunc.reduce(x, axis=axes)
+
+        def run(x: Any) -> Any:
+            return ufunc.reduce(*_fronted(axes, x))
+
+        return run
 
     return plan
 
@@ -378,6 +397,9 @@ def _plan_logsumexp(site: Site) -> Any:
     def run(x: Any) -> Any:
         if 0 in x.shape:
             return np.log(np.zeros_like(x.sum(axis=axes)))
+        return reduced(*_fronted(axes, x))
+
+    def reduced(x: Any, axes: tuple[int, ...]) -> Any:
         top = x.max(axis=axes, keepdims=True)
         # Of infinite terms the largest decides; inf - inf would be NaN.
         top = np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
@@ -396,6 +418,11 @@ def _plan_softmax(site: Site) -> Any:
     def run(x: Any) -> Any:
         if 0 in x.shape:
             return x.copy()
+        turned, front = _fronted(axes, x)
+        found = shares(turned, front)
+        return found if front == axes else np.moveaxis(found, front, axes)
+
+    def shares(x: Any, axes: tuple[int, ...]) -> Any:
         top = x.max(axis=axes, keepdims=True)
         shifted = x - top
         np.exp(shifted, out=shifted)
@@ -415,6 +442,11 @@ def _plan_log_softmax(site: Site) -> Any:
     def run(x: Any) -> Any:
         if 0 in x.shape:
             return x.copy()
+        turned, front = _fronted(axes, x)
+        found = logarithms(turned, front)
+        return found if front == axes else np.moveaxis(found, front, axes)
+
+    def logarithms(x: Any, axes: tuple[int, ...]) -> Any:
         top = x.max(axis=axes, keepdims=True)
         shifted = x - np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
         shifted -= np.log(np.exp(shifted).sum(axis=axes, keepdims=True))

@@ -1,0 +1,104 @@
+"""NumPy functions for elementwise operators: those that can write over an operand, and powers as products."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from gradc.ir.op import Op
+
+# Beyond that a chain of products rounds more often than the power function.
+_PRODUCTS: Final = 8
+
+
+def function(row: Op, dtype: Any, attrs: Mapping[str, Any]) -> Callable[..., Any]:
+    """The function that computes an operator on arrays."""
+    run = row.array
+    if row.name == "select":
+        return _choose
+    if run is None:
+        scalar = row.scalar
+        if scalar is None:
+            raise TypeError(f"the operator {row.name!r} cannot be evaluated: its row has no `scalar`")
+        lifted = np.frompyfunc(lambda *x: scalar(*x, **attrs), row.arity[0], 1)
+        return lambda *operands: np.asarray(lifted(*operands)).astype(dtype)
+    if isinstance(run, np.ufunc) and not attrs:
+        return run
+    array = run
+
+    def compute(*operands: Any) -> Any:
+        found = array(*operands, **attrs)
+        # Who reads an operand for the last time may overwrite it.
+        return found.copy() if any(found is operand for operand in operands) else found
+
+    return compute
+
+
+def _choose(condition: Any, x: Any, y: Any, out: Any = None) -> Any:
+    if out is None:
+        return np.where(condition, x, y)
+    np.copyto(out, y)
+    np.copyto(out, x, where=condition)
+    return out
+
+
+def _choose_over_first(condition: Any, x: Any, y: Any) -> Any:
+    np.copyto(x, y, where=np.logical_not(condition))
+    return x
+
+
+def _choose_over_second(condition: Any, x: Any, y: Any) -> Any:
+    np.copyto(y, x, where=condition)
+    return y
+
+
+def over(run: Callable[..., Any], position: int) -> Callable[..., Any] | None:
+    """The function writing its result over the operand at ``position``; None for one that cannot."""
+    if run is _choose:
+        return {1: _choose_over_first, 2: _choose_over_second}.get(position)
+    if not isinstance(run, np.ufunc) or run.nout != 1:
+        return None
+    ufunc = run
+    if position == 0:
+        return lambda x, *more: ufunc(x, *more, out=x)
+    return lambda x, y: ufunc(x, y, out=y)
+
+
+def takes_out(run: Callable[..., Any]) -> bool:
+    """Whether the function can write its result into an array that it is given as ``out``."""
+    return run is _choose or isinstance(run, _Power) or (isinstance(run, np.ufunc) and run.nout == 1)
+
+
+def power(exponent: float) -> Callable[..., Any] | None:
+    """The power with a small whole exponent as a few products; None for another, which the power function computes.
+
+    A negative one starts from the reciprocal, so that nothing overflows where the power does not.
+    """
+    if exponent != int(exponent) or not 1 <= abs(exponent) <= _PRODUCTS:
+        return None
+    bits = bin(int(abs(exponent)))[3:]
+    if exponent > 0:
+        return np.square if bits == "0" else _Power(bits)
+    return _Power(bits, True)
+
+
+class _Power:
+    """The power whose exponent has these binary digits behind the first, by squaring and multiplying from the left."""
+
+    def __init__(self, bits: str, inverse: bool = False) -> None:
+        self.bits = bits
+        self.inverse = inverse
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        base = np.divide(1.0, x, dtype=x.dtype) if self.inverse else x
+        if not self.bits:
+            return np.positive(base, out=out)
+        out = np.square(base, out=out)
+        for at, bit in enumerate(self.bits):
+            if at:
+                np.square(out, out=out)
+            if bit == "1":
+                np.multiply(out, base, out=out)
+        return out
