@@ -6,6 +6,7 @@ what is shown, only the part that is shown is differentiated: what it takes from
 
 from __future__ import annotations
 
+import math
 from collections import ChainMap
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
@@ -13,17 +14,22 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
 
+from gradc import algebra
 from gradc.ad.expand import expand
+from gradc.ad.reverse import adjoints
+from gradc.backends import notation
 from gradc.backends.expression import ELLIPSIS, Printer
-from gradc.backends.interp import Plan
 from gradc.backends.sketch import Sketch
+from gradc.contributions import Contributions
 from gradc.errors import CallError
 from gradc.ir.graph import Builder, Graph, replay
 from gradc.ir.op import OpTable
-from gradc.ir.types import F64, Type
+from gradc.ir.types import F64, Index, Type
+from gradc.known import Known
 from gradc.limits import Limits
 from gradc.passes.simplify import simplify
-from gradc.paths import Network, network, weight
+from gradc.paths import Edge, Network, network, weight
+from gradc.rules.gradients import LocalGradients
 from gradc.rules.rewrite import rules_of
 from gradc.summary import short
 
@@ -35,6 +41,8 @@ HEAVY: Final = 20_000
 # The longest statement and the longest local gradient that is written out, in characters.
 STATEMENT: Final = 44
 GRADIENT: Final = 34
+# Of an array with more elements, and of such a family of values, no picture shows the values.
+SHOWN: Final = 1 << 20
 # A longer local gradient has its number in a line of its own.
 WRAPPED: Final = 20
 # An unnamed step with a longer text is called v1, v2… in the text of others.
@@ -84,7 +92,7 @@ class Flow:
 class Notes:
     """What there is to say about the boxes ``shown`` of a sketch; ``of`` is the value that is differentiated.
 
-    ``wrt`` are nodes with respect to which it is; ``inputs`` the numbers of the graph's inputs, None where they are not
+    ``wrt`` are nodes with respect to which it is; ``inputs`` the values of the graph's inputs, None where they are not
     known.
     """
 
@@ -94,10 +102,11 @@ class Notes:
         shown: Sequence[int],
         of: int | None,
         wrt: Sequence[int],
-        inputs: Sequence[Any] | None,
+        inputs: Known | None,
         limits: Limits,
     ) -> None:
         self.sketch = sketch
+        self.limits = limits
         self.shown = set(shown)
         self.order = shown
         self.inputs = inputs
@@ -117,6 +126,8 @@ class Notes:
         # From the nodes of the sketch's graph to those of the network's.
         self.at = {node: net.number[there] for node, there in at.items()}
         self.top = None if of is None else self.at[of]
+        # What flows back over arrays: a graph that holds it, and the adjoint of each node in it.
+        self._back: tuple[Graph, Mapping[int, int]] | None = None
         self._printers()
         self._evaluate()
 
@@ -142,7 +153,7 @@ class Notes:
             if node in needed or node in borders:
                 continue
             home = sketch.home(node)
-            if sketch.is_box(home) and home not in self.shown:
+            if sketch.is_box(home) and home not in self.shown and not data[node]["type"].free:
                 borders.add(node)
                 continue
             needed.add(node)
@@ -175,23 +186,43 @@ class Notes:
             found = self._run(whole, [to[node] for _, node in borders], inputs)
             if found is None:
                 return
-            inputs = found
-        gradients = [edge.gradient for edge in net.edges if edge.gradient is not None]
+            inputs = Known(found, inputs.sizes, inputs.arrays)
+        gradients = [edge.gradient for edge in net.edges if edge.gradient is not None and edge.kind == "factor"]
         tests = [node for edge in net.edges for node, _ in edge.conditions]
-        wanted = sorted({*(self.at[box] for box in self.order), *gradients, *tests})
-        graph, to = expand(net.graph)
-        numbers = self._run(graph, [to[node] for node in wanted], inputs)
+        wanted = {self.at[box] for box in self.order if inputs.modest(net.graph, self.at[box], SHOWN)}
+        wanted |= {*gradients, *tests}
+        graph = net.graph
+        if self.top is not None and self.whole and self._arrays:
+            graph, adjoints = self._traced()
+            wanted |= {node for there, node in adjoints.items() if inputs.modest(graph, node, SHOWN)}
+        expanded, to = expand(graph)
+        order = sorted(wanted)
+        numbers = self._run(expanded, [to[node] for node in order], inputs)
         if numbers is not None:
-            self.values = dict(zip(wanted, numbers, strict=True))
+            self.values = dict(zip(order, numbers, strict=True))
+
+    @property
+    def _arrays(self) -> bool:
+        """Whether the derivatives that are shown are made of arrays."""
+        return self.net.arrays and self.top is not None and self.net.graph.type(self.top).scalar
+
+    def _traced(self) -> tuple[Graph, Mapping[int, int]]:
+        """The graph with the adjoints of all nodes on a way to ``of``."""
+        if self._back is None:
+            assert self.top is not None
+            builder = Builder.continuing(self.net.graph, self.limits.expanded_nodes)
+            local = LocalGradients(builder, self.net.templates.partials)
+            made = adjoints(builder, local, self.top, self.net.nodes)
+            self._back = builder.finish(self.net.graph.outputs), made
+        return self._back
 
     @staticmethod
-    def _run(graph: Graph, nodes: Sequence[int], inputs: Sequence[Any]) -> list[Any] | None:
+    def _run(graph: Graph, nodes: Sequence[int], inputs: Known) -> list[Any] | None:
         try:
-            found = Plan(graph, nodes=nodes).run(inputs)
+            return inputs.run(graph, nodes)
         except CallError:
-            # Integer arithmetic that fails: the picture is drawn all the same.
+            # Integer arithmetic that fails, an index out of range: the picture is drawn all the same.
             return None
-        return [value.item() if hasattr(value, "item") else value for value in found]
 
     def value(self, box: int) -> Any:
         """The number of a box, None where it is not known."""
@@ -211,15 +242,21 @@ class Notes:
         """The local gradient of every edge of the network; empty where they are not known."""
         if not self.values:
             return []
-        return [0.0 if edge.gradient is None else float(self.values[edge.gradient]) for edge in self.net.edges]
+        return [
+            0.0 if edge.gradient is None else float(self.values[edge.gradient]) if edge.kind == "factor" else math.nan
+            for edge in self.net.edges
+        ]
 
     @cached_property
-    def _adjoints(self) -> dict[int, float]:
+    def _adjoints(self) -> Mapping[int, Any]:
         if self.top is None or not self.values or not self.whole:
             return {}
+        if self.net.arrays:
+            made = self._traced()[1] if self._arrays else {}
+            return {node: self.values[there] for node, there in made.items() if there in self.values}
         return self.net.flow(self.top, self.factors, self.cut)
 
-    def adjoint(self, box: int) -> float | None:
+    def adjoint(self, box: int) -> Any:
         """The derivative of ``of`` by a box on a way to it, None where it is not known or there is no way."""
         if box == self.of or (self.at[box] not in self._ways):
             return None
@@ -241,7 +278,7 @@ class Notes:
         self._atoms = set(self.sketch.named)
         # A local gradient is simplified and written out, also where it is a derivative that has a name.
         simple, self._simple = net.graph, {node: node for node in net.graph}
-        if net.edges:
+        if net.edges and not net.arrays:
             simple, self._simple = simplify(net.graph, rules_of(net.graph.ops, ("exact", "real")), fold=True)
         there = {self._simple[self.at[node]]: entry for node, entry in self._given.items() if node in self.at}
         self._given_there = there
@@ -294,8 +331,25 @@ class Notes:
         """The names of nodes as written; of several for one node the first."""
         return {node: names[0] for node, names in self.all_names.items()}
 
-    def text(self, box: int) -> str | None:
-        """What the box is computed by; None for an input."""
+    def shape(self, node: int) -> str:
+        """The shape of an array, in numbers where they are known; empty for a single number."""
+        dims = self.sketch.graph.type(node).shape
+        return notation.shape(dims, {} if self.inputs is None else self.inputs.sizes) if dims else ""
+
+    def statement(self, box: int) -> tuple[str, str | None]:
+        """What stands behind the box's name, as in ``C[i, j]``, and what it is computed by; None for an input."""
+        self._left = ""
+        text = self.text(box)
+        return self._left, text
+
+    def ranges(self, indices: Sequence[Index]) -> str:
+        """``for i < n, j < m``: the indices of a comprehension with their extents."""
+        sizes = {} if self.inputs is None else self.inputs.sizes
+        shown = [f"{index.name.partition('.')[0]} < {notation.shape([index.extent], sizes)[1:-1]}" for index in indices]
+        return f"for each {', '.join(dict.fromkeys(shown))}"
+
+    def text(self, box: int, *, table: bool = False) -> str | None:
+        """What the box is computed by; None for an input. A table is told by its elements, or whole."""
         core = self.sketch.core(box)
         entry = self.sketch.data[core]
         if entry["op"] == "input":
@@ -304,7 +358,10 @@ class Notes:
             return self._statements.text(core, limit=STATEMENT)
         # What it is called is not what it is computed by; a request is computed by nothing else.
         aside = self._given.pop(core, None) if entry["op"] != "grad" else None
-        text = self._statements.text(core, through=(core,), limit=STATEMENT)
+        if table:
+            text = self._statements.text(core, through=(core,), limit=STATEMENT)
+        else:
+            self._left, text = self._statements.statement("", core, through=(core,), limit=STATEMENT)
         if aside is not None:
             self._given[core] = aside
         return text
@@ -341,10 +398,32 @@ class Notes:
             # Its local gradient is 1 or 0.
             text = "not taken" if cut else "1" if self.factors else "then" if edge.conditions[0][1] else "else"
         else:
-            text = self._gradients.text(self._simple[edge.gradient], limit=GRADIENT)
+            text = self._gradient_text(edge)
             if text.endswith(ELLIPSIS):
                 text = self._symbol(edge.source, edge.target) or text
-        return Flow(index, text, self.factors[index] if self.factors and not cut else None, cut)
+        known = self.factors and not cut and edge.kind == "factor"
+        return Flow(index, text, self.factors[index] if known else None, cut)
+
+    def _gradient_text(self, edge: Edge) -> str:
+        assert edge.gradient is not None
+        if not self.net.arrays:
+            return self._gradients.text(self._simple[edge.gradient], limit=GRADIENT)
+        graph = Renamed(self.net.graph, self._given_there)
+        atoms = self._atoms_there
+        found = algebra.shortest(graph, edge.gradient, atoms, same=self.net.standins, limit=GRADIENT)
+        text = self._gradients.text(edge.gradient, limit=GRADIENT) if found is None else found[1]
+        return notation.adjoint_map(text, edge.symbol.removeprefix("∂")) if edge.kind == "map" else text
+
+    def contribution(self, path: Sequence[int], limit: int) -> str | None:
+        """What a path over arrays contributes, if that can be said in so many characters."""
+        if self.top is None or not self._arrays or not path:
+            return None
+        made = Contributions(self.net, self.top, self.net.edges[path[0]].source, self.limits)
+        node = made.path(path)
+        if node is None:
+            return "0"
+        found = algebra.shortest(made.finish(), node, self.net.atoms, same=self.net.standins, limit=limit)
+        return None if found is None else found[1]
 
     def _symbol(self, source: int, target: int) -> str | None:
         """∂target/∂source for a local gradient that is too long, if both have names."""
@@ -377,6 +456,9 @@ class Notes:
         if self.top is None:
             return []
         weights = [weight(self.factors[i], i in self.cut) for i in range(len(self.factors))] or None
+        if self.net.arrays:
+            # Products of maps have no size that one could tell in advance.
+            weights = None
         return self.net.best(self.top, self.at[wrt], count, weights)
 
     def on_ways(self, nodes: Sequence[int]) -> tuple[set[int], tuple[int, int] | None]:

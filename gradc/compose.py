@@ -6,17 +6,35 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from gradc.annotate import STEP, Flow, Notes, factor, short
-from gradc.backends.dot import ADJOINT, BACKWARD, CARRIED, FAINT, INK, PATHS, QUIET, Arrow, Box, Line, Picture, Run
+from gradc.annotate import STEP, Flow, Notes, factor
+from gradc.backends.dot import (
+    ADJOINT,
+    BACKWARD,
+    CARRIED,
+    FAINT,
+    INK,
+    PATHS,
+    QUIET,
+    Arrow,
+    Box,
+    Group,
+    Line,
+    Picture,
+    Run,
+)
 from gradc.backends.expression import ELLIPSIS
 from gradc.backends.sketch import Sketch
 from gradc.errors import CallError, Diagnostic
+from gradc.known import known
+from gradc.summary import rows, short
 
 if TYPE_CHECKING:
     from gradc.draw import Subject
 
 # An input with more arrows than this is drawn at each of its uses, as its arrows would cross the whole picture.
 USES: Final = 6
+# A title with a longer sum of products says only how many there are.
+WIDEST: Final = 110
 
 
 class Composer:
@@ -51,7 +69,7 @@ class Composer:
         needed = {
             node for node, at in zip(subject.model.graph.inputs, self.graph.inputs, strict=True) if at in sketch.live
         }
-        inputs = subject.model._inputs.where_known(values, needed)
+        inputs = known(subject.model, values, needed)
         self.notes = Notes(sketch, self.boxes, of, wrt, inputs, subject.model.options.limits)
         # Colours by the number of an edge of the network, and what stands above the picture.
         self.colors: dict[int, list[str]] = {}
@@ -94,12 +112,24 @@ class Composer:
             for index in path:
                 self.colors.setdefault(index, []).append(PATHS[rank])
         if few and count is None:
-            self.title.append(self._sum(head, notes.best(node, total)))
+            paths = notes.best(node, total)
+            self.title.append(self._sum_of_maps(head, paths) if notes.net.arrays else self._sum(head, paths))
             return
         if count is None:
             edges, _ = notes.on_ways([node, notes.of])
             self.colors = {index: [PATHS[0]] for index in edges}
         self.title.append((*head, Run(f"  {'the largest of' if count else 'the sum over'} {_many(total)} paths")))
+
+    def _sum_of_maps(self, head: list[Run], paths: list[list[int]]) -> Line:
+        """The derivative over arrays as the sum over its paths, where it is short."""
+        line, length = list(head), 0
+        for rank, path in enumerate(paths):
+            text = self.notes.contribution(path, WIDEST)
+            length += len(text or "") + 5
+            if text is None or length > WIDEST:
+                return (*head, Run(f"  the sum over {len(paths)} paths")) if len(paths) > 1 else tuple(head)
+            line += [Run("  =  " if rank == 0 else "  +  "), Run(text, color=PATHS[rank])]
+        return tuple(line)
 
     def _sum(self, head: list[Run], paths: list[list[int]]) -> Line:
         """The derivative as the sum over its paths, each in its colour."""
@@ -115,7 +145,7 @@ class Composer:
             length += sum(map(len, terms)) + 3 * len(terms)
             product = 0.0 if any(flow.cut for flow in flows) else math.prod(flow.value or 0.0 for flow in flows)
             products.append(short(product))
-        if length > 110:
+        if length > WIDEST:
             return (*head, Run(f"  the sum over {len(paths)} paths")) if len(paths) > 1 else tuple(head)
         if known and len(paths) == 1 and len(paths[0]) <= 1:
             return tuple(head)
@@ -167,7 +197,26 @@ class Composer:
         for hub in sorted(self.hubs & self.visible):
             self.keys.append((self._called(hub)[0], QUIET, "drawn at each of its uses"))
         caption = self.subject.caption
-        return Picture(name, boxes, arrows, tuple(shown + self.title), caption, tuple(self.keys), clusters)
+        groups = self._groups()
+        return Picture(name, boxes, arrows, tuple(shown + self.title), caption, tuple(self.keys), clusters, groups)
+
+    def _groups(self) -> tuple[Group, ...]:
+        """The comprehensions of which more than one box is shown."""
+        if self.sketch.level != "ops":
+            return ()
+        found = []
+        for boxes in self.sketch.families.values():
+            parts: dict[str | None, list[int]] = {}
+            for box in boxes:
+                if box in self.visible:
+                    parts.setdefault(self._cluster(box), []).append(box)
+            for cluster, members in parts.items():
+                if len(members) > 1:
+                    indices = {index for box in members for index in self.graph.type(box).free}
+                    text = self.notes.ranges(sorted(indices, key=lambda index: index.name))
+                    ids = tuple(self._id(box) for box in members)
+                    found.append(Group(ids, ((Run(text, color=QUIET, size=9),),), cluster))
+        return tuple(found)
 
     def _notice(self) -> Box:
         total = f"{self.sketch.total:,}".replace(",", "\N{NO-BREAK SPACE}")
@@ -228,7 +277,7 @@ class Composer:
                 notes.call(home, ELLIPSIS)
         role = self._role(box)
         called = self._called(box)
-        text = notes.text(box)
+        left, text = notes.statement(box)
         if not called and text is not None and len(text) > STEP and role in ("step", "adjoint"):
             name = self._fresh()
             notes.call(box, name)
@@ -237,14 +286,21 @@ class Composer:
         bold = role in ("param", "output", "derivative")
         runs = [Run(label, bold=bold)] if label else []
         if text is not None:
-            runs.append(Run(f" = {text}" if label else text))
+            if left and not label:
+                # A table that has no name of its own.
+                left, text = "", notes.text(box, table=True) or ""
+            runs.append(Run(f"{left} = {text}" if label else text))
         lines: list[Line] = [tuple(runs)]
         value = notes.value(box)
         if value is not None and short(value) != text:
-            lines.append((Run(short(value), color=QUIET, size=10),))
+            lines += [(Run(each, color=QUIET, size=10),) for each in rows(value)]
+        elif value is None and role in ("input", "param", "output") and (dims := notes.shape(box)):
+            lines.append((Run(dims, color=QUIET, size=10),))
         adjoint = None if self.subject.grad else notes.adjoint(box)
         if adjoint is not None:
-            lines.append((Run(f"∂{self.subject.of[0]} = {short(adjoint)}", color=ADJOINT, size=10),))
+            first, *others = rows(adjoint)
+            shown = [f"∂{self.subject.of[0]} = {first}", *others]
+            lines += [(Run(each, color=ADJOINT, size=10),) for each in shown]
         return Box(self._id(box), tuple(lines), role, self._cluster(box))
 
     def _arrows(self, box: int, boxes: list[Box]) -> list[Arrow]:
@@ -259,7 +315,11 @@ class Composer:
             tail = self._copy(home, here, boxes) if home in self.hubs else self._id(home)
             tint = self._tint(home, box)
             flows = self.notes.flows(node, box)
-            found += [self._arrow(tail, here, flow, tint) for flow in flows] or [Arrow(tail, here, tint=tint)]
+            dims = self.notes.shape(home)
+            note: tuple[Line, ...] = ((Run(dims, color=QUIET, size=9),),) if dims else ()
+            found += [self._arrow(tail, here, flow, tint, note) for flow in flows] or [
+                Arrow(tail, here, note, tint=tint)
+            ]
         if hidden:
             boxes.append(self._more(f"{here}‹", hidden, box))
             found.append(Arrow(f"{here}‹", here, dotted=True))
@@ -288,10 +348,10 @@ class Composer:
     def _cluster(self, box: int) -> str | None:
         return ("adjoint" if self._role(box) in ("adjoint", "derivative") else "forward") if self.subject.grad else None
 
-    def _arrow(self, tail: str, head: str, flow: Flow, tint: str) -> Arrow:
+    def _arrow(self, tail: str, head: str, flow: Flow, tint: str, note: tuple[Line, ...]) -> Arrow:
         color = FAINT if flow.cut else INK
         lines = tuple((Run(text, color=color, size=10),) for text in flow.lines if text)
-        return Arrow(tail, head, lines, tuple(self.colors.get(flow.index, ())), flow.cut, tint)
+        return Arrow(tail, head, lines + note, tuple(self.colors.get(flow.index, ())), flow.cut, tint)
 
 
 def _many(count: int) -> str:

@@ -107,7 +107,8 @@ class Subject:
     def __init__(self, model: Model, grad: bool, of: Names, wrt: Names, optimize: int | None) -> None:
         self.model = model
         self.grad = grad
-        real = [name for name, node in model.graph.outputs if model.graph.type(node).real]
+        types = {name: model.graph.type(node) for name, node in model.graph.outputs}
+        real = [name for name, type in types.items() if type.real and not type.shape]
         given = [] if of is None else model.targets(of)
         self.asked = [] if wrt is None else model.variables(wrt)
         self.of = given or (model.targets(real) if grad else real[:1] if len(real) == 1 else [])

@@ -259,7 +259,15 @@ def _size(value: Any) -> float:
 
 
 def _simple(text: str) -> bool:
-    return text.replace("_", "").isalnum() or (text.startswith("[") and text.endswith("]"))
+    """Whether an index can stand behind a text as it is: it is a name, a table or a call."""
+    if text.replace("_", "").isalnum():
+        return True
+    depth = 0
+    for at, char in enumerate(text):
+        depth += (char in "([") - (char in ")]")
+        if depth == 0 and at < len(text) - 1 and not (char.isalnum() or char in "_."):
+            return False
+    return text[-1:] in (")", "]")
 
 
 __all__ = ["ArrayExplainer"]

@@ -16,13 +16,15 @@ from gradc.source import width
 from gradc.summary import joined, short, small
 
 if TYPE_CHECKING:
-    from gradc.explain import Explanation, Path
+    from gradc.explanation import Explanation, LocalGradient, Path
 
 # Longer paths are cut in the middle, more rows than that at the end.
 _STATIONS = 8
 _ROWS = 40
 # A formula wider than this is cut in a column; the facts hold it whole.
 _COLUMN = 44
+# What a path over arrays contributes.
+_PATH = 64
 # A local gradient in terms of what is differentiated by is shown where it is longer by no more than that.
 _LONGER = 2
 # A number of paths with more digits is told by its size alone.
@@ -70,7 +72,7 @@ def _columns(found: Explanation) -> list[str]:
         formula = _cut(formula if each.kind != "map" else adjoint_map(formula, each.of))
         if not each.taken:
             formula += "  (branch not taken)"
-        right.append((f"∂{_quotient(each.of)}/∂{_quotient(each.wrt)}", formula, _valued(each.value, each.shape)))
+        right.append((f"∂{_quotient(each.of)}/∂{_quotient(each.wrt)}", formula, _of_gradient(each)))
     wide = max((width(name) for name, _, _ in right), default=0)
     lefts = _table(left)
     rights = _table([(f"{_pad(name, wide)} = {formula}", value) for name, formula, value in right])
@@ -149,7 +151,7 @@ def _way(nodes: Sequence[str]) -> str:
 
 def _product(path: Path) -> str:
     if path.factors is None:
-        texts = [each if len(path.formulas) == 1 else factor(each) for each in path.formulas]
+        texts = [_cut(each, _PATH) if len(path.formulas) == 1 else factor(each) for each in path.formulas]
     else:
         texts = [factor(short(each)) for each in path.factors]
     if len(texts) > _STATIONS:
@@ -169,6 +171,12 @@ def _tail(found: Explanation) -> list[str]:
 
 def _number(value: Any) -> str:
     return "" if value is None else short(value)
+
+
+def _of_gradient(each: LocalGradient) -> str:
+    """The numbers of a local gradient, where its formula does not say them."""
+    said = each.kind == "elements" and each.formula.replace(".", "").replace("-", "").isdecimal()
+    return "" if said else _valued(each.value, each.shape)
 
 
 def _valued(value: Any, shape: Sequence[str]) -> str:

@@ -30,13 +30,13 @@ class Known:
     sizes: Mapping[str, int]
     arrays: bool
 
-    def modest(self, graph: Graph, node: int) -> bool:
+    def modest(self, graph: Graph, node: int, most: int = MOST) -> bool:
         """Whether a node's value is small enough to be computed for its own sake."""
         type = graph.type(node)
         count = 1
         for dim in (*(index.extent for index in type.free), *type.shape):
             count *= extents.evaluate(dim, self.sizes)
-        return count <= MOST
+        return count <= most
 
     def run(self, graph: Graph, nodes: Sequence[int]) -> list[Any]:
         """The values of nodes; raises ``CallError`` where there are none.

@@ -47,6 +47,8 @@ _LEGEND: Final[Mapping[str, str]] = {
     "adjoint": "adjoint step",
     "derivative": "derivative",
 }
+# Border of a frame around a comprehension.
+_GROUP: Final = "#94a3b8"
 # Background and border of a cluster.
 _CLUSTERS: Final[Mapping[str, tuple[str, str]]] = {
     "forward": ("#f8fafc", "#e2e8f0"),
@@ -95,6 +97,15 @@ class Arrow:
     tint: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Boxes that stand in a frame, all of them in one ``cluster``, with what it says."""
+
+    boxes: tuple[str, ...]
+    lines: tuple[Line, ...]
+    cluster: str | None = None
+
+
 @dataclass(frozen=True)
 class Picture:
     """All that a diagram shows: ``title`` above, ``caption`` and a legend of the roles that occur below."""
@@ -107,6 +118,7 @@ class Picture:
     # What the quiet numbers, the coloured texts and the thick arrows mean, each with a sample in its colour.
     keys: tuple[tuple[str, str, str], ...] = ()
     clusters: Mapping[str, str] = field(default_factory=dict)
+    groups: Sequence[Group] = ()
 
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -238,9 +250,19 @@ def to_dot(picture: Picture) -> str:
             color=border,
             margin="10",
         )
+    frames: dict[str, Any] = {}
+    grouped = []
+    for number, group in enumerate(picture.groups):
+        inner = graphviz.Digraph(f"cluster_group{number}")
+        inner.attr(label=label(group.lines), labeljust="l", labelloc="t", style="rounded", color=_GROUP, margin="8")
+        frames.update(dict.fromkeys(group.boxes, inner))
+        grouped.append((parts[group.cluster], inner))
     for box in picture.boxes:
         fill, border, style = _BOXES[box.role]
-        parts[box.cluster].node(box.id, label(box.lines), fillcolor=fill, color=border, style=style)
+        part = frames.get(box.id, parts[box.cluster])
+        part.node(box.id, label(box.lines), fillcolor=fill, color=border, style=style)
+    for part, inner in grouped:
+        part.subgraph(inner)
     for key in picture.clusters:
         frame.subgraph(parts[key])
     for arrow in picture.arrows:

@@ -115,9 +115,7 @@ class Printer:
         self._called.clear()
         return self._text(node, through, limit)
 
-    def statement(
-        self, name: str, node: int, *, through: Collection[int] = (), limit: int = LIMIT
-    ) -> tuple[str, str | None]:
+    def statement(self, name: str, node: int, *, through: Collection[int] = (), limit: int = LIMIT) -> tuple[str, str]:
         """What stands to the left and to the right of the sign of equality: a table is written by its elements.
 
         ``C[i, j]`` and ``∑ₖ A[i, k]·B[k, j]``, or the name and the expression.

@@ -15,6 +15,8 @@ from typing import Any, Final
 from gradc.ir.graph import Graph, ancestors
 
 LEVELS: Final = ("names", "ops")
+# What is drawn as the value that it has: another name, and an array in which it is repeated.
+_SEEN_THROUGH: Final = ("name", "broadcast")
 
 
 class Sketch:
@@ -28,6 +30,7 @@ class Sketch:
         self.results = {node for _, node in graph.outputs} | set(roots)
         self.kept = self.named | self.results | set(graph.adjoints.values())
         self._tails: dict[int, list[tuple[int, int]]] = {}
+        self.domain = self._domain()
         self.live = ancestors(self.data, roots)
         self.roots = list(dict.fromkeys(self.home(node) for node in roots))
 
@@ -35,10 +38,52 @@ class Sketch:
 
     def is_box(self, node: int) -> bool:
         """Whether the node is drawn as a box of its own."""
+        if node in self.domain:
+            return node in self.results
         if node in self.kept:
             return self._namer(node) is None
         op = self.data[node]["op"]
-        return self.level == "ops" and op not in ("const", "name") and self._namer(node) is None
+        return self.level == "ops" and op not in ("const", *_SEEN_THROUGH) and self._namer(node) is None
+
+    def _domain(self) -> frozenset[int]:
+        """Sizes, indices and what is made of these and of numbers: it stands in the text of its users."""
+        found: set[int] = set()
+        for node, entry in self.data.items():
+            op, operands = entry["op"], entry["operands"]
+            if op in ("index", "size"):
+                found.add(node)
+            elif operands and node not in self.named and (not entry["type"].real or op == "float"):
+                inside = [operand in found for operand in operands]
+                constants = [self.data[operand]["op"] == "const" for operand in operands]
+                if any(inside) and all(a or b for a, b in zip(inside, constants, strict=True)):
+                    found.add(node)
+        return frozenset(found)
+
+    @cached_property
+    def families(self) -> dict[int, list[int]]:
+        """The boxes of values with free indices, those of one comprehension together, by the first of them."""
+        leader: dict[int, int] = {}
+
+        def first(node: int) -> int:
+            while leader[node] != node:
+                leader[node] = leader[leader[node]]
+                node = leader[node]
+            return node
+
+        for node in sorted(self.live):
+            entry = self.data[node]
+            if not entry["type"].free or node in self.domain:
+                continue
+            leader[node] = node
+            for operand in entry["operands"]:
+                if operand in leader:
+                    one, other = sorted((first(operand), first(node)))
+                    leader[other] = one
+        found: dict[int, list[int]] = {}
+        for node in sorted(leader):
+            if self.is_box(node):
+                found.setdefault(first(node), []).append(node)
+        return found
 
     def _namer(self, node: int) -> int | None:
         """The name in whose box the node stands: its only user, if nothing else is known about the node."""
@@ -57,7 +102,7 @@ class Sketch:
             namer = self._namer(node)
             if namer is not None:
                 return namer
-            if self.data[node]["op"] != "name":
+            if self.data[node]["op"] not in _SEEN_THROUGH:
                 return node
             node = self.data[node]["operands"][0]
         return node
