@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from gradc.ad.flow import differentiable
+from gradc.ad.needs import GENTLE, needed
 from gradc.ir.graph import Builder
 from gradc.ir.types import Index
 from gradc.ops import build
@@ -53,7 +54,11 @@ class Guards:
         # The free indices that every derivative of the sweep may have.
         self.own = frozenset(own)
         self._made: dict[tuple[Guard, int, bool], Guard] = {}
-        self._passed: dict[tuple[Guard, object, tuple[Index, ...]], Guard] = {}
+        # Nodes behind which an adjoint is multiplied by local gradients, as far as they are known.
+        self.steep: set[int] = set()
+        # What can be said of a guard's conditions as they are, and the rest of them as one condition.
+        self._passed: dict[tuple[Guard, object, tuple[Index, ...], bool], tuple[Guard, int | None]] = {}
+        self._needed: dict[tuple[int, int, int], int] = {}
 
     def within(self, outer: Guard, condition: int, taken: bool) -> Guard:
         """``outer`` and the condition; ``outer`` itself where it says so already."""
@@ -81,30 +86,41 @@ class Guards:
     def _below(self, node: int) -> int:
         return self.builder.operands(node)[0]
 
-    def passing(self, node: int, guard: Guard, operand: int) -> Guard:
+    def passing(self, node: int, guard: Guard, operand: int, position: int) -> Guard:
         """What of a guard can be said of the operand: conditions on its own elements and indices.
 
-        What is left out, since an element of the operand enters elements of the node for which it differs, has to be
-        selected before the contributions of those are summed.
+        A condition on others becomes one on those of its elements that enter an element of the node which it selects.
+        It has to be selected before the contributions of the node's elements are summed, too.
         """
         if guard.plain:
             return guard
         type = self.builder.type(operand)
-        shape = type.shape if self.builder.ops[self.builder.op(node)].elementwise else None
+        op = self.builder.op(node)
+        elementwise = self.builder.ops[op].elementwise
+        shape = type.shape if elementwise else None
         known = self.own.union(type.free)
+        # What is selected after a multiplication needs no protection from it.
+        steep = operand in self.steep or not (elementwise or op in GENTLE)
         way: list[Guard] = []
         step = guard
-        while not step.plain and (step, shape, type.free) not in self._passed:
+        while not step.plain and (step, shape, type.free, steep) not in self._passed:
             way.append(step)
             assert step.outer is not None
             step = step.outer
-        kept = step if step.plain else self._passed[step, shape, type.free]
+        kept, left = (step, None) if step.plain else self._passed[step, shape, type.free, steep]
         for step in reversed(way):
             found = self.builder.type(step.condition)
             if known.issuperset(found.free) and found.shape in ((), shape):
                 kept = self.within(kept, step.condition, step.taken)
-            self._passed[step, shape, type.free] = kept
-        return kept
+            elif steep:
+                left = self._both(step, left)
+            self._passed[step, shape, type.free, steep] = kept, left
+        if left is None:
+            return kept
+        key = (node, position, left)
+        if key not in self._needed:
+            self._needed[key] = needed(self.builder, node, position, operand, left, self.own)
+        return self.within(kept, self._needed[key], True)
 
     def of(self, order: Sequence[int], y: int) -> dict[int, Guard]:
         """The guards of the active nodes; empty where no selection is among them, which is the common case.
@@ -115,13 +131,17 @@ class Guards:
         if not any(data[node]["op"] == "select" for node in order):
             return {}
         members = set(order)
+        for node in order:
+            below = [operand for _, operand in differentiable(data, node) if operand in members]
+            if below and (data[node]["op"] not in GENTLE or not self.steep.isdisjoint(below)):
+                self.steep.add(node)
         uses: dict[int, list[Guard]] = {y: [ALWAYS]}
         found: dict[int, Guard] = {}
         for node in reversed(order):
             edges = [(p, operand) for p, operand in differentiable(data, node) if operand in members]
             guard = found[node] = self.union(uses.pop(node)) if edges else ALWAYS
             for position, operand in edges:
-                inner = self.passing(node, self.edge(node, guard, position), operand)
+                inner = self.passing(node, self.edge(node, guard, position), operand, position)
                 uses.setdefault(operand, []).append(inner)
         return found
 

@@ -145,46 +145,48 @@ class Sweep:
         guard = self.guards.get(node, ALWAYS)
         if op in ("name", "select"):
             for position, operand in edges:
-                self._deliver(node, operand, adjoint, self.made.edge(node, guard, position))
+                self._leave(node, position, operand, adjoint, self.made.edge(node, guard, position))
             return
         positions = [position for position, _ in edges]
         pullback = builder.ops[op].pullback
         if pullback is not None:
             # Sums over elements: whatever tells these apart is selected before.
-            for _, operand in edges:
-                guard, adjoint = self._settle(node, guard, operand, adjoint)
+            inner = {position: self.made.passing(node, guard, operand, position) for position, operand in edges}
+            adjoint = self._settle(guard, adjoint, *inner.values())
             found = pullback(builder, node, adjoint, positions)
             for position, operand in reversed(edges):
                 if position in found:
-                    self._deliver(node, operand, found[position], guard)
+                    self._deliver(node, operand, found[position], inner[position])
             return
         partials = self.local.of(node, positions, members)
         for position, operand in reversed(edges):
             partial = partials.get(position)
             if partial is not None:
-                self._deliver(node, operand, times(builder, adjoint, partial), guard)
+                self._leave(node, position, operand, times(builder, adjoint, partial), guard)
 
-    def _settle(self, node: int, guard: Guard, operand: int, value: int) -> tuple[Guard, int]:
-        """The part of the guard that the operand can have, and the value selected by the rest."""
-        kept = self.made.passing(node, guard, operand)
-        if kept is not guard:
-            known = set(conditions(kept))
+    def _settle(self, guard: Guard, value: int, *kept: Guard) -> int:
+        """The value selected by the conditions of a guard that are not kept for all operands."""
+        if any(each is not guard for each in kept):
+            known = set.intersection(*(set(conditions(each)) for each in kept))
             for condition, taken in conditions(guard):
                 if (condition, taken) not in known:
                     value = self._choose(condition, taken, value)
-        return kept, value
+        return value
 
     def _choose(self, condition: int, taken: bool, value: int) -> int:
         zero = build.filled(self.builder, 0.0, self.builder.type(value))
         return build.choose(self.builder, condition, *((value, zero) if taken else (zero, value)))
+
+    def _leave(self, node: int, position: int, operand: int, found: int, guard: Guard) -> None:
+        """Keep a contribution that arose under a guard of the node, of which the operand can have a part."""
+        kept = self.made.passing(node, guard, operand, position)
+        self._deliver(node, operand, self._settle(guard, found, kept), kept)
 
     def _deliver(self, node: int, operand: int, found: int | Scatter, guard: Guard) -> None:
         """Keep a contribution to the operand's adjoint, summed over the indices that the operand lacks."""
         builder = self.builder
         type = builder.type(node)
         term: Term
-        if guard is not ALWAYS and not isinstance(found, Scatter):
-            guard, found = self._settle(node, guard, operand, found)
         missing: tuple[Index, ...] = ()
         if type.free:
             kept = (*builder.type(operand).free, *self.own)

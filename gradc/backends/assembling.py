@@ -252,6 +252,9 @@ def _summed(
         if value.rep[at] != lengths[family[at]]:
             times *= lengths[family[at]]
     rep = tuple(extent for at, extent in enumerate(value.rep) if at not in axes)
+    if planner.graph.type(planner.current).dtype == "bool":
+        known = all(lengths[family[at]] for at in axes)
+        return planner.emit(lambda x: np.asarray(x.any(axis=axes) & known), [value], rep)
     if any(lengths[family[at]] == 0 for at in axes):
         # Of nothing the sum is 0, also where the value is infinite.
         return planner.emit(lambda x: np.zeros(rep, x.dtype), [value], rep)

@@ -9,7 +9,7 @@ depends on sizes alone is computed while planning.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 from operator import itemgetter
@@ -27,6 +27,7 @@ from gradc.ir.graph import Graph, ancestors
 from gradc.ir.op import Op, Site
 from gradc.ir.types import Index, Type
 from gradc.ops.evaluate import evaluator
+from gradc.ops.reduce import EmptyReduction
 
 DTYPES: Final[Mapping[str, Any]] = {"f64": np.float64, "f32": np.float32, "int": np.int64, "bool": np.bool_}
 
@@ -391,7 +392,30 @@ class Planner:
             return self._number(node, row, [], [], {})
         free = graph.type(node).free
         operands = [self.whole(operand, free) for operand in graph.operands(node)]
+        if row.name == "demand":
+            return self._demand(node, operands)
         return self._planned(node, row, operands, self.site(node))
+
+    def _demand(self, node: int, operands: Sequence[Value]) -> Value:
+        """The value itself; where the condition does not hold, the elements have no result."""
+        value, condition = operands
+        site = self.site(node)
+        count, rank = len(site.batch), len(site.shape)
+
+        def run(found: Faults, holds: Any) -> Any:
+            missing = np.logical_not(holds)
+            if missing.any():
+                found.note(EmptyReduction(), missing.reshape(missing.shape + (1,) * rank))
+            return 0
+
+        self.failing(run, [condition], None)
+        first, second = (operand.rep or () for operand in operands)
+        rep = np.broadcast_shapes(first[:count], second[:count]) + site.shape
+        if not rep:
+            return self.emit(unboxed(np.asarray, site.dtype), [value], None)
+        if rep != first:
+            value = self.emit(lambda x: np.broadcast_to(x, rep), [value], rep, view=True)
+        return value
 
     def _planned(self, node: int, row: Op, operands: Sequence[Value], site: Site) -> Value:
         assert row.plan is not None
@@ -403,6 +427,7 @@ class Planner:
             rep = None
             run = unboxed(run, site.dtype)
         if row.name in ("reshape", "transpose"):
+<<<<<<< Updated upstream
             found = self.emit(run, operands, rep, view=True)
             if row.name == "transpose":
                 self.turned.add(found.slot)
@@ -413,6 +438,10 @@ class Planner:
             self.views[made.slot] = operands[0].slot
             return replace(made, root=operands[0].root)
         return made
+=======
+            return self.emit(run, operands, rep, view=True)
+        return self.failing(faults.guarded(run, rep, DTYPES[site.dtype]), operands, rep)
+>>>>>>> Stashed changes
 
     def _tabulate(self, node: int) -> Value:
         graph = self.graph

@@ -163,10 +163,10 @@ def contract(
     kept = tuple(label for label in out if label in present)
     rep: Shape | None = tuple(lengths[label] if label in present else 1 for label in out)
     value = _contracted(planner, arrays, lengths, kept, dtype)
+    if not kept and arrays:
+        value = planner.emit(_item if dtype == "f64" else _same, [value], None)
     if not out:
         rep = None
-        if arrays:
-            value = planner.emit(_item if dtype == "f64" else _same, [value], None)
     if scale != 1.0:
         numbers.append(planner.keep(np.float32(scale) if dtype == "f32" else scale, None))
     for number in numbers:

@@ -207,12 +207,13 @@ def _to_factors(builder: Builder, node: int, adjoint: int, positions: Collection
 def _shifted(builder: Builder, node: int, axis: int, by: int) -> int:
     """Element t is element t - by, and 0 where there is none; ``by`` is 1 or -1."""
     shape = builder.type(node).shape
-    count = shape[axis] - 1
     whole = [(0, 1, extent) for extent in shape[:axis]]
+    # By way of one element more, so that no extent is below 0 where there are no elements.
     source, target = (0, 1) if by > 0 else (1, 0)
-    read = build.access(builder, node, (*whole, (source, 1, count)), ())
-    attrs = {"shape": shape, "parts": (((*whole, (target, 1, count)), ()),)}
-    return builder.apply("assemble", read, attrs=attrs)
+    wide = (*shape[:axis], shape[axis] + 1, *shape[axis + 1 :])
+    attrs = {"shape": wide, "parts": (((*whole, (target, 1, shape[axis])), ()),)}
+    wider = builder.apply("assemble", node, attrs=attrs)
+    return build.access(builder, wider, (*whole, (source, 1, shape[axis])), ())
 
 
 def _solve_recurrence(builder: Builder, factors: int, terms: int, axis: int, reverse: bool) -> int:

@@ -77,3 +77,70 @@ def test_an_output_is_needed_though_what_reads_it_is_not_taken() -> None:
         b=0,
         x=[1],
     )
+
+
+def test_the_largest_of_none_matters_where_it_is_selected() -> None:
+    triangle = "input x[n]\nz[j] = if j > 0 then max(x[i] for i in 0..j) else -1 for j in 0..n"
+    same(triangle, {"z": [-1, 5, 5]}, x=[5, 2, 7])
+    fails("input x[n]\nz[j] = max(x[i] for i in 0..j) for j in 0..n", "E0612", x=[5, 2, 7])
+    same("input x[n]\nL = sum(sum(max(x[k] for k in 0..j) for i in 0..j) for j in 0..n)", {"L": 15.0}, x=[5, 2, 7])
+
+
+def test_a_sum_to_a_single_number_may_be_written_over() -> None:
+    same("input x[n]\nz = sin([0.5 for j in 0..n, k in 0..n] @ x)", {"z": np.sin([1.5, 1.5])}, x=[1, 2])
+
+
+def test_products_of_nothing_have_derivatives() -> None:
+    for source in ("L = prod(x)", "L = 1 + sum(cumprod(x))"):
+        for sizes in ({}, {"n": 0}):
+            model = gradc.compile(f"input x[n]\n{source}\nH = hessian(L, x)\noutput L, H", sizes=sizes, verify=True)
+            found = model(x=np.zeros(0))
+            assert found["L"] == 1
+            assert found["H"].shape == (0, 0)
+
+
+# What is not selected, one way or another, in programs and in those of the branches that are taken.
+NAMED = [
+    # Arrays that are named outside of the branch that reads them.
+    ("h = [log(x[i]) for i]\nL = sum(if x[i] > 0 then h[i] else 3 for i)", "L = log(x[1]) + 6"),
+    ("h = sqrt(x)\nL = sum(h[i]*log(h[i]) for i if x[i] > 0)", "L = sqrt(x[1])*log(sqrt(x[1]))"),
+    ("h = log(x)\nc[i] = x[i] > 0\nL = sum(where(c, h, 0)[::-1])", "L = log(x[1])"),
+    ("h = log(x)\nL = sum(where(reshape(x, n, 1) > 0, reshape(h, n, 1), 1))", "L = log(x[1]) + 2"),
+    ("h = log(x)\nL = sum(if k == 1 then h[2*k - 1]*x[k] else x[k] for k in 0..n)", "L = x[0] + x[2] + log(x[1])*x[1]"),
+    (
+        "h[i, j] = log(x[i] - x[j])\nL = sum(h[i, j] for i, j if x[i] > x[j] + 1)",
+        "L = log(x[1] - x[2]) + log(x[1] - x[0])",
+    ),
+    (
+        "r[i, j] = sqrt((x[i] - x[j])^2)\nL = sum(1/r[i, j] for i in 0..n, j in 0..i)",
+        "L = sum(1/abs(x[i] - x[j]) for i, j in 0..n if i > j)",
+    ),
+    # What does not depend on an index that the condition decides by, or is not selected at all.
+    ("L = sum(if x[i] > 0 and x[j] > 0 then log(x[i])*x[j] else 0 for i, j)", "L = log(x[1])*x[1]"),
+    ("s = sqrt(x[0])\nL = x[1] + sum(s*x[i] for i if x[i] > 7)", "L = x[1]"),
+    (
+        "h = [log(x[i] + j) for i, j in 0..2]\nL = sum(where(x > 0, sum(h, axis=1), 1))",
+        "L = log(x[1]) + log(x[1] + 1) + 2",
+    ),
+    # What combines elements, of which some count.
+    ("A = [x[i]/x[0] for i, j in 0..2]\nL = sum(where(x > 7, prod(A, axis=1), x))", "L = sum(x)"),
+    ("A = [1/x[i] for i, j in 0..2]\nL = sum(where(x > 1, norm(A, axis=1), 0))", "L = sqrt(2)/x[1]"),
+    ("A = [log(x[i]) for i, j in 0..2]\nL = sum(where(x > 1, logsumexp(A, axis=1), 0))", "L = log(2*x[1])"),
+    ("A = [log(x[i]) for i, j in 0..2]\nS = softmax(A, axis=1)\nL = sum(S[i, 0]*x[i] for i if i == 1)", "L = x[1]/2"),
+    # One condition for whole arrays.
+    ("L = sum(if x[0] > 0 then log(x) else 2*x)", "L = sum(2*x)"),
+    ("A = zeros(n, n)\nL = sum(if x[0] > 0 then solve(A, log(x)) else 2*x)", "L = sum(2*x)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "taken"), NAMED)
+def test_what_is_not_selected_does_not_poison(source: str, taken: str) -> None:
+    ask = "\ng = grad(L, x)\nH = jacobian(g, x)\nf = jvp(L, x, v)\nu = jvp(g, x, v)\nb = grad(f, x)"
+    ask += "\noutput L, g, H, f, u, b"
+    values = {"x": [0.0, 2.0, -1.0], "v": [1.0, 2.0, 3.0]}
+    head = "input x[n], v[n]\n"
+    due = gradc.compile(head + taken + ask, level=0)(values)
+    for level in (0, 2, 3):
+        found = gradc.compile(head + source + ask, level=level, verify=True)(values)
+        for name in due:
+            np.testing.assert_allclose(found[name], due[name], rtol=1e-9, atol=1e-12, err_msg=f"{name} at -O{level}")

@@ -1,0 +1,124 @@
+"""Which elements of an operand enter the elements of a node that a condition selects.
+
+An element that enters none of them has no influence, and its local gradients may be infinite or NaN: that holds for the
+elements of an array that a program names and reads in a branch only, and for what does not depend on an index that a
+condition decides by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from gradc.ir.graph import Builder
+from gradc.ir.types import Index
+from gradc.ops import build
+from gradc.ops.structure import AT, parts
+
+GENTLE: Final = frozenset(
+    {
+        "name",
+        "select",
+        "access",
+        "assemble",
+        "tabulate",
+        "broadcast",
+        "reshape",
+        "transpose",
+        "sum",
+        "neg",
+        "add",
+        "sub",
+    }
+)
+"""Operators that pass an adjoint on without a multiplication: a 0 stays 0."""
+
+
+def needed(builder: Builder, node: int, position: int, operand: int, condition: int, own: Collection[Index]) -> int:
+    """The condition under which an element of the operand at ``position`` enters an element of ``node`` that
+    ``condition`` selects. It has no free indices but the operand's and ``own``.
+    """
+    moved = _moved(builder, node, position, operand, condition, own)
+    known = {*builder.type(operand).free, *own}
+    return _one(builder, moved, [index for index in builder.type(moved).free if index not in known])
+
+
+def _one(builder: Builder, condition: int, indices: Sequence[Index]) -> int:
+    """Whether the condition holds for one of the values of the indices."""
+    if not indices:
+        return condition
+    table = build.tabulate(builder, condition, indices)
+    return builder.apply("any", table, attrs={"axes": tuple(range(len(indices)))})
+
+
+def _any(builder: Builder, condition: int, axes: Sequence[int]) -> int:
+    return builder.apply("any", condition, attrs={"axes": tuple(axes)}) if axes else condition
+
+
+def _moved(builder: Builder, node: int, position: int, operand: int, condition: int, own: Collection[Index]) -> int:
+    """The condition over the operand's own axes, or of a single value."""
+    op, operands, attrs = builder.op(node), builder.operands(node), builder.data[node].get("attrs", {})
+    shape, due = builder.type(node).shape, builder.type(operand).shape
+    if builder.ops[op].elementwise:
+        return condition
+    if op == "access":
+        return _written(builder, operand, attrs["items"], operands[1:], build.broadcast(builder, condition, shape), own)
+    if not builder.type(condition).shape:
+        return condition
+    if op == "tabulate":
+        indices = attrs["indices"]
+        return build.access(builder, condition, (AT,) * len(indices), [build.index(builder, each) for each in indices])
+    if op == "assemble":
+        items, places = next((items, places) for start, items, _, places in parts(attrs) if start == position)
+        return build.access(builder, condition, items, [operands[at] for at in places], bool(attrs.get("lenient")))
+    if op == "broadcast":
+        missing = len(shape) - len(due)
+        axes = [axis for axis in range(len(shape)) if axis < missing or due[axis - missing] != shape[axis]]
+        return build.reshape(builder, _any(builder, condition, axes), due)
+    if op == "reshape":
+        return build.reshape(builder, condition, due)
+    if op == "transpose":
+        back = sorted(range(len(due)), key=attrs["order"].__getitem__)
+        return build.transpose(builder, condition, back)
+    axes = attrs.get("axes", (attrs["axis"],) if "axis" in attrs else ())
+    if axes and shape == due:
+        # Along an axis every element may enter every other.
+        return build.expand(builder, _any(builder, condition, axes), axes, due)
+    if axes and len(shape) == len(due) - len(axes):
+        return build.expand(builder, condition, axes, due)
+    return _any(builder, condition, range(len(shape)))
+
+
+def _written(
+    builder: Builder,
+    array: int,
+    items: tuple[object, ...],
+    places: Sequence[int],
+    condition: int,
+    own: Collection[Index],
+) -> int:
+    """Whether an element of the array is read at indices for which the condition holds."""
+    type = builder.type(array)
+    known = {*type.free, *own}
+    used = [index for place in places for index in builder.type(place).free]
+    idle = [each for each in builder.type(condition).free if each not in known and each not in used]
+    condition = _one(builder, condition, idle)
+    bare = _bare(builder, places, type.shape)
+    if bare is not None and all(item is AT for item in items) and known.isdisjoint(bare):
+        return build.tabulate(builder, condition, bare)
+    over = dict.fromkeys(each for each in (*builder.type(condition).free, *used) if each not in known)
+    attrs: dict[str, object] = {"shape": type.shape, "parts": ((items, tuple(over)),)}
+    if places:
+        attrs["lenient"] = True
+    return builder.apply("assemble", condition, *places, attrs=attrs)
+
+
+def _bare(builder: Builder, places: Sequence[int], shape: Sequence[object]) -> list[Index] | None:
+    """The indices, if each of them stands alone and runs along a whole axis."""
+    found: list[Index] = []
+    for place, extent in zip(places, shape, strict=False):
+        index = builder.data[place]["attrs"]["index"] if builder.op(place) == "index" else None
+        if index is None or index in found or index.extent != extent:
+            return None
+        found.append(index)
+    return found
