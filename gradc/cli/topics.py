@@ -9,6 +9,7 @@ from gradc.errors import CODES, nearest
 from gradc.ir.op import Op, OpTable
 from gradc.resources import grammar, package_file
 from gradc.rules.structural import RULES
+from gradc.syntax.arrays import FUNCTIONS
 
 LANGUAGE = "language"
 # Pages about more than one thing.
@@ -36,7 +37,7 @@ def similar(topic: str) -> list[str]:
     """The topics that ``topic`` may be a misspelling of."""
     from gradc.ops import TABLE
 
-    words = {*PAGES, *CODES, *TABLE.functions, *_passes(), *(rule.name for rule in _rules())}
+    words = {*PAGES, *CODES, *TABLE.functions, *FUNCTIONS, *_passes(), *(rule.name for rule in _rules())}
     return nearest(topic, words, 3)
 
 
@@ -55,6 +56,7 @@ def index() -> str:
     rows += [f"    {name:<{width}}  {summary}" for name, summary in _passes().items()]
     for title, words in (
         ("functions", sorted(functions)),
+        ("functions of arrays", sorted(FUNCTIONS)),
         ("operators", [symbol for symbol in symbols if symbol]),
         ("rewrite rules", sorted(rule.name for rule in _rules())),
     ):
@@ -112,7 +114,17 @@ def _operator(topic: str) -> str | None:
     rows = [TABLE[name]] if name else [row for row in TABLE.values() if row.symbol == word]
     if not rows and word in TABLE:
         rows = [TABLE[word]]
-    return "\n".join(operator(row, TABLE) for row in rows) or None
+    pages = [_of_arrays(word)] if word in FUNCTIONS else []
+    return "\n".join([*pages, *(operator(row, TABLE) for row in rows)]) or None
+
+
+def _of_arrays(name: str) -> str:
+    """The page about a built-in function of arrays."""
+    function = FUNCTIONS[name]
+    rows = [f"# {name}: function of arrays", "", f"    {function.form}", "", _wrapped(_sentence(function.doc))]
+    if "axis" in function.options:
+        rows += ["", "Of all axes, or along those that `axis` names. See `gradc help language`."]
+    return "\n".join(rows) + "\n"
 
 
 def operator(row: Op, table: OpTable) -> str:

@@ -150,8 +150,8 @@ _F = Function
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
     "sum": _F("sum(x, axis=0)", (1, 1), "the sum of the elements", _sum, _AXIS),
-    "prod": _F("prod(x, axis=0)", (1, 1), "their product", _reduce("prod"), _AXIS),
-    "mean": _F("mean(x, axis=0)", (1, 1), "their mean", _mean, _AXIS),
+    "prod": _F("prod(x, axis=0)", (1, 1), "the product of the elements", _reduce("prod"), _AXIS),
+    "mean": _F("mean(x, axis=0)", (1, 1), "the mean of the elements", _mean, _AXIS),
     "max": _F("max(x, axis=0)", (1, 1), "the largest element", _reduce("amax"), _AXIS),
     "min": _F("min(x, axis=0)", (1, 1), "the smallest element", _reduce("amin"), _AXIS),
     "any": _F("any(m, axis=0)", (1, 1), "whether an element is true", _truth("any"), _AXIS),
@@ -169,7 +169,9 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "cumsum": _F("cumsum(x, axis=0)", (1, 1), "the sums of the elements up to each", _running_sum, _AXIS),
     "cumprod": _F("cumprod(x, axis=0)", (1, 1), "the products of the elements up to each", _running_product, _AXIS),
     "sort": _F("sort(x, axis=0)", (1, 1), "the elements in ascending order, `nan` last", _sorted("sort"), _AXIS),
-    "argsort": _F("argsort(x, axis=0)", (1, 1), "the places in that order, ints", _sorted("argsort"), _AXIS),
+    "argsort": _F(
+        "argsort(x, axis=0)", (1, 1), "the places of the elements in ascending order, ints", _sorted("argsort"), _AXIS
+    ),
     "dot": _F("dot(x, y)", (2, 2), "the sum of the products of two vectors' elements", matrices.dot),
     "matmul": _F("matmul(A, B)", (2, 2), "`A @ B`", matrices.matmul),
     "outer": _F("outer(x, y)", (2, 2), "the matrix of all products x[i]*y[j]", matrices.outer),
@@ -182,13 +184,13 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "solve_lower": _F(
         "solve_lower(L, b)",
         (2, 2),
-        "the same for a lower triangular L; what stands above its diagonal is not read",
+        "the x with L @ x = b, for a lower triangular L: what stands above its diagonal is not read",
         matrices.system("triangular_solve", lower=True, transposed=False),
     ),
     "solve_upper": _F(
         "solve_upper(U, b)",
         (2, 2),
-        "the same for an upper triangular U; what stands below its diagonal is not read",
+        "the x with U @ x = b, for an upper triangular U: what stands below its diagonal is not read",
         matrices.system("triangular_solve", lower=False, transposed=False),
     ),
     "inv": _F("inv(A)", (1, 1), "the inverse; `solve` is faster and more accurate", matrices.inverse),
@@ -208,8 +210,10 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "flatten": _F("flatten(x)", (1, 1), "the elements in their order as a vector", shaping.flatten),
     "concat": _F("concat(x, y, axis=0)", (2, None), "arrays one behind the other", shaping.concat, _AXIS),
     "stack": _F("stack(x, y, axis=0)", (2, None), "arrays along a new axis", shaping.stack, _AXIS),
-    "pad": _F("pad(x, before, after, axis=0)", (2, 3), "zeros before and after", shaping.pad, _AXIS),
-    "repeat": _F("repeat(x, times, axis=0)", (2, 2), "every element several times", shaping.repeat, _AXIS),
+    "pad": _F("pad(x, before, after, axis=0)", (2, 3), "the array with zeros before and after it", shaping.pad, _AXIS),
+    "repeat": _F(
+        "repeat(x, times, axis=0)", (2, 2), "the array with every element several times", shaping.repeat, _AXIS
+    ),
     "zeros": _F("zeros(n, m)", (1, None), "an array of zeros", shaping.filled(0.0)),
     "ones": _F("ones(n, m)", (1, None), "an array of ones", shaping.filled(1.0)),
     "full": _F("full(value, n, m)", (2, None), "an array of one value", shaping.full),

@@ -87,7 +87,7 @@ class Requests:
             builder.span = span
             due = builder.type(v.node if name == "jvp" else y).shape
             try:
-                if common([builder.type(direction), Type("f64", due)]) != due:
+                if common([Type("f64", due), builder.type(direction)]) != due:
                     raise Misfit(0)
             except Misfit:
                 label = f"this is {written(builder.type(direction).shape)}"

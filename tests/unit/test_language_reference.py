@@ -8,16 +8,20 @@ programs.
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
 
 import gradc
 from gradc import resources
+from gradc.cli import topics
 from gradc.errors import CODES
+from gradc.syntax.arrays import FUNCTIONS as ARRAY_FUNCTIONS
 from gradc.syntax.words import KEYWORDS
 
 TEXT = resources.grammar("LANGUAGE.md").read_text("utf-8")
@@ -30,13 +34,18 @@ class Example:
     title: str
     info: str
     program: str
-    expected: list[tuple[dict[str, float | bool], dict[str, str]]] = field(default_factory=list)
+    expected: list[tuple[dict[str, Any], dict[str, str]]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
 def pairs(text: str) -> dict[str, str]:
-    """``a = 1, b = 2`` as a mapping."""
-    return dict(re.split(r"\s*=\s*", part.strip(), maxsplit=1) for part in text.split(","))  # type: ignore[misc]
+    """``a = 1, b = [2, 3]`` as a mapping."""
+    parts = re.split(r",\s*(?=[^\s,\[\]]+ = )", text)
+    return dict(re.split(r"\s*=\s*", part.strip(), maxsplit=1) for part in parts)  # type: ignore[misc]
+
+
+def given_value(text: str) -> Any:
+    return json.loads(text) if text.startswith("[") else float(text)
 
 
 def examples() -> list[Example]:
@@ -51,7 +60,7 @@ def examples() -> list[Example]:
                 example.warnings.append(line.removeprefix("warning "))
                 continue
             values, _, outputs = line.removeprefix("at ").rpartition(": ") if line.startswith("at ") else ("", "", line)
-            given = {name: float(number) for name, number in pairs(values).items()} if values else {}
+            given = {name: given_value(text) for name, text in pairs(values).items()} if values else {}
             example.expected.append((dict(given), pairs(outputs)))
         found.append(example)
     return found
@@ -60,8 +69,10 @@ def examples() -> list[Example]:
 EXAMPLES = examples()
 
 
-def shown(value: float | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else f"{value:.6g}"
+def shown(value: Any) -> str:
+    if isinstance(value, (numpy.ndarray, list)):
+        return f"[{', '.join(map(shown, list(value)))}]"
+    return str(bool(value)).lower() if isinstance(value, (bool, numpy.bool_)) else f"{value:.6g}"
 
 
 @pytest.fixture
@@ -128,6 +139,19 @@ def test_every_function_and_alias_is_listed() -> None:
     listed = [(code(call)[0].partition("(")[0], *code(also)) for call, also, _, _ in FUNCTIONS]
     assert len(listed) == len(set(listed))
     assert set(listed) == {row.functions for row in gradc.TABLE.values() if row.functions}
+
+
+def test_every_function_of_arrays_is_listed_with_its_meaning() -> None:
+    listed = [(code(call)[0], value) for call, value in table("Functions of arrays")]
+    assert listed == [(function.form, function.doc) for function in ARRAY_FUNCTIONS.values()]
+    assert [form.partition("(")[0] for form, _ in listed] == list(ARRAY_FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", ARRAY_FUNCTIONS)
+def test_every_function_of_arrays_has_a_page(name: str) -> None:
+    found = topics.page(name)
+    assert found is not None
+    assert found.startswith(f"# {name}: function of arrays\n\n    {ARRAY_FUNCTIONS[name].form}\n")
 
 
 def test_every_function_is_listed_with_its_arguments() -> None:

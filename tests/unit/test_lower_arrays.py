@@ -198,6 +198,8 @@ def test_shape(expression: str, expected: str) -> None:
         ("input x[n], y[m]\nz = sum(x[i]*y[i] for i in 0..n)", set()),
         ("input x[n]\nz = [x[i] + x[i + 1] for i in 0..n - 1]", {"n - 1 >= 0"}),
         ("input x[n]\nz = mean(x)", {"n >= 1"}),
+        ("input x[n]\nz = jvp(sum(x), x, [1, 2])", {"n == 2"}),
+        ("input x[n], y[m]\nz = vjp(2*x, x, y)", {"n == m"}),
         ("input x[n]\nz = sum(x) + prod(x)", set()),
         ("input x[n], y[n + 1]\nz = x + y[1:]", set()),
         ("input x[n], m: int\nz = reshape(x, m, 2)", {"n == 2*m", "m >= 0"}),
