@@ -427,21 +427,11 @@ class Planner:
             rep = None
             run = unboxed(run, site.dtype)
         if row.name in ("reshape", "transpose"):
-<<<<<<< Updated upstream
             found = self.emit(run, operands, rep, view=True)
             if row.name == "transpose":
                 self.turned.add(found.slot)
             return found
-        made = self.failing(faults.guarded(run, rep, DTYPES[site.dtype]), operands, rep)
-        if row.name == "demand" and not made.known:
-            # It gives back what it was given.
-            self.views[made.slot] = operands[0].slot
-            return replace(made, root=operands[0].root)
-        return made
-=======
-            return self.emit(run, operands, rep, view=True)
         return self.failing(faults.guarded(run, rep, DTYPES[site.dtype]), operands, rep)
->>>>>>> Stashed changes
 
     def _tabulate(self, node: int) -> Value:
         graph = self.graph
