@@ -28,8 +28,8 @@ _INT64 = range(-(2**63), 2**63)
 
 def convert(name: str, value: Any, dtype: str) -> float | int | bool:
     """A caller's value as the number that an input of that type takes; raises ``CallError``."""
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "__array__") and not isinstance(value, np.generic):
+        value = _single(value)
     truth = isinstance(value, (bool, np.bool_))
     if dtype == "bool":
         if truth:
@@ -37,7 +37,7 @@ def convert(name: str, value: Any, dtype: str) -> float | int | bool:
         raise _fail("E0603", f"`{name}` takes a truth value, not {described(value)}", "pass True or False")
     if truth:
         raise _fail("E0603", f"`{name}` takes a number, not a truth value", f"pass {int(value)} instead")
-    if isinstance(value, numbers.Real) or (hasattr(value, "__float__") and not hasattr(value, "__len__")):
+    if isinstance(value, numbers.Real) or _single_float(value):
         if isinstance(value, (np.complexfloating,)):
             raise _fail("E0603", f"`{name}` takes a real number, not {value!r}")
         try:
@@ -59,6 +59,19 @@ def convert(name: str, value: Any, dtype: str) -> float | int | bool:
             "to run the program over rows, write `model.map(…)` in place of `model(…)`",
         )
     raise _fail("E0603", f"`{name}` takes a number, not {described(value)}")
+
+
+def _single_float(value: Any) -> bool:
+    """Whether a value makes one number: by `__float__`, which arrays have as well."""
+    return hasattr(value, "__float__") and (not hasattr(value, "__len__") or getattr(value, "ndim", None) == 0)
+
+
+def _single(value: Any) -> Any:
+    """The number in an array without axes, of NumPy or of somebody else; the value itself where NumPy gets none."""
+    try:
+        return np.asarray(value)[()]
+    except Exception:  # whatever the value's own `__array__` does
+        return value
 
 
 def _whole(value: Any, number: float) -> int | None:
@@ -199,6 +212,9 @@ def _converted(name: str, array: Array, type: Type) -> Array:
     kind = array.dtype.kind
     if not array.size:
         return np.empty(array.shape, dtype)
+    if kind == "V" and array.dtype.type is not np.void:
+        # A type of numbers that somebody has added to NumPy, such as bfloat16.
+        array, kind = array.astype(np.float64), "f"
     if kind == "O":
         return _elements(name, array, type.dtype)
     if kind not in _KINDS[type.dtype]:

@@ -242,6 +242,35 @@ def test_truth_values() -> None:
         fails(lambda: TRUTHS(m=wrong))  # noqa: B023
 
 
+class Zero:
+    """An array of somebody else's without axes, of which NumPy may not get the number."""
+
+    ndim = 0
+
+    def __init__(self, value: Any, problem: Exception | None = None) -> None:
+        self.value, self.problem = value, problem
+
+    def __len__(self) -> int:
+        raise TypeError("no axes")
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray[Any, Any]:
+        if self.problem is not None:
+            raise self.problem
+        return np.asarray(self.value)
+
+
+def test_arrays_without_axes_are_numbers() -> None:
+    model = gradc.compile("input x = 1, k: int = 1, b: bool = 1 < 2\ny = if b then x*k else 0")
+    assert model(x=Zero(2.5))["y"] == model(x=Zero(2.5, RuntimeError("needs gradients")))["y"] == 2.5
+    assert model(k=Zero(2))["y"] == 2
+    assert model(b=Zero(False))["y"] == 0
+    assert "truth value" in fails(lambda: model(x=Zero(True)), "E0603")
+    assert "not 2.5" in fails(lambda: model(k=Zero(2.5)), "E0603")
+
+
 def test_numbers_and_arrays_are_not_mixed_up() -> None:
     model = gradc.compile("input x[n], c, k: int = 1\ny = sum(x)*c*k\noutput y")
     assert model(x=[1, 2], c=np.array(2.0), k=np.array(3))["y"] == 18
