@@ -48,7 +48,8 @@ def convert(name: str, value: Any, dtype: str) -> float | int | bool:
             return number
         whole = _whole(value, number)
         if whole is None:
-            raise _fail("E0603", f"`{name}` takes an integer, not {value!r}")
+            plain = value.item() if isinstance(value, np.generic) else value
+            raise _fail("E0603", f"`{name}` takes an integer, not {plain!r}")
         if whole not in _INT64:
             raise _fail("E0603", f"`{name}` takes an integer of 64 bits, and {whole} is larger")
         return whole
@@ -63,6 +64,8 @@ def convert(name: str, value: Any, dtype: str) -> float | int | bool:
 
 def _single_float(value: Any) -> bool:
     """Whether a value makes one number: by `__float__`, which arrays have as well."""
+    if isinstance(value, (str, bytes)):
+        return False
     return hasattr(value, "__float__") and (not hasattr(value, "__len__") or getattr(value, "ndim", None) == 0)
 
 
