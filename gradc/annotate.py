@@ -410,9 +410,10 @@ class Notes:
             return self._gradients.text(self._simple[edge.gradient], limit=GRADIENT)
         graph = Renamed(self.net.graph, self._given_there)
         atoms = self._atoms_there
-        found = algebra.shortest(graph, edge.gradient, atoms, same=self.net.standins, limit=GRADIENT)
-        text = self._gradients.text(edge.gradient, limit=GRADIENT) if found is None else found[1]
-        return notation.adjoint_map(text, edge.symbol.removeprefix("∂")) if edge.kind == "map" else text
+        found = algebra.shortest(graph, edge.gradient, atoms, same=self.net.standins, limit=4 * GRADIENT)
+        text = self._gradients.text(edge.gradient, limit=4 * GRADIENT) if found is None else found[1]
+        text = notation.adjoint_map(text, edge.symbol.removeprefix("∂")) if edge.kind == "map" else text
+        return text if len(text) <= GRADIENT else text[: GRADIENT - 1].rstrip() + ELLIPSIS
 
     def contribution(self, path: Sequence[int], limit: int) -> str | None:
         """What a path over arrays contributes, if that can be said in so many characters."""

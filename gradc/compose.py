@@ -26,13 +26,15 @@ from gradc.backends.expression import ELLIPSIS
 from gradc.backends.sketch import Sketch
 from gradc.errors import CallError, Diagnostic
 from gradc.known import known
-from gradc.summary import rows, short
+from gradc.summary import family, rows, short
 
 if TYPE_CHECKING:
     from gradc.draw import Subject
 
 # An input with more arrows than this is drawn at each of its uses, as its arrows would cross the whole picture.
 USES: Final = 6
+# A derivative with a longer text is written row by row if it is a matrix.
+WRAPPED: Final = 44
 # A title with a longer sum of products says only how many there are.
 WIDEST: Final = 110
 
@@ -292,14 +294,16 @@ class Composer:
             runs.append(Run(f"{left} = {text}" if label else text))
         lines: list[Line] = [tuple(runs)]
         value = notes.value(box)
+        free = bool(self.graph.type(box).free)
         if value is not None and short(value) != text:
-            lines += [(Run(each, color=QUIET, size=10),) for each in rows(value)]
+            lines += [(Run(each, color=QUIET, size=10),) for each in ([family(value)] if free else rows(value))]
         elif value is None and role in ("input", "param", "output") and (dims := notes.shape(box)):
             lines.append((Run(dims, color=QUIET, size=10),))
         adjoint = None if self.subject.grad else notes.adjoint(box)
         if adjoint is not None:
-            first, *others = rows(adjoint)
-            shown = [f"∂{self.subject.of[0]} = {first}", *others]
+            name = f"∂{self.subject.of[0]} = "
+            one = family(adjoint) if free else short(adjoint)
+            shown = [name + one] if len(one) <= WRAPPED else [name.rstrip(), *rows(adjoint)]
             lines += [(Run(each, color=ADJOINT, size=10),) for each in shown]
         return Box(self._id(box), tuple(lines), role, self._cluster(box))
 

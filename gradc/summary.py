@@ -59,6 +59,15 @@ def line(value: np.ndarray[Any, Any]) -> str:
     return f"{_range(value)}, {shown}"
 
 
+def family(value: Any) -> str:
+    """The values of a family, one for each choice of its indices, in one line; those of one index whole if few."""
+    if not isinstance(value, np.ndarray) or value.ndim == 0:
+        return short(value)
+    if value.ndim == 1 and small(value):
+        return line(value)
+    return _range(value) if value.size else "empty"
+
+
 def _nested(value: Any) -> str:
     # At most two axes deep.
     return f"[{', '.join(map(_nested, value))}]" if isinstance(value, list) else short(value, _ELEMENT)
@@ -102,4 +111,4 @@ def joined(shape: Sequence[Any]) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 
-__all__ = ["facts", "joined", "line", "rows", "short", "small"]
+__all__ = ["facts", "family", "joined", "line", "rows", "short", "small"]

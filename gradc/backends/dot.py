@@ -10,7 +10,7 @@ import html
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from gradc.backends.textwidth import width
@@ -154,17 +154,35 @@ def _cell(line: Line, size: float) -> str:
     if all(run.text.isascii() for run in line):
         return f"<td>{''.join(_run(run, size) for run in line)}</td>"
     cells = []
+    wide = 0
+    line = _merged(line)
     for run in line:
         # Rounded down, so that every cell is a little too low for its text and all are treated alike.
         needed, high = math.ceil(width(run.text, run.size, run.bold)), math.floor(run.size * 1.2)
+        wide += needed
         content = _run(run, size, mixed=any(other.bold for other in line))
         cells.append(f'<td width="{needed}" height="{high}">{content}<br align="left"/></td>')
-    return f"<td>{_table([cells])}</td>"
+    # It keeps its size where other lines are wider: what is left over would else stand between the pieces.
+    high = max(math.floor(run.size * 1.2) for run in line)
+    sides = f' width="{wide}" height="{high}"'
+    return f"<td>{_table([cells], size=sides)}</td>"
 
 
-def _table(rows: Iterable[Sequence[str]], spacing: int = 0, padding: int = 0) -> str:
+def _merged(line: Line) -> Line:
+    """The line with neighbours in one style as one piece."""
+    found: list[Run] = []
+    for run in line:
+        if found and (found[-1].bold, found[-1].color, found[-1].size) == (run.bold, run.color, run.size):
+            found[-1] = replace(run, text=found[-1].text + run.text)
+        else:
+            found.append(run)
+    return tuple(found)
+
+
+def _table(rows: Iterable[Sequence[str]], spacing: int = 0, padding: int = 0, size: str = "") -> str:
     body = "".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
-    return f'<table border="0" cellborder="0" cellspacing="{spacing}" cellpadding="{padding}">{body}</table>'
+    sides = f'border="0" cellborder="0" cellspacing="{spacing}" cellpadding="{padding}"'
+    return f"<table{size} {sides}>{body}</table>"
 
 
 def label(lines: Iterable[Line], size: float = 11, spacing: int = 0) -> str:
@@ -254,7 +272,15 @@ def to_dot(picture: Picture) -> str:
     grouped = []
     for number, group in enumerate(picture.groups):
         inner = graphviz.Digraph(f"cluster_group{number}")
-        inner.attr(label=label(group.lines), labeljust="l", labelloc="t", style="rounded", color=_GROUP, margin="8")
+        inner.attr(
+            label=label(group.lines),
+            labeljust="l",
+            labelloc="t",
+            style="rounded",
+            color=_GROUP,
+            margin="8",
+            peripheries="1",
+        )
         frames.update(dict.fromkeys(group.boxes, inner))
         grouped.append((parts[group.cluster], inner))
     for box in picture.boxes:

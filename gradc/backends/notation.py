@@ -158,7 +158,7 @@ class _Writer:
         while stack:
             current = stack.pop()
             entry = self.data[current]
-            if current in self.printer.atoms or entry["op"] in ("broadcast", "const"):
+            if current in self.printer.atoms or self._repeats(current):
                 found.append(current)
                 continue
             if not self.printer.ops[entry["op"]].elementwise:
@@ -173,12 +173,18 @@ class _Writer:
                 return []
         return found
 
+    def _repeats(self, node: int) -> bool:
+        """Whether a node is a number, or something else, repeated."""
+        entry = self.data[node]
+        if entry["op"] == "reshape":
+            return not self.data[entry["operands"][0]]["type"].shape
+        return entry["op"] in ("broadcast", "const")
+
     def _thin(self, node: int) -> bool:
         """Whether nothing in the text of an expression would give it its shape."""
         leaves = self._leaves(node)
         thin = [
-            leaf not in self.printer.atoms
-            and (self.data[leaf]["op"] in ("broadcast", "const") or not self.data[leaf]["type"].shape)
+            leaf not in self.printer.atoms and (self._repeats(leaf) or not self.data[leaf]["type"].shape)
             for leaf in leaves
         ]
         return bool(leaves) and all(thin)
@@ -187,7 +193,7 @@ class _Writer:
         """Whether a thin expression is one of single numbers."""
         for leaf in self._leaves(node):
             entry = self.data[leaf]
-            if entry["op"] == "broadcast" and self.data[entry["operands"][0]]["type"].shape:
+            if entry["op"] in ("broadcast", "reshape") and self.data[entry["operands"][0]]["type"].shape:
                 return False
         return True
 
@@ -239,7 +245,11 @@ class _Writer:
         """Whether the range of an index can be read from an axis on which it stands alone."""
         seen, stack = {body}, [body]
         while stack and len(seen) < _SEARCHED:
-            entry = self.data[stack.pop()]
+            node = stack.pop()
+            entry = self.data[node]
+            if self.pretty and node in self.printer.atoms and index in entry["type"].free:
+                # Where a family has a name, its definition says what it ranges over.
+                return True
             if entry["op"] == "access":
                 array, *rest = entry["operands"]
                 places = iter(rest)
@@ -493,7 +503,9 @@ class _Writer:
         return self.printer.pieces(self.behind(self.operands[0]), self.through, least)
 
     def reshape(self, least: int) -> Pieces:
-        """The operand and its new shape."""
+        """The operand and its new shape; a single number is one under any shape."""
+        if not self.data[self.operands[0]]["type"].shape:
+            return self.broadcast(least)
         return [
             *["reshape("],
             *self.operand(self.operands[0]),

@@ -15,8 +15,6 @@ from typing import Any, Final
 from gradc.ir.graph import Graph, ancestors
 
 LEVELS: Final = ("names", "ops")
-# What is drawn as the value that it has: another name, and an array in which it is repeated.
-_SEEN_THROUGH: Final = ("name", "broadcast")
 
 
 class Sketch:
@@ -42,8 +40,15 @@ class Sketch:
             return node in self.results
         if node in self.kept:
             return self._namer(node) is None
-        op = self.data[node]["op"]
-        return self.level == "ops" and op not in ("const", *_SEEN_THROUGH) and self._namer(node) is None
+        if self.level != "ops" or self.data[node]["op"] == "const" or self._seen_through(node):
+            return False
+        return self._namer(node) is None
+
+    def _seen_through(self, node: int) -> bool:
+        """Whether a node is drawn as the value that it has: another name, or an array in which it is repeated."""
+        entry = self.data[node]
+        single = entry["op"] == "reshape" and not self.data[entry["operands"][0]]["type"].shape
+        return single or entry["op"] in ("name", "broadcast")
 
     def _domain(self) -> frozenset[int]:
         """Sizes, indices and what is made of these and of numbers: it stands in the text of its users."""
@@ -51,6 +56,9 @@ class Sketch:
         for node, entry in self.data.items():
             op, operands = entry["op"], entry["operands"]
             if op in ("index", "size"):
+                found.add(node)
+            elif op == "sum" and self.data[operands[0]]["op"] == "const" and not entry["type"].shape:
+                # The number of values of an index.
                 found.add(node)
             elif operands and node not in self.named and (not entry["type"].real or op == "float"):
                 inside = [operand in found for operand in operands]
@@ -102,7 +110,7 @@ class Sketch:
             namer = self._namer(node)
             if namer is not None:
                 return namer
-            if self.data[node]["op"] not in _SEEN_THROUGH:
+            if not self._seen_through(node):
                 return node
             node = self.data[node]["operands"][0]
         return node
