@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from gradc.arguments import written
 from gradc.errors import CallError, Diagnostic
 from gradc.ir import sizes as extents
@@ -16,7 +18,7 @@ from gradc.source import Source, Span, canonical
 
 # Of very many sizes that do not go together, so many are told.
 _TOLD = 8
-# So many combinations of sizes are known to meet the constraints without a look.
+# The sizes of so many combinations of shapes are known without a look.
 _REMEMBERED = 64
 
 
@@ -48,7 +50,7 @@ class Shapes:
         self.shown = [graph.name(node) or "" for node in graph.inputs]
         # What is asked twice is told once, at the first place.
         self.constraints = {(each.relation, each.left, each.right): each for each in reversed(graph.constraints)}
-        self.met: set[tuple[int, ...]] = set()
+        self.solved: dict[Any, dict[str, int]] = {}
         self.given = dict(given or {})
         self.texts = {source.name: source for source in sources}
         self.spans = [graph.span(node) for node in graph.inputs]
@@ -57,24 +59,39 @@ class Shapes:
             for data in graph.data.values()
         )
         # An integer input is a size only where some extent is made of it: each value of a size has its own plan.
-        self.names = _sizes(graph) if self.arrays else frozenset()
+        names = _sizes(graph) if self.arrays else frozenset()
+        self.counts = [
+            at
+            for at, type in enumerate(self.types)
+            if not type.shape and type.dtype == "int" and canonical(self.shown[at]) in names
+        ]
 
     def solve(self, values: Sequence[Any]) -> dict[str, int]:
         """The sizes for one value an input, in the order of their names.
 
         Raises ``CallError`` where shapes do not go together.
         """
+        key = tuple([value.shape if value.__class__ is np.ndarray else value.__class__ for value in values])
+        if self.counts:
+            key = (key, *[values[at] for at in self.counts])
+        sizes = self.solved.get(key)
+        if sizes is None:
+            sizes = self._solve(values)
+            if len(self.solved) < _REMEMBERED:
+                self.solved[key] = sizes
+        return sizes
+
+    def _solve(self, values: Sequence[Any]) -> dict[str, int]:
         found: dict[str, _Origin] = {}
         problems: list[Diagnostic] = []
-        for at, (type, value) in enumerate(zip(self.types, values, strict=True)):
-            name = canonical(self.shown[at])
-            if not type.shape and type.dtype == "int" and name in self.names:
-                found[name] = _Origin(int(value), at)
+        for at in self.counts:
+            found[canonical(self.shown[at])] = _Origin(int(values[at]), at)
         derived: list[tuple[int, int, Dim]] = []
         unsized: list[tuple[int, str]] = []
         for at, (type, value) in enumerate(zip(self.types, values, strict=True)):
             if isinstance(value, Filled):
                 unsized += [(at, name) for dim in type.shape for name in sorted(extents.names(dim))]
+                derived += [(at, axis, dim) for axis, dim in enumerate(type.shape)]
                 continue
             for axis, dim in enumerate(type.shape):
                 name = _bare(dim)
@@ -93,22 +110,22 @@ class Shapes:
         if problems:
             raise CallError(problems[:_TOLD])
         for at, axis, dim in derived:
-            due = extents.evaluate(dim, sizes)
-            if due != values[at].shape[axis]:
+            try:
+                due = extents.evaluate(dim, sizes)
+            except ZeroDivisionError:
+                origins = [(name, found[name]) for name in sorted(extents.names(dim))]
+                message = f"a size is divided by zero in the shape of `{self.shown[at]}`"
+                problems.append(self._diagnostic("E0616", message, self.spans[at], "declared here", (), origins))
+                continue
+            if not isinstance(values[at], Filled) and due != values[at].shape[axis]:
                 problems.append(self._wrong(at, axis, dim, due, values[at].shape, found))
-        key = tuple(sizes.values())
-        if key not in self.met:
-            for relation in (">=", "=="):
-                # Where a size is too small for a slice, what is made of the slice is no news.
-                for constraint in reversed(self.constraints.values()):
-                    broken = self._broken(constraint, sizes, found) if constraint.relation == relation else None
-                    problems += [broken] if broken is not None else []
-                if problems:
-                    break
-        if problems:
-            raise CallError(problems[:_TOLD])
-        if len(self.met) < _REMEMBERED:
-            self.met.add(key)
+        for relation in (">=", "=="):
+            # Where a size is too small for a slice, what is made of the slice is no news.
+            for constraint in reversed(self.constraints.values()):
+                broken = self._broken(constraint, sizes, found) if constraint.relation == relation else None
+                problems += [broken] if broken is not None else []
+            if problems:
+                raise CallError(problems[:_TOLD])
         return sizes
 
     # What is wrong -------------------------------------------------------------------------------------------------

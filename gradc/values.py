@@ -32,6 +32,9 @@ def _fail(code: str, message: str, *hints: str) -> CallError:
     return CallError(Diagnostic(code, message, hints=hints))
 
 
+_EXACT = {name: numpy.dtype(dtype) for name, dtype in DTYPES.items()}
+
+
 class Inputs:
     """The inputs of a graph, and how a caller's values become the list that a plan takes."""
 
@@ -71,8 +74,12 @@ class Inputs:
 
     def converted(self, at: int, value: Any) -> Any:
         """A caller's value as the number or the array that an input takes."""
-        if self.types[at].shape:
-            return self._array(at, value, self.types[at])
+        type = self.types[at]
+        if type.shape:
+            # What needs no conversion is told from the rest at once.
+            if value.__class__ is numpy.ndarray and value.dtype == _EXACT[type.dtype] and value.ndim == type.rank:
+                return value
+            return self._array(at, value, type)
         return convert(self.shown[at], value, self.dtypes[at])
 
     def _array(self, at: int, value: Any, type: Type) -> numpy.ndarray[Any, Any]:

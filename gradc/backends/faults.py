@@ -315,6 +315,13 @@ def _diagnostic(
     return Diagnostic("E0613", why, span, "has no result here", _MATRIX.get(graph.op(node), ()), text=text)
 
 
+def undefined(graph: Graph, node: int, sources: Mapping[str, Source]) -> Diagnostic:
+    """What is said of a node whose extents are no numbers for the sizes of a call."""
+    span = graph.span(node)
+    text = sources[span.file].line(span.line) if span and span.file in sources else ""
+    return Diagnostic("E0616", "a size is divided by zero", span, "needed here", text=text)
+
+
 def _outside(
     graph: Graph, node: int, problem: OutOfRange, mask: Any, where: tuple[int, ...], read: Callable[[int], Any]
 ) -> tuple[int, str]:

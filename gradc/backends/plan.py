@@ -44,8 +44,13 @@ class ArrayPlan:
             planner.inlined = set()
         try:
             planner.plan()
+            self.shapes = []
+            for planner.current in results:
+                self.shapes.append(planner.full(planner.current))
         except MemoryError:
             raise self.room.exhausted(planner.current) from None
+        except ZeroDivisionError:
+            raise CallError(faults.undefined(graph, planner.current, self.texts)) from None
         # To those who read it, a graph like any other.
         self.graph = cast("Graph", planner.graph)
         self.base = planner.base
@@ -53,7 +58,6 @@ class ArrayPlan:
         self.dtypes = [graph.type(node).dtype for node in graph.inputs]
         self.asked = results
         self.results = [planner.values[node] for node in results]
-        self.shapes = [planner.full(node) for node in results]
         self.kinds = [self.graph.type(node) for node in results]
         self.free = [graph.type(node).free for node in results]
         self.planner_values = planner.values
