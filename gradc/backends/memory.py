@@ -53,19 +53,25 @@ class Room:
             message = f"an array [{listed}] needs {shown(size)} of memory, and {shown(allowed)} may be used"
             raise self._refusal(node, message, "this array")
 
-    def count(self, planner: Planner, copied: Sequence[int]) -> None:
-        """Find the peak of a plan whose steps say what they free; the ``copied`` nodes are copied for the caller."""
-        live = 0
+    def count(self, planner: Planner, root: Sequence[int], kept: int, copied: Sequence[int]) -> None:
+        """Find the peak of a plan whose steps say what they free.
+
+        ``root`` is the slot of the array that each slot is a view of, ``kept`` how many bytes of buffers there are in
+        any case, and the ``copied`` nodes are copied for the caller.
+        """
+        live = self.peak = kept
         sizes: dict[int, int] = {}
         for step in planner.steps:
             shape = planner.reps.get(step.target)
-            if shape and step.target not in planner.views:
-                size = sizes[step.target] = prod(shape) * _BYTES[self.graph.type(step.node).dtype]
+            if step.reuses:
                 # What is written over an operand takes its place.
-                live += 0 if step.reuses else size
-            if live + step.work > self.peak:
+                sizes[step.target] = sizes.pop(root[step.reuses], 0)
+            elif shape and step.target not in planner.views and step.out < 0:
+                sizes[step.target] = prod(shape) * _BYTES[self.graph.type(step.node).dtype]
+                live += sizes[step.target]
+            if live + step.work > self.peak or self.worst[0] < 0:
                 self.peak, self.worst = live + step.work, (step.node, shape or ())
-            live -= sum(sizes.get(slot, 0) for slot in step.free if slot != step.reuses)
+            live -= sum(sizes.pop(owner, 0) for owner in {root[slot] for slot in step.free} - {root[step.target]})
         for node in copied:
             shape = planner.full(node)
             live += prod(shape) * _BYTES[self.graph.type(node).dtype] if shape else 0
@@ -90,8 +96,10 @@ class Room:
         raise self._refusal(node, message, label)
 
     def exhausted(self, node: int) -> CallError:
-        """What is said where the system refuses memory all the same."""
-        return self._refusal(node, "there is not enough memory for an array", "this array")
+        """What is said where the system refuses memory all the same, at a node or before the first (-1)."""
+        return self._refusal(
+            node if node >= 0 else self.worst[0], "there is not enough memory for an array", "this array"
+        )
 
     def _refusal(self, node: int, message: str, label: str) -> CallError:
         span = self.graph.span(node) if node in self.graph.data else None

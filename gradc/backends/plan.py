@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from gradc.backends import faults, nans
+from gradc.backends import buffers, faults, nans
 from gradc.backends.buffers import Pool, arrange
 from gradc.backends.faults import Faults
 from gradc.backends.memory import Room
@@ -81,7 +81,8 @@ class ArrayPlan:
             and np.prod(value.rep or ()) == np.prod(planner.reps[value.root] or ())
             for value in self.results
         ]
-        self.room.count(planner, [node for node, own in zip(results, self.own, strict=True) if not own])
+        copied = [node for node, own in zip(results, self.own, strict=True) if not own]
+        self.room.count(planner, buffers.roots(planner), sum(self.pool.sizes), copied)
         if max_memory is not None:
             self.room.check()
 
@@ -94,8 +95,9 @@ class ArrayPlan:
         for at, value, dtype in zip(self.inputs, values, self.dtypes, strict=True):
             v[at] = np.float32(value) if dtype == "f32" and not isinstance(value, np.ndarray) else value
         node = -1
-        views = self.pool.take()
+        views: list[Any] = []
         try:
+            views = self.pool.take()
             with np.errstate(all="ignore"):
                 for step in self.steps:
                     operands = step.operands
@@ -127,7 +129,8 @@ class ArrayPlan:
         except MemoryError:
             raise self.room.exhausted(node) from None
         finally:
-            self.pool.leave(views)
+            if views:
+                self.pool.leave(views)
 
     def _judge(self, found: Faults, v: list[Any]) -> None:
         """Raise the first fault of an element that is selected."""

@@ -385,6 +385,8 @@ def test_inputs_are_never_changed(text: Text, n: int, m: int, seed: int) -> None
         again = each(values)
         for name, result in kept.items():
             np.testing.assert_array_equal(again[name], result)
+            # What one call gave is not touched by the next.
+            assert not isinstance(first[name], np.ndarray) or (first[name] == 77).all()
 
 
 # Sizes ---------------------------------------------------------------------------------------------------------------

@@ -221,6 +221,21 @@ def test_memory_that_the_system_refuses(monkeypatch: pytest.MonkeyPatch) -> None
     assert (diagnostic.message, diagnostic.line) == ("there is not enough memory for an array", 3)
 
 
+def test_buffers_that_the_system_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = gradc.compile("input x[n]\na = sin(x)\ny = sum(cos(a)*x)\noutput y")
+    x = np.zeros(100_000)
+    assert model(x=x)["y"] == 0
+    (plan,) = [each for key, each in model._cache.items() if key[0] == "plan"]
+
+    def exhausted() -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plan.pool, "take", exhausted)
+        assert refused(lambda: model(x=x)).line is not None
+    assert model(x=x)["y"] == 0
+
+
 def test_the_estimate_is_near_what_is_taken() -> None:
     import tracemalloc
 
@@ -228,9 +243,10 @@ def test_the_estimate_is_near_what_is_taken() -> None:
     model = gradc.compile(text).grad("L", ["X", "w"])
     x, w = np.ones((2000, 300)), np.ones(300)
     sizes = {"n": 2000, "m": 300}
-    plan = ArrayPlan(model.optimized(), sizes)
-    plan.run([x, w])
+    graph = model.optimized()
     tracemalloc.start()
+    plan = ArrayPlan(graph, sizes)
+    tracemalloc.reset_peak()
     plan.run([x, w])
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
