@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.backends import faults, kernels
+from gradc.backends import faults, kernels, products
 from gradc.backends.faults import Faults
 from gradc.backends.layout import Layout
 from gradc.backends.memory import Room
@@ -27,7 +27,7 @@ from gradc.ir.graph import Graph, ancestors
 from gradc.ir.op import Op, Site
 from gradc.ir.types import Index, Type
 from gradc.ops.evaluate import evaluator
-from gradc.ops.reduce import EmptyReduction
+from gradc.ops.reduce import EmptyReduction, exponentials
 
 DTYPES: Final[Mapping[str, Any]] = {"f64": np.float64, "f32": np.float32, "int": np.int64, "bool": np.bool_}
 
@@ -93,9 +93,10 @@ class Planner:
         self._compacted: dict[int, Value] = {}
         self.reps: dict[int, Shape | None] = {}
         self.dtypes: dict[int, str] = {}
-        from gradc.backends.products import inlined
-
-        self.inlined = inlined(graph, self.order, results)
+        self.groups = self._groups()
+        # Values that were computed with others, until their node's turn.
+        self.shared: dict[int, Value] = {}
+        self.inlined = products.inlined(graph, self.order, results)
         self.current = -1
 
     # Shapes --------------------------------------------------------------------------------------------------------
@@ -248,7 +249,6 @@ class Planner:
 
     def plan(self) -> None:
         """Make the steps of all nodes that the results need."""
-        from gradc.backends import products
         from gradc.backends.assembling import assemble
         from gradc.backends.reading import access
 
@@ -311,8 +311,14 @@ class Planner:
         ]
         return found, types
 
+    def multiplied(self, left: Value, right: Value, rep: Shape) -> Value:
+        """The product of two values, of which one is an array."""
+        return self.emit(np.multiply, [self._compact(left, rep), self._compact(right, rep)], rep)
+
     def _elementwise(self, node: int) -> Value:
         graph = self.graph
+        if graph.op(node) == "mul" and any(operand in self.inlined for operand in graph.operands(node)):
+            return products.product(self, node)
         row = graph.ops[graph.op(node)]
         operands, types = self._operands(node)
         dtype = graph.type(node).dtype
@@ -324,9 +330,9 @@ class Planner:
             return self.failing(faults.INTEGER[row.name], operands, rep)
         if row.name == "pow" and operands[1].known and operands[1].rep is None:
             exponent = float(self.base[operands[1].slot])
-            products = kernels.power(exponent)
-            if products is not None:
-                return self.emit(products, operands[:1], rep)
+            repeated = kernels.power(exponent)
+            if repeated is not None:
+                return self.emit(repeated, operands[:1], rep)
             if exponent != 0.5:
                 return self.emit(np.power, operands, rep)
         run = kernels.function(row, DTYPES[dtype], attrs)
@@ -388,8 +394,12 @@ class Planner:
     def _structural(self, node: int) -> Value:
         graph = self.graph
         row = graph.ops[graph.op(node)]
+        if node in self.shared:
+            return self.shared.pop(node)
         if row.plan is None:
             return self._number(node, row, [], [], {})
+        if len(group := self.groups.get(node, ())) > 1:
+            return self._exponentials(node, group)
         free = graph.type(node).free
         operands = [self.whole(operand, free) for operand in graph.operands(node)]
         if row.name == "demand":
@@ -416,6 +426,32 @@ class Planner:
         if rep != first:
             value = self.emit(lambda x: np.broadcast_to(x, rep), [value], rep, view=True)
         return value
+
+    def _exponentials(self, node: int, group: Sequence[int]) -> Value:
+        """What several nodes want of the same exponentials, which are computed once."""
+        graph = self.graph
+        site = self.site(node)
+        (operand,) = graph.operands(node)
+        axes = tuple(axis - len(site.shapes[0]) for axis in site.attrs["axes"])
+        run = exponentials([graph.op(each) for each in group], axes)
+        value = self.whole(operand, graph.type(node).free)
+        both = self.emit(run, [value], None)
+        for at, each in enumerate(group):
+            rep: Shape | None = (value.rep or ())[: len(site.batch)] + self.concrete(graph.type(each).shape)
+            take: Callable[..., Any] = itemgetter(at)
+            if not rep:
+                rep, take = None, unboxed(take, site.dtype)
+            self.shared[each] = self.emit(take, [both], rep)
+        return self.shared.pop(node)
+
+    def _groups(self) -> dict[int, list[int]]:
+        """Nodes that want the exponentials of one array over the same axes, each with all of them."""
+        graph = self.graph
+        found: dict[object, list[int]] = {}
+        for node in self.order:
+            if graph.op(node) in ("logsumexp", "softmax", "log_softmax"):
+                found.setdefault((graph.operands(node), graph.attrs(node)["axes"]), []).append(node)
+        return {node: group for group in found.values() for node in group}
 
     def _planned(self, node: int, row: Op, operands: Sequence[Value], site: Site) -> Value:
         assert row.plan is not None

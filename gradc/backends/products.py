@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
@@ -25,8 +26,15 @@ Factor = tuple["Value", tuple[int, ...]]
 """A value and the label of each of its axes."""
 
 
+# More factors than that are not gathered into one contraction: the best order would take long to find.
+_FACTORS: Final = 8
+
+
 def inlined(graph: Graph, order: Sequence[int], results: Sequence[int]) -> set[int]:
-    """Products that only a sum reads: they become factors of a contraction and are never computed."""
+    """Products and sums that only a sum reads, and products that only a product reads.
+
+    They become factors of a contraction, or of a product that starts with its small factors, and are never computed.
+    """
     data = graph.data
     users: dict[int, int] = {}
     for node in order:
@@ -34,17 +42,31 @@ def inlined(graph: Graph, order: Sequence[int], results: Sequence[int]) -> set[i
             users[operand] = users.get(operand, 0) + 1
     found: set[int] = set()
     kept = set(results)
+    # Of those that are inlined: whether into a sum, and how many factors their root has so far.
+    counts: dict[int, list[int]] = {}
     for node in reversed(order):
         entry = data[node]
         op = entry["op"]
-        if not entry["type"].real or not (op == "sum" or (node in found and op in ("mul", "neg"))):
+        summed = op == "sum" if node not in found else node in counts
+        if not entry["type"].real or not (op in ("sum", "mul") or (node in found and op == "neg")):
             continue
+        if op == "mul" and node not in found and entry["type"].scalar:
+            continue
+        count = counts.setdefault(node, [1]) if summed else None
         for operand in dict.fromkeys(entry["operands"]):
             inner = data[operand]
-            if users[operand] != 1 or operand in kept or inner["type"].scalar:
+            if users[operand] != 1 or operand in kept or inner["type"].scalar or not inner["type"].real:
                 continue
-            if inner["op"] in ("mul", "neg") or (inner["op"] == "pow" and _number(graph, inner["operands"][1]) == 2):
-                found.add(operand)
+            square = inner["op"] == "pow" and _number(graph, inner["operands"][1]) == 2
+            if inner["op"] not in ("mul", "neg") and not (summed and (square or inner["op"] == "sum")):
+                continue
+            if count is not None:
+                if inner["op"] in ("mul", "pow"):
+                    if count[0] >= _FACTORS:
+                        continue
+                    count[0] += 1
+                counts[operand] = count
+            found.add(operand)
     return found
 
 
@@ -67,7 +89,7 @@ def total(planner: Planner, node: int) -> Value:
     labels = {index: at for at, index in enumerate(listed)}
     places = range(len(listed), len(listed) + own.rank)
     lengths = dict(zip((*labels.values(), *places), planner.batch(listed) + planner.concrete(own.shape), strict=True))
-    factors, scale = _factors(planner, operand, labels, places)
+    factors, scale = _factors(planner, operand, labels, places, lengths)
     out = [labels[index] for index in type.free]
     out += [place for axis, place in enumerate(places) if axis not in axes]
     return contract(planner, node, factors, lengths, out, scale)
@@ -99,29 +121,83 @@ def matmul(planner: Planner, node: int) -> Value:
 
 
 def _factors(
-    planner: Planner, node: int, labels: Mapping[Index, int], own: Sequence[int]
+    planner: Planner, node: int, labels: Mapping[Index, int], own: Sequence[int], lengths: dict[int, int]
 ) -> tuple[list[Factor], float]:
-    """The factors of a node, and a number that multiplies them."""
+    """The factors of a node, and a number that multiplies them; sums among them add labels to ``lengths``."""
     graph = planner.graph
     found: list[Factor] = []
     scale = 1.0
+    stack: list[tuple[int, Mapping[Index, int], Sequence[int]]] = [(node, labels, own)]
+    while stack:
+        current, labels, own = stack.pop()
+        op, operands = graph.op(current), graph.operands(current)
+        if current not in planner.inlined:
+            type = graph.type(current)
+            places = (*(labels[index] for index in type.free), *own[len(own) - type.rank :])
+            found.append(_factor(planner, planner.values[current], places, planner.full(current)))
+        elif op == "neg":
+            scale = -scale
+            stack.append((operands[0], labels, own))
+        elif op == "pow":
+            stack += [(operands[0], labels, own)] * 2
+        elif op == "sum":
+            stack.append((operands[0], *_opened(planner, current, labels, own, lengths)))
+        else:
+            stack += [(operands[1], labels, own), (operands[0], labels, own)]
+    return found, scale
+
+
+def _opened(
+    planner: Planner, node: int, labels: Mapping[Index, int], own: Sequence[int], lengths: dict[int, int]
+) -> tuple[Mapping[Index, int], Sequence[int]]:
+    """The labels of what an inlined sum adds up: new ones where it sums."""
+    graph = planner.graph
+    (operand,) = graph.operands(node)
+    attrs = graph.attrs(node)
+    over = attrs.get("over", ())
+    inner = dict(labels)
+    for index, length in zip(over, planner.batch(over), strict=True):
+        inner[index] = len(lengths)
+        lengths[len(lengths)] = length
+    rest = iter(own[len(own) - graph.type(node).rank :])
+    places = []
+    for axis, length in enumerate(planner.concrete(graph.type(operand).shape)):
+        if axis in attrs.get("axes", ()):
+            places.append(len(lengths))
+            lengths[len(lengths)] = length
+        else:
+            places.append(next(rest))
+    return inner, places
+
+
+def product(planner: Planner, node: int) -> Value:
+    """The product of a ``mul`` node with the factors of those that only it reads: the small ones first."""
+    graph = planner.graph
+    type = graph.type(node)
+    found: list[Value] = []
+    negative = False
     stack = [node]
     while stack:
         current = stack.pop()
-        if current in planner.inlined:
-            op, operands = graph.op(current), graph.operands(current)
-            if op == "neg":
-                scale = -scale
-                stack.append(operands[0])
-            elif op == "pow":
-                stack += [operands[0], operands[0]]
-            else:
-                stack += [operands[1], operands[0]]
-            continue
-        type = graph.type(current)
-        places = (*(labels[index] for index in type.free), *own[len(own) - type.rank :])
-        found.append(_factor(planner, planner.values[current], places, planner.full(current)))
-    return found, scale
+        if current != node and current not in planner.inlined:
+            own = graph.type(current)
+            found.append(planner.align(planner.values[current], type.rank, own.free, type.free))
+        elif graph.op(current) == "neg":
+            negative = not negative
+            stack.append(graph.operands(current)[0])
+        else:
+            stack += reversed(graph.operands(current))
+    found.sort(key=lambda value: 0 if value.rep is None else prod(value.rep) + 1)
+    first, *rest = found
+    if negative:
+        first = planner.emit(operator.neg if first.rep is None else np.negative, [first], first.rep)
+    for value in rest:
+        if value.rep is None and first.rep is None:
+            first = planner.emit(_times, [first, value], None)
+        else:
+            rep = np.broadcast_shapes(first.rep or (), value.rep or ())
+            first = planner.multiplied(first, value, rep)
+    return first
 
 
 def _factor(planner: Planner, value: Value, labels: Sequence[int], full: Shape) -> Factor:

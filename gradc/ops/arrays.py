@@ -37,18 +37,36 @@ def sign(x: Array) -> Array:
 
 def relu(x: Array) -> Array:
     """``max(x, 0)``, where a zero result is +0."""
-    return np.maximum(x, 0.0) + 0.0
+    found = np.maximum(x, 0.0)
+    # A zero of either sign becomes +0.
+    found += 0.0
+    return found
 
 
 def sigmoid(x: Array) -> Array:
     """``1/(1 + exp(-x))`` without overflow."""
-    e = np.exp(-np.abs(x))
-    return select(np.less(x, 0), e, 1.0) / (1.0 + e)
+    e = _decay(x)
+    below = 1.0 + e
+    # e is at most 1, so this is 1 for x >= 0 and e for others; a NaN stays.
+    above: Array = np.maximum(e, np.greater_equal(x, 0))
+    above /= below
+    return above
 
 
 def softplus(x: Array) -> Array:
     """``log(1 + exp(x))`` without overflow."""
-    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0.0)
+    found: Array = np.log1p(_decay(x))
+    found += np.maximum(x, 0.0)
+    return found
+
+
+def _decay(x: Array) -> Array:
+    """``exp(-|x|)``."""
+    found: Array = np.abs(x)
+    if isinstance(found, np.ndarray):
+        np.negative(found, out=found)
+        return np.exp(found, out=found)
+    return np.exp(-found)
 
 
 def xlogy(x: Array, y: Array) -> Array:

@@ -392,68 +392,47 @@ def _plan_place(name: str) -> Callable[[Site], Any]:
     return plan
 
 
-def _plan_logsumexp(site: Site) -> Any:
-    axes = site.axes
+def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """A function of an array that gives what is ``wanted`` of its exponentials over axes, computed once.
 
-    def run(x: Any) -> Any:
+    ``wanted`` names some of the operators logsumexp, softmax and log_softmax.
+    """
+
+    def run(x: Any) -> tuple[Any, ...]:
         if 0 in x.shape:
-            return np.log(np.zeros_like(x.sum(axis=axes)))
-        return reduced(*_fronted(axes, x))
-
-    def reduced(x: Any, axes: tuple[int, ...]) -> Any:
-        top = x.max(axis=axes, keepdims=True)
-        # Of infinite terms the largest decides; inf - inf would be NaN.
-        top = np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
+            empty = np.log(np.zeros_like(x.sum(axis=axes)))
+            return tuple(empty if name == "logsumexp" else x.copy() for name in wanted)
+        kept = [extent for at, extent in enumerate(x.shape, start=-x.ndim) if at not in axes]
+        turned, front = _fronted(axes, x)
+        top = turned.max(axis=front, keepdims=True)
+        if not np.isfinite(top).all():
+            # Of infinite terms the largest decides; inf - inf would be NaN.
+            top = np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
         # Of a single number NumPy leaves no array to write into.
-        shifted = np.asarray(x - top)
-        np.exp(shifted, out=shifted)
-        total = shifted.sum(axis=axes)
-        return np.log(total) + top.reshape(total.shape)
+        shifted = np.asarray(turned - top)
+        powers = np.exp(shifted) if "log_softmax" in wanted else np.exp(shifted, out=shifted)
+        total = powers.sum(axis=front, keepdims=True)
+        found = []
+        for name in wanted:
+            if name == "logsumexp":
+                found.append((np.log(total) + top).reshape(kept))
+                continue
+            if name == "softmax":
+                value = np.divide(powers, total, out=powers)
+            else:
+                value = np.subtract(shifted, np.log(total), out=shifted)
+            found.append(value if front == axes else np.moveaxis(value, front, axes))
+        return tuple(found)
 
     return run
 
 
-def _plan_softmax(site: Site) -> Any:
-    axes = tuple(_own(site, axis) for axis in site.attrs["axes"])
+def _plan_exponentials(name: str) -> Callable[[Site], Any]:
+    def plan(site: Site) -> Any:
+        run = exponentials([name], tuple(_own(site, axis) for axis in site.attrs["axes"]))
+        return lambda x: run(x)[0]
 
-    def run(x: Any) -> Any:
-        if 0 in x.shape:
-            return x.copy()
-        turned, front = _fronted(axes, x)
-        found = shares(turned, front)
-        return found if front == axes else np.moveaxis(found, front, axes)
-
-    def shares(x: Any, axes: tuple[int, ...]) -> Any:
-        top = x.max(axis=axes, keepdims=True)
-        shifted = x - top
-        np.exp(shifted, out=shifted)
-        shifted /= shifted.sum(axis=axes, keepdims=True)
-        infinite = top == np.inf
-        if infinite.any():
-            # Beside an infinite one every finite element has no share.
-            shifted[np.broadcast_to(infinite, x.shape) & (x < np.inf)] = 0
-        return shifted
-
-    return run
-
-
-def _plan_log_softmax(site: Site) -> Any:
-    axes = tuple(_own(site, axis) for axis in site.attrs["axes"])
-
-    def run(x: Any) -> Any:
-        if 0 in x.shape:
-            return x.copy()
-        turned, front = _fronted(axes, x)
-        found = logarithms(turned, front)
-        return found if front == axes else np.moveaxis(found, front, axes)
-
-    def logarithms(x: Any, axes: tuple[int, ...]) -> Any:
-        top = x.max(axis=axes, keepdims=True)
-        shifted = x - np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
-        shifted -= np.log(np.exp(shifted).sum(axis=axes, keepdims=True))
-        return shifted
-
-    return run
+    return plan
 
 
 def _plan_norm(site: Site) -> Any:
@@ -627,7 +606,7 @@ ROWS = (
         "logsumexp",
         "log(sum(exp(x))) over axes without overflow; of nothing it is -inf. Its derivative is the softmax.",
         _real,
-        _plan_logsumexp,
+        _plan_exponentials("logsumexp"),
         pullback=_to_exponents,
         pushforward=_weighted(_softmax_of),
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
@@ -636,7 +615,7 @@ ROWS = (
         "softmax",
         "exp(x)/sum(exp(x)) over axes without overflow; the result has the operand's shape.",
         _along_real,
-        _plan_softmax,
+        _plan_exponentials("softmax"),
         pullback=lambda builder, node, adjoint, positions: {0: _softmax_map(builder, node, adjoint)},
         pushforward=lambda builder, node, tangents: _softmax_map(builder, node, tangents[0]),
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
@@ -645,7 +624,7 @@ ROWS = (
         "log_softmax",
         "The logarithm of the softmax over axes, which keeps its digits where that is near 0 or 1.",
         _along_real,
-        _plan_log_softmax,
+        _plan_exponentials("log_softmax"),
         pullback=_log_softmax_back,
         pushforward=_log_softmax_forward,
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
