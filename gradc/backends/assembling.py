@@ -169,7 +169,7 @@ def _part(
     if not safe and graph.attrs(node).get("lenient"):
         _vet(planner, value, family, indices, extents)
     if any(place is not None and extent == 0 for place, extent in zip(indices, extents, strict=True)):
-        return _nowhere(planner, indices)
+        return _nowhere(planner, indices, extents)
     regular = safe and all(place is None or found is not None for place, found in zip(indices, steps, strict=True))
     carried = regular and not any(index in free for each in moving for index in each)
     if carried:
@@ -178,11 +178,11 @@ def _part(
     return _irregular(planner, value, family, free, items, indices, extents, lengths)
 
 
-def _nowhere(planner: Planner, indices: Sequence[int | None]) -> tuple[Write, list[Value]]:
+def _nowhere(planner: Planner, indices: Sequence[int | None], extents: Sequence[int]) -> tuple[Write, list[Value]]:
     """A part that goes to an axis without elements: whatever index there is lies outside."""
-    for place in indices:
-        if place is not None and 0 not in planner.full(place):
-            checked(planner, place, 0)
+    for place, extent in zip(indices, extents, strict=True):
+        if place is not None and not extent and 0 not in planner.full(place):
+            checked(planner, place, extent)
 
     def write(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
         pass

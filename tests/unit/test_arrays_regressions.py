@@ -144,3 +144,7 @@ def test_what_is_not_selected_does_not_poison(source: str, taken: str) -> None:
         found = gradc.compile(head + source + ask, level=level, verify=True)(values)
         for name in due:
             np.testing.assert_allclose(found[name], due[name], rtol=1e-9, atol=1e-12, err_msg=f"{name} at -O{level}")
+
+
+def test_small_arrays_turned_and_empty() -> None:
+    same("input x[n]\ny = tanh([x[j]*i for i, j in 0..n].T)\nz = -y", {"z": np.zeros((0, 0))}, x=[])
