@@ -401,7 +401,9 @@ def _irregular(
         tail = view.shape[batch + len(picked) :]
         x = np.broadcast_to(x, shape + tail)
         if distinct:
-            view[(*rows, *where)] += x
+            # Indices that are numbers, or lack leading axes, name as many elements with fewer axes of extent 1.
+            named = np.broadcast_shapes(*(np.shape(each) for each in (*rows, *where)))
+            view[(*rows, *where)] += x if len(named) == len(shape) else x.reshape(named + tail)
         elif out.dtype == bool:
             np.logical_or.at(view, (*rows, *where), x)
         else:
