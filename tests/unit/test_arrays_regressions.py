@@ -147,4 +147,4 @@ def test_what_is_not_selected_does_not_poison(source: str, taken: str) -> None:
 
 
 def test_small_arrays_turned_and_empty() -> None:
-    same("input x[n]\ny = tanh([x[j]*i for i, j in 0..n].T)\nz = -y", {"z": np.zeros((0, 0))}, x=[])
+    same("input x[n]\ny = tanh([x[j]*i for i in 0..n, j].T)\nz = -y", {"z": np.zeros((0, 0))}, x=[])
