@@ -121,7 +121,8 @@ class _Writer(Writer):
                 sign = "∑" + ",".join("".join(_SUBSCRIPTS[char] for char in name) for name in names)
                 if least <= precedence.CONDITIONAL:
                     return [f"{sign} ", (inner, precedence.PRODUCT, True), *over], precedence.CONDITIONAL
-                return [f"{sign}(", (inner, precedence.CONDITIONAL, False), ")", *over], precedence.ATOM
+                # Its brackets are not those of a call: the square of it is no sum of squares.
+                return [f"{sign}(", (inner, precedence.CONDITIONAL, False), ")", *over], precedence.NEGATION
         clause = self.clause(over, inner, condition)
         start = "∑(" if self.pretty else "sum("
         return [start, (inner, precedence.CONDITIONAL, False), *clause, ")", *over], precedence.ATOM
