@@ -337,7 +337,12 @@ def _outside(
         "no elements" if not count else "1 element, number 0" if count == 1 else f"{count} elements, 0 to {count - 1}"
     )
     written = _written(graph, place, position, read)
-    return index, f"{what} has {elements}" + (f"; {written} is {index}" if written else "")
+    label = f"{what} has {elements}" + (f"; {written} is {index}" if written else "")
+    for each, at in zip(graph.type(node).free, where, strict=False):
+        # Where a program runs over rows, its own indices tell nothing of the row.
+        if each.name.startswith("row.") and str(each.extent).startswith("rows"):
+            label += f", in row {at}"
+    return index, label
 
 
 def _meant(
