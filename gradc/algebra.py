@@ -16,6 +16,8 @@ from typing import Final
 from gradc.backends.expression import Nodes, expression
 from gradc.forms import ONE, Factor, Form, Monomial, Writer
 from gradc.ir.graph import Builder
+from gradc.ir.op import bound
+from gradc.ir.types import Index
 from gradc.ops.evaluate import evaluator
 
 # Nodes that are looked at, terms of a sum, symbols of a formula, bits of a number: beyond these it is given up.
@@ -168,6 +170,49 @@ class _Algebra:
             total = self.add(total, product)
         return total
 
+    def substituted(self, form: Form, by: Mapping[Index, Form]) -> Form | None:
+        """A form with other forms in the place of indices; None where an index in them would get another meaning."""
+        total: Form = {}
+        for monomial, value in form.items():
+            product: Form = {ONE: value}
+            for number, power in monomial:
+                found = self._replaced(number, by)
+                if found is None:
+                    return None
+                product = self.multiply(product, self.power(found, power))
+            total = self.add(total, product)
+        return total
+
+    def _replaced(self, number: int, by: Mapping[Index, Form]) -> Form | None:
+        factor = self.factors[number]
+        if factor.form is not None:
+            return self.substituted(factor.form, by)
+        entry = self.data[factor.node]
+        attrs = entry.get("attrs") or {}
+        if entry["op"] == "index":
+            return by.get(attrs["index"], self.single(number))
+        if not factor.op:
+            return self.single(number)
+        names = {index.name for index in bound(attrs)}
+        if names and any(names & self._indices(form) for form in by.values()):
+            return None
+        operands = [self.substituted(form, by) for form in factor.operands]
+        if any(operand is None for operand in operands):
+            return None
+        return self.opaque(factor.node, [operand for operand in operands if operand is not None])
+
+    def _indices(self, form: Form) -> set[str]:
+        """The names of the indices in a form."""
+        found: set[str] = set()
+        for monomial in form:
+            for number, _ in monomial:
+                factor = self.factors[number]
+                if factor.form is not None:
+                    found |= self._indices(factor.form)
+                else:
+                    found |= {index.name for index in self.data[factor.node]["type"].free}
+        return found
+
     def _element(self, node: int, number: int, operands: list[Form]) -> Form:
         factor = self.factors[number]
         if factor.form is not None:
@@ -176,10 +221,11 @@ class _Algebra:
         if not entry["type"].shape:
             return self.single(number)
         if factor.op == "tabulate" and len(operands) == len(entry["attrs"]["indices"]) + 1:
-            places = [self.data[place] for place in self.data[node]["operands"][1:]]
-            named = [place["attrs"]["index"] if place["op"] == "index" else None for place in places]
-            if tuple(named) == entry["attrs"]["indices"]:
-                return factor.operands[0]
+            found = self.substituted(
+                factor.operands[0], dict(zip(entry["attrs"]["indices"], operands[1:], strict=True))
+            )
+            if found is not None:
+                return found
         return self.opaque(node, [self.single(number), *operands[1:]])
 
     @staticmethod
