@@ -214,7 +214,7 @@ def _vet(
         if any(mask.any() for mask in masks):
             weighs = np.not_equal(x, 0).any(axis=tuple(range(count, x.ndim)))
             for (place, extent), own, mask, values in zip(found, owns, masks, plain, strict=True):
-                both = np.broadcast_to(np.logical_and(weighs, mask), np.broadcast_shapes(weighs.shape, mask.shape))
+                both: Any = np.broadcast_to(np.logical_and(weighs, mask), np.broadcast_shapes(weighs.shape, mask.shape))
                 if both.any():
                     both = both.any(axis=tuple(at for at, index in enumerate(family) if index not in own))
                     kept = [index for index in family if index in own]

@@ -467,7 +467,7 @@ class Planner:
             if row.name == "transpose":
                 self.turned.add(found.slot)
             return found
-        return self.failing(faults.guarded(run, rep, DTYPES[site.dtype]), operands, rep)
+        return self.failing(faults.guarded(run, rep, DTYPES[site.dtype], count), operands, rep)
 
     def _tabulate(self, node: int) -> Value:
         graph = self.graph
