@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
 from gradc.backends.expression import Nodes, expression
+from gradc.forms import ONE, Factor, Form, Monomial, Writer
 from gradc.ir.graph import Builder
-from gradc.ir.sizes import Dim
-from gradc.ir.types import SCALARS, Type
-from gradc.ops import build
+from gradc.ir.op import bound
+from gradc.ir.types import Index
 from gradc.ops.evaluate import evaluator
 
 # Nodes that are looked at, terms of a sum, symbols of a formula, bits of a number: beyond these it is given up.
@@ -32,32 +31,9 @@ _MAX_EXPONENT: Final = 64
 # Bits of a number that is calculated with; one with more digits stays as it is, like a name.
 _EXACT: Final = 36
 
-Monomial = tuple[tuple[int, int], ...]
-"""A product: factors by their number, each with its exponent, in the order of the numbers."""
-
-Form = dict[Monomial, Fraction]
-"""A sum of multiples of products, in the order in which it was written."""
-
-_ONE: Final[Monomial] = ()
-
 
 class TooLarge(Exception):
     """The formula is longer than anybody would read, or holds what school algebra does not know."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Factor:
-    """What stands in a product: a name or number (``node``), a function of forms (``op``), or a sum (``form``).
-
-    In a product numbers and names stand before sums, sums before functions.
-    """
-
-    order: tuple[int, int, int]
-    size: int
-    node: int = -1
-    op: str = ""
-    operands: tuple[Form, ...] = ()
-    form: Form | None = None
 
 
 def normalise(
@@ -76,7 +52,7 @@ def normalise(
     algebra = _Algebra(graph, atoms, same or {}, expand)
     form = algebra.form_of(node)
     builder = Builder(graph.ops)
-    return builder, _Writer(algebra, builder).value(form, graph.data[node]["type"])
+    return builder, Writer(algebra, builder).value(form, graph.data[node]["type"])
 
 
 def shortest(
@@ -115,7 +91,7 @@ class _Algebra:
         self.atoms = atoms
         self.same = same
         self.expand = expand
-        self.factors: list[_Factor] = []
+        self.factors: list[Factor] = []
         self._number: dict[object, int] = {}
 
     # Walking the graph -----------------------------------------------------------------------------------------------
@@ -188,11 +164,54 @@ class _Algebra:
         """What an access reads: a sum of products of what it reads from each factor."""
         total: Form = {}
         for monomial, value in operands[0].items():
-            product: Form = {_ONE: value}
+            product: Form = {ONE: value}
             for number, power in monomial:
                 product = self.multiply(product, self.power(self._element(node, number, operands), power))
             total = self.add(total, product)
         return total
+
+    def substituted(self, form: Form, by: Mapping[Index, Form]) -> Form | None:
+        """A form with other forms in the place of indices; None where an index in them would get another meaning."""
+        total: Form = {}
+        for monomial, value in form.items():
+            product: Form = {ONE: value}
+            for number, power in monomial:
+                found = self._replaced(number, by)
+                if found is None:
+                    return None
+                product = self.multiply(product, self.power(found, power))
+            total = self.add(total, product)
+        return total
+
+    def _replaced(self, number: int, by: Mapping[Index, Form]) -> Form | None:
+        factor = self.factors[number]
+        if factor.form is not None:
+            return self.substituted(factor.form, by)
+        entry = self.data[factor.node]
+        attrs = entry.get("attrs") or {}
+        if entry["op"] == "index":
+            return by.get(attrs["index"], self.single(number))
+        if not factor.op:
+            return self.single(number)
+        names = {index.name for index in bound(attrs)}
+        if names and any(names & self._indices(form) for form in by.values()):
+            return None
+        operands = [self.substituted(form, by) for form in factor.operands]
+        if any(operand is None for operand in operands):
+            return None
+        return self.opaque(factor.node, [operand for operand in operands if operand is not None])
+
+    def _indices(self, form: Form) -> set[str]:
+        """The names of the indices in a form."""
+        found: set[str] = set()
+        for monomial in form:
+            for number, _ in monomial:
+                factor = self.factors[number]
+                if factor.form is not None:
+                    found |= self._indices(factor.form)
+                else:
+                    found |= {index.name for index in self.data[factor.node]["type"].free}
+        return found
 
     def _element(self, node: int, number: int, operands: list[Form]) -> Form:
         factor = self.factors[number]
@@ -202,10 +221,11 @@ class _Algebra:
         if not entry["type"].shape:
             return self.single(number)
         if factor.op == "tabulate" and len(operands) == len(entry["attrs"]["indices"]) + 1:
-            places = [self.data[place] for place in self.data[node]["operands"][1:]]
-            named = [place["attrs"]["index"] if place["op"] == "index" else None for place in places]
-            if tuple(named) == entry["attrs"]["indices"]:
-                return factor.operands[0]
+            found = self.substituted(
+                factor.operands[0], dict(zip(entry["attrs"]["indices"], operands[1:], strict=True))
+            )
+            if found is not None:
+                return found
         return self.opaque(node, [self.single(number), *operands[1:]])
 
     @staticmethod
@@ -217,7 +237,7 @@ class _Algebra:
 
     # Factors ---------------------------------------------------------------------------------------------------------
 
-    def _factor(self, key: object, factor: _Factor) -> int:
+    def _factor(self, key: object, factor: Factor) -> int:
         number = self._number.get(key)
         if number is None:
             number = self._number[key] = len(self.factors)
@@ -231,7 +251,7 @@ class _Algebra:
     def atom(self, node: int) -> int:
         """A name or a number that stays as it is."""
         constant = self.data[node]["op"] == "const"
-        return self._factor(("atom", node), _Factor((0, -1 if constant else node, node), 1, node=node))
+        return self._factor(("atom", node), Factor((0, -1 if constant else node, node), 1, node=node))
 
     def constant(self, node: int, value: float, dtype: str) -> Form:
         """A number, exact where it can be written shortly."""
@@ -244,7 +264,7 @@ class _Algebra:
 
             value = float(str(float32(value)))
         exact = _exact(value)
-        return self.single(self.atom(node)) if exact is None else ({_ONE: exact} if exact else {})
+        return self.single(self.atom(node)) if exact is None else ({ONE: exact} if exact else {})
 
     def opaque(self, node: int, operands: list[Form]) -> Form:
         """A function of forms, about which nothing more is known; its value where that is a whole number."""
@@ -256,14 +276,14 @@ class _Algebra:
         if entry["type"].real and self.graph.ops[op].elementwise and all(value is not None for value in values):
             folded = self._fold(node, [float(value or 0) for value in values])
             if folded is not None:
-                return {_ONE: folded} if folded else {}
+                return {ONE: folded} if folded else {}
         # What a form of numbers alone is an array of, the text of a number does not say.
         types = tuple(self.data[operand]["type"].shape for operand in entry["operands"])
         attrs = tuple(sorted((entry.get("attrs") or {}).items()))
         key = (op, attrs, types, tuple(_key(form) for form in operands))
         size = 1 + sum(self.size(form) for form in operands)
         first = min((self.first(form) for form in operands), default=node)
-        return self.single(self._factor(key, _Factor((2, first, node), size, node, op, tuple(operands))))
+        return self.single(self._factor(key, Factor((2, first, node), size, node, op, tuple(operands))))
 
     def _fold(self, node: int, values: list[float]) -> Fraction | None:
         entry = self.data[node]
@@ -319,7 +339,7 @@ class _Algebra:
     def product_of(self, form: Form) -> tuple[Fraction, Monomial]:
         """A form as one product: its common factors and, where more than one term is left, their sum as a factor."""
         if not form:
-            return Fraction(0), _ONE
+            return Fraction(0), ONE
         if len(form) == 1:
             ((monomial, value),) = form.items()
             return value, monomial
@@ -343,7 +363,7 @@ class _Algebra:
         if opposite is not None:
             return -content, _times(shared, ((opposite, 1),))
         order = (1, self.first(rest), len(self.factors))
-        number = self._factor(("sum", key), _Factor(order, self.size(rest), form=rest))
+        number = self._factor(("sum", key), Factor(order, self.size(rest), form=rest))
         return content, _times(shared, ((number, 1),))
 
     def multiply(self, a: Form, b: Form) -> Form:
@@ -366,14 +386,14 @@ class _Algebra:
         if exponent == 1:
             return form
         if self.expand and exponent > 0 and len(form) ** exponent <= MAX_PRODUCT:
-            result: Form = {_ONE: Fraction(1)}
+            result: Form = {ONE: Fraction(1)}
             for _ in range(exponent):
                 result = self.multiply(result, form)
             return result
         value, monomial = self.product_of(form)
         if max(value.numerator.bit_length(), value.denominator.bit_length()) * abs(exponent) > MAX_BITS:
             raise TooLarge
-        powers = tuple((factor, power * exponent) for factor, power in monomial) if exponent else _ONE
+        powers = tuple((factor, power * exponent) for factor, power in monomial) if exponent else ONE
         result_value = value**exponent
         return {powers: result_value} if result_value else {}
 
@@ -382,7 +402,7 @@ def _number_in(form: Form) -> Fraction | None:
     """The number that a form is; None if there is more in it."""
     if not form:
         return Fraction(0)
-    return form[_ONE] if len(form) == 1 and _ONE in form else None
+    return form[ONE] if len(form) == 1 and ONE in form else None
 
 
 def _key(form: Form) -> frozenset[tuple[Monomial, Fraction]]:
@@ -406,152 +426,6 @@ def _content(values: Collection[Fraction]) -> Fraction:
     else:
         content = sizes.pop() if len(sizes) == 1 else Fraction(1)
     return -content if all(value < 0 for value in values) else content
-
-
-class _Writer:
-    """Turns forms into nodes of a builder, as one would write them down."""
-
-    def __init__(self, algebra: _Algebra, builder: Builder) -> None:
-        self.algebra = algebra
-        self.builder = builder
-        self.made: dict[int, int] = {}
-        # Sums that are factors, as they were first written and with the opposite sign.
-        self.sums: dict[int, tuple[int, int]] = {}
-
-    def value(self, form: Form, type: Type) -> int:
-        """The node of a form; unless things are to be multiplied out, common factors stand before the whole."""
-        if type.real and form and not self.algebra.expand:
-            coefficient, monomial = self.algebra.product_of(form)
-            form = {monomial: coefficient}
-        for number in self._needed(form):
-            self._make(number, type)
-        return self.sum(form, type)
-
-    def _needed(self, form: Form) -> list[int]:
-        """The factors that a form is made of, each behind those that it is made of."""
-        needed: set[int] = set()
-        stack = [factor for monomial in form for factor, _ in monomial]
-        while stack:
-            number = stack.pop()
-            if number not in needed:
-                needed.add(number)
-                factor = self.algebra.factors[number]
-                inner = factor.operands if factor.form is None else (factor.form,)
-                stack += [below for each in inner for monomial in each for below, _ in monomial]
-        return sorted(needed)
-
-    def _make(self, number: int, type: Type) -> None:
-        builder, data = self.builder, self.algebra.data
-        factor = self.algebra.factors[number]
-        if factor.form is not None:
-            opposite = {monomial: -value for monomial, value in factor.form.items()}
-            self.sums[number] = self.sum(factor.form, type), self.sum(opposite, type)
-            return
-        entry = data[factor.node]
-        if factor.op:
-            types = [data[operand]["type"] for operand in entry["operands"]]
-            operands = tuple(
-                self.fitted(self.sum(form, type), type.shape) for form, type in zip(factor.operands, types, strict=True)
-            )
-            self.made[number] = builder.make(factor.op, operands, entry.get("attrs"))
-        elif entry["op"] == "const":
-            self.made[number] = builder.constant(entry["attrs"]["value"], SCALARS[entry["type"].dtype])
-        elif entry["op"] in ("index", "size"):
-            self.made[number] = builder.make(entry["op"], (), entry["attrs"])
-        else:
-            self.made[number] = builder.input(entry.get("name", ""), entry["type"])
-
-    def sum(self, form: Form, type: Type) -> int:
-        """The terms one after the other, the first positive one in front and a number at the end."""
-        if not type.real:
-            ((monomial, _),) = form.items()
-            return self.made[monomial[0][0]]
-        type = SCALARS[type.dtype]
-        products = [self.product(monomial, value, type) for monomial, value in form.items() if monomial != _ONE]
-        if _ONE in form:
-            products.append(self.product(_ONE, form[_ONE], type))
-        if not products:
-            return self.builder.constant(0.0, type)
-        lead = next((i for i, product in enumerate(products) if not product.negative), 0)
-        products.insert(0, products.pop(lead))
-        total = self.join(products[0], type)
-        for product in products[1:]:
-            op = "sub" if product.negative else "add"
-            total = self.connect(op, total, self.join(replace(product, negative=False), type))
-        return total
-
-    def connect(self, op: str, left: int, right: int) -> int:
-        """Two numbers or arrays put together; a single number stands for every element."""
-        first, second = (self.builder.type(node).shape for node in (left, right))
-        shape = first or second
-        return self.builder.apply(op, build.broadcast(self.builder, left, shape), self.fitted(right, shape))
-
-    def fitted(self, node: int, shape: tuple[Dim, ...]) -> int:
-        """A single number where an array is due."""
-        return node if self.builder.type(node).shape else build.broadcast(self.builder, node, shape)
-
-    def product(self, monomial: Monomial, value: Fraction, type: Type) -> _Product:
-        """A product: its sign, its number, what stands above the line and what below."""
-        factors = self.algebra.factors
-        negative = value < 0
-        powers = sorted(monomial, key=lambda power: (factors[power[0]].order, power[0]))
-        turned: set[int] = set()
-        for number, power in powers:
-            form = factors[number].form
-            # An odd power of a difference takes the sign in: -2*(y - x) is 2*(x - y).
-            if negative and form is not None and power % 2 and min(form.values()) < 0:
-                turned.add(number)
-                negative = False
-        above: list[int] = []
-        below: list[int] = []
-        for number, power in powers:
-            node = self.sums[number][number in turned] if number in self.sums else self.made[number]
-            if abs(power) != 1:
-                node = self.connect("pow", node, self.builder.constant(float(abs(power)), SCALARS[type.dtype]))
-            (above if power > 0 else below).append(node)
-        return _Product(negative, abs(value), above, below)
-
-    def join(self, product: _Product, type: Type) -> int:
-        """The node of a product, its sign included."""
-        builder = self.builder
-        top, bottom = product.value, Fraction(1)
-        if top.denominator != 1 and not _decimal(top, bool(product.above)):
-            top, bottom = Fraction(top.numerator), Fraction(top.denominator)
-        negative = product.negative
-        above, below = list(product.above), list(product.below)
-        if top != 1 or not above:
-            above.insert(0, builder.constant(float(-top if negative else top), type))
-            negative = False
-        if bottom != 1:
-            below.insert(0, builder.constant(float(bottom), type))
-        node = self._chain(above)
-        if below:
-            node = self.connect("div", node, self._chain(below))
-        return builder.make("neg", (node,)) if negative else node
-
-    def _chain(self, nodes: list[int]) -> int:
-        total = nodes[0]
-        for node in nodes[1:]:
-            total = self.connect("mul", total, node)
-        return total
-
-
-@dataclass(frozen=True, slots=True)
-class _Product:
-    """A product on its way to paper."""
-
-    negative: bool
-    value: Fraction
-    above: list[int]
-    below: list[int]
-
-
-def _decimal(value: Fraction, halves: bool) -> bool:
-    """Whether a fraction is written with a point: 0.1 and 1.5 are; 1/3 is not, nor is x/2 where there is an x."""
-    if halves and value.numerator == 1 and value.denominator & (value.denominator - 1) == 0:
-        return False
-    text = repr(float(value))
-    return len(text) <= 10 and Fraction(Decimal(text)) == value
 
 
 __all__ = ["TooLarge", "normalise", "shortest"]

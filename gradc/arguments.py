@@ -42,7 +42,7 @@ def convert(name: str, value: Any, dtype: str) -> float | int | bool:
             raise _fail("E0603", f"`{name}` takes a real number, not {value!r}")
         try:
             number = value if isinstance(value, float) and type(value) is float else float(value)
-        except (TypeError, ValueError, OverflowError):
+        except Exception:  # too large, not a number, or whatever the value's own `__float__` does
             raise _fail("E0603", f"`{name}` takes a number that fits 64 bits, not {described(value)}") from None
         if dtype != "int":
             return number
@@ -198,13 +198,19 @@ def _ragged(value: Sequence[Any]) -> bool:
     layer = list(value)
     # NumPy has no more axes than this.
     for _ in range(64):
-        lists = [each for each in layer if hasattr(each, "__len__") and not isinstance(each, (str, bytes))]
+        lists = [
+            each for each in layer if isinstance(each, (list, tuple)) or (isinstance(each, np.ndarray) and each.ndim)
+        ]
         if not lists:
             return False
         if len(lists) < len(layer) or len({len(each) for each in lists}) > 1:
             return True
         layer = [inner for each in lists for inner in each]
     return False
+
+
+def _axes(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim > 0
 
 
 def _converted(name: str, array: Array, type: Type) -> Array:

@@ -11,6 +11,7 @@ from gradc.backends import dot
 from gradc.backends.render import render
 from gradc.backends.sketch import LEVELS
 from gradc.compose import Composer
+from gradc.elements import named, split
 from gradc.errors import CallError
 from gradc.ir.graph import Graph
 from gradc.memory import collector_paused
@@ -105,11 +106,15 @@ class Subject:
     """The graph that is drawn, and what is differentiated in it."""
 
     def __init__(self, model: Model, grad: bool, of: Names, wrt: Names, optimize: int | None) -> None:
+        given: list[str] = []
+        for name in [] if of is None else split(of):
+            model, known = named(model, name)
+            given.append(known)
         self.model = model
         self.grad = grad
         types = {name: model.graph.type(node) for name, node in model.graph.outputs}
         real = [name for name, type in types.items() if type.real and not type.shape]
-        given = [] if of is None else model.targets(of)
+        given = model.targets(given) if grad and given else model.variables(given) if given else []
         self.asked = [] if wrt is None else model.variables(wrt)
         self.of = given or (model.targets(real) if grad else real[:1] if len(real) == 1 else [])
         try:

@@ -12,6 +12,7 @@ from gradc.ir import sizes as extents
 from gradc.ir.graph import Builder
 from gradc.ir.sizes import Dim
 from gradc.ops import build
+from gradc.source import canonical
 
 if TYPE_CHECKING:
     from gradc.model import Model
@@ -144,9 +145,38 @@ def _dim(model: Model, text: str) -> Dim:
     stripped = text.strip()
     negative = stripped.startswith("-") and stripped[1:].strip().isdecimal()
     dim = -int(stripped[1:]) if negative else extents.parse(stripped)
-    if not extents.names(dim) <= set(model._inputs.shapes.names):
+    types = model._inputs.types
+    if not extents.names(dim) <= {name for type in types for due in type.shape for name in extents.names(due)}:
         raise ValueError(text)
     return dim
 
 
-__all__ = ["Element", "element"]
+# The name of a derivative holds commas of its own, and so do the items of an element.
+_COMMA = re.compile(r",(?![^(\[]*[)\]])")
+
+
+def split(names: str | Sequence[str]) -> list[str]:
+    """The names in a text, or those of a sequence."""
+    parts = _COMMA.split(names) if isinstance(names, str) else names
+    return [part.strip() for part in parts if part.strip()]
+
+
+def named(model: Model, text: str) -> tuple[Model, str]:
+    """A model in which what the text names has a name, and that name: an element of an array is given one.
+
+    Raises ``CallError`` for an unknown name and for what is out of range.
+    """
+    if canonical(text) in model.graph.names or text in dict(model.graph.outputs):
+        return model, model._shown(text)
+    part = element(model, text)
+    if part is None:
+        model.node(text)
+        return model, text
+    (base,) = model.variables([part.name])
+    graph = model.graph
+    builder = Builder.continuing(graph)
+    builder.names[canonical(part.text)] = builder.name(part.text, part.read(builder, model.node(base)))
+    return type(model)(builder.finish(graph.outputs), model.options, model.warnings, model.sources), part.text
+
+
+__all__ = ["Element", "element", "named", "split"]

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gradc.elements import element
+from gradc.elements import element, named
 from gradc.errors import CallError, Diagnostic
 from gradc.explain_arrays import ArrayExplainer
 from gradc.explainer import SHOWN, Explainer
 from gradc.explanation import Explanation, LocalGradient, Path, Row
-from gradc.ir.graph import Builder
 from gradc.memory import collector_paused
 from gradc.paths import Level
-from gradc.source import canonical
 
 if TYPE_CHECKING:
     from gradc.model import Model
@@ -58,23 +56,15 @@ def explain(
 
 
 def _target(model: Model, of: str) -> tuple[Model, str]:
-    """What is explained, and the model in which it has a name: an element of an array is given one."""
-    known = canonical(of) in model.graph.names or of in dict(model.graph.outputs)
-    part = None if known else element(model, of)
-    if part is None:
-        found = model.graph.type(model.node(of))
-        if found.real and found.shape:
-            name = model._shown(of)
-            hint = f"name one element, as in `{name}[{', '.join('0' for _ in found.shape)}]`"
-            shown = ", ".join(map(str, found.shape))
-            raise CallError(Diagnostic("E0609", f"`{name}` is an array [{shown}], not one number", hints=(hint,)))
-        return model, model.targets([of])[0]
-    base = model.variables([part.name])[0]
-    graph = model.graph
-    builder = Builder.continuing(graph)
-    builder.names[canonical(part.text)] = builder.name(part.text, part.read(builder, model.node(base)))
-    named = builder.finish(graph.outputs)
-    return type(model)(named, model.options, model.warnings, model.sources), part.text
+    """What is explained, and the model in which it has a name."""
+    model, name = named(model, of)
+    found = model.graph.type(model.node(name))
+    if found.real and found.shape:
+        hint = f"name one element, as in `{name.partition('[')[0]}[{', '.join('0' for _ in found.shape)}]`"
+        shown = ", ".join(map(str, found.shape))
+        hints = (hint,) if "[" not in name else ()
+        raise CallError(Diagnostic("E0609", f"`{name}` is an array [{shown}], not one number", hints=hints))
+    return model, model.targets([name])[0]
 
 
 __all__ = ["SHOWN", "Explanation", "LocalGradient", "Path", "Row", "explain"]

@@ -163,7 +163,7 @@ class Explainer:
     def _named(self, wanted: Any) -> dict[str, Any]:
         graph = self.model.graph
         found = {}
-        for node, name in sorted({node: name for name, node in reversed(graph.names.items())}.items()):
+        for node, name in sorted({node: name for name, node in reversed(list(graph.names.items()))}.items()):
             if node in self.cone and wanted(node):
                 found[graph.name(node) or name] = self.numbers.get(self.net.number[node])
         return found

@@ -128,7 +128,11 @@ class Explanation:
                     "expression": each.expression,
                     "in_terms_of_wrt": each.expression_in_wrt,
                     "value": facts(each.value),
-                    **({} if each.kind == "factor" else {"kind": each.kind, "shape": list(each.shape)}),
+                    **(
+                        {}
+                        if each.kind == "factor"
+                        else {"kind": each.kind, "shape": [int(dim) if dim.isdecimal() else dim for dim in each.shape]}
+                    ),
                 }
                 for each in self.local_gradients
             ],

@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from threading import Lock
 
@@ -58,13 +59,45 @@ def available() -> int | None:
         found = []
         with suppress(OSError, ValueError, AttributeError):
             found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    # A container is ended when it takes more than its share, whatever the machine has. What it has read from files
-    # counts as used until somebody needs the room.
-    with suppress(OSError, ValueError):
-        group = Path("/sys/fs/cgroup")
-        share, used = (int((group / name).read_text("ascii")) for name in ("memory.max", "memory.current"))
-        found.append(max(0, share - used + _figures(group / "memory.stat").get("inactive_file", 0)))
+    found += _shares(Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"))
     return min(found) if found else None
+
+
+# Of a control group, of version 2 and 1: its limit, its use, and what of that has been read from files.
+_GROUP_2 = ("memory.max", "memory.current", "inactive_file")
+_GROUP_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+def _shares(root: Path, listing: Path) -> list[int]:
+    """What is left of the shares of the control groups that this process is in.
+
+    A container is ended when it takes more than its share, whatever the machine has. What it has read from files counts
+    as used until somebody needs the room.
+    """
+    found = []
+    for group, (limit, use, files) in _groups(root, listing):
+        with suppress(OSError, ValueError):
+            share = int((group / limit).read_text("ascii"))
+            # Without a limit version 2 says "max", and version 1 a number that no machine has.
+            if share < 1 << 60:
+                used = int((group / use).read_text("ascii"))
+                found.append(max(0, share - used + _figures(group / "memory.stat").get(files, 0)))
+    return found
+
+
+@cache
+def _groups(root: Path, listing: Path) -> list[tuple[Path, tuple[str, str, str]]]:
+    """The control groups whose limits hold for this process: its own and those around it."""
+    groups = {(root, _GROUP_2), (root / "memory", _GROUP_1)}
+    with suppress(OSError, ValueError):
+        for line in listing.read_text("ascii").splitlines():
+            _, kinds, path = line.split(":", 2)
+            if kinds and "memory" not in kinds.split(","):
+                continue
+            base, names = (root / "memory", _GROUP_1) if kinds else (root, _GROUP_2)
+            inner = base / path.strip("/")
+            groups |= {(each, names) for each in (inner, *inner.parents) if each == base or base in each.parents}
+    return sorted((group, names) for group, names in groups if (group / names[0]).is_file())
 
 
 def shown(count: int) -> str:

@@ -286,7 +286,7 @@ class _Finder:
         held: dict[tuple[int, int], int] = {}
         for step, position in places:
             operand = data[step]["operands"][position]
-            standin = held[step, position] = builder.name(data[operand].get("name") or self.called[operand], operand)
+            standin = held[step, position] = builder.name(self._called(operand) or "…", operand)
             self.standins[standin] = operand
         copy: dict[int, int] = {}
         for step in sorted(steps):

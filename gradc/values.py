@@ -183,6 +183,9 @@ class Inputs:
             if column is None:
                 found[at] = self.converted(at, value)
                 continue
+            if at in self.shapes.counts:
+                hint = "write a loop of calls, each with its own"
+                raise _fail("E0607", f"`{name}` is the size of arrays: it is the same in all rows", hint)
             if first is not None and len(column) != len(found[first]):
                 message = f"`{name}` has {len(column)} rows, and `{self.shown[first]}` has {len(found[first])}"
                 raise _fail("E0607", message)
@@ -222,20 +225,24 @@ def _column(name: str, value: Any, dtype: str) -> numpy.ndarray[Any, Any] | None
         raise _fail("E0603", f"`{name}` takes rows without gaps, and {missing}")
     try:
         array = numpy.asarray(value)
-    except (ValueError, TypeError):
+    except Exception:  # whatever the value's own `__array__` does
         raise _fail("E0603", f"`{name}` takes rows of numbers, and these do not make an array") from None
     if array.ndim == 0:
         return None
     if array.ndim > 1:
         raise _fail("E0606", f"`{name}` takes one number a row, and the array has shape {array.shape}")
-    if dtype == "int" and array.dtype.kind == "f" and numpy.all(numpy.abs(array) < 2.0**63):
-        # As in a call for one row, 3.0 is an integer too.
-        whole = array.astype(numpy.int64)
-        if numpy.array_equal(whole, array):
-            return whole
-    if array.size and array.dtype.kind not in _KINDS[dtype]:
+    if not array.size:
+        return numpy.empty(array.shape, DTYPES[dtype])
+    if dtype == "int" and array.dtype.kind == "f":
+        with numpy.errstate(all="ignore"):
+            # As in a call for one row, 3.0 is an integer too.
+            whole = array.astype(numpy.int64)
+            if numpy.all(numpy.abs(array) < 2.0**63) and numpy.array_equal(whole, array):
+                return whole
+    if array.dtype.kind not in _KINDS[dtype]:
         wanted = {"int": "integers", "bool": "truth values"}.get(dtype, "numbers")
         raise _fail("E0603", f"`{name}` takes rows of {wanted}, not of {array.dtype}")
-    if dtype == "int" and array.dtype.kind == "u" and array.size and int(array.max()) >= 2**63:
+    if dtype == "int" and array.dtype.kind == "u" and int(array.max()) >= 2**63:
         raise _fail("E0603", f"`{name}` takes integers of 64 bits, and {array.max()} is larger")
-    return array.astype(DTYPES[dtype])
+    with numpy.errstate(all="ignore"):
+        return array.astype(DTYPES[dtype])

@@ -325,6 +325,14 @@ class Reference:
 
         return filled(shape, element)
 
+    def log_softmax(self, attrs: Any, shape: Any, x: Any) -> Any:
+        total = self.logsumexp(attrs, tuple(n for axis, n in enumerate(shape) if axis not in attrs["axes"]), x)
+
+        def element(place: tuple[int, ...]) -> float:
+            return float(x[place] - total[tuple(at for axis, at in enumerate(place) if axis not in attrs["axes"])])
+
+        return filled(shape, element)
+
     def cumsum(self, attrs: Any, shape: Any, x: Any) -> Any:
         def run(values: list[Any]) -> list[Any]:
             return [bounded(summed(values[: at + 1])) for at in range(len(values))]

@@ -169,7 +169,7 @@ def _part(
     if not safe and graph.attrs(node).get("lenient"):
         _vet(planner, value, family, indices, extents)
     if any(place is not None and extent == 0 for place, extent in zip(indices, extents, strict=True)):
-        return _nowhere(planner, indices)
+        return _nowhere(planner, indices, extents)
     regular = safe and all(place is None or found is not None for place, found in zip(indices, steps, strict=True))
     carried = regular and not any(index in free for each in moving for index in each)
     if carried:
@@ -178,11 +178,11 @@ def _part(
     return _irregular(planner, value, family, free, items, indices, extents, lengths)
 
 
-def _nowhere(planner: Planner, indices: Sequence[int | None]) -> tuple[Write, list[Value]]:
+def _nowhere(planner: Planner, indices: Sequence[int | None], extents: Sequence[int]) -> tuple[Write, list[Value]]:
     """A part that goes to an axis without elements: whatever index there is lies outside."""
-    for place in indices:
-        if place is not None and 0 not in planner.full(place):
-            checked(planner, place, 0)
+    for place, extent in zip(indices, extents, strict=True):
+        if place is not None and not extent and 0 not in planner.full(place):
+            checked(planner, place, extent)
 
     def write(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
         pass
@@ -214,8 +214,7 @@ def _vet(
         if any(mask.any() for mask in masks):
             weighs = np.not_equal(x, 0).any(axis=tuple(range(count, x.ndim)))
             for (place, extent), own, mask, values in zip(found, owns, masks, plain, strict=True):
-                whole = np.broadcast_shapes(weighs.shape, mask.shape)
-                both: Any = np.broadcast_to(np.logical_and(weighs, mask), whole)
+                both: Any = np.broadcast_to(np.logical_and(weighs, mask), np.broadcast_shapes(weighs.shape, mask.shape))
                 if both.any():
                     both = both.any(axis=tuple(at for at, index in enumerate(family) if index not in own))
                     kept = [index for index in family if index in own]
@@ -402,6 +401,7 @@ def _irregular(
         tail = view.shape[batch + len(picked) :]
         x = np.broadcast_to(x, shape + tail)
         if distinct:
+            # Indices that are numbers, or lack leading axes, name as many elements with fewer axes of extent 1.
             view[tuple([np.broadcast_to(each, shape) for each in (*rows, *where)])] += x
         elif out.dtype == bool:
             np.logical_or.at(view, (*rows, *where), x)

@@ -128,18 +128,36 @@ def single(compute: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def guarded(compute: Callable[..., Any], rep: tuple[int, ...] | None, dtype: Any) -> Callable[..., Any]:
-    """An operator that fails as a whole."""
+def guarded(
+    compute: Callable[..., Any], rep: tuple[int, ...] | None, dtype: Any, batch: int = 0
+) -> Callable[..., Any]:
+    """An operator that fails as a whole; of arrays with batch axes, each by itself."""
+    blank = dtype(np.nan) if np.issubdtype(dtype, np.floating) else dtype(0)
 
     def run(found: Faults, *operands: Any) -> Any:
         try:
             return compute(*operands)
         except (ArithmeticError, np.linalg.LinAlgError) as problem:
-            found.note(problem, True)
-            blank = dtype(np.nan) if np.issubdtype(dtype, np.floating) else dtype(0)
-            return blank.item() if rep is None else np.full(rep, blank)
+            if rep is None or not batch:
+                found.note(problem, True)
+                return blank.item() if rep is None else np.full(rep, blank)
+        result = np.full(rep, blank)
+        for place in np.ndindex(*rep[:batch]):
+            try:
+                one = compute(*(x[_at(place, x.shape)] for x in operands))
+                result[place] = one.reshape(rep[batch:])
+            except (ArithmeticError, np.linalg.LinAlgError) as problem:
+                mask = np.zeros(rep[:batch] + (1,) * (len(rep) - batch), bool)
+                mask[place] = True
+                found.note(problem, mask)
+        return result
 
     return run
+
+
+def _at(place: Sequence[int], shape: Sequence[int]) -> tuple[slice, ...]:
+    """A part of an array that keeps its batch axes, some of which may have extent 1 already."""
+    return tuple(slice(k, k + 1) if n > 1 else slice(None) for k, n in zip(place, shape, strict=False))
 
 
 # Which faults matter -------------------------------------------------------------------------------------------------
@@ -166,7 +184,7 @@ def needs(
             found[node] = False
         mine = found[node]
         op, operands = graph.op(node), graph.operands(node)
-        never = _never(graph, node, sizes)
+        never, weighed = _never(graph, node, sizes), masked_indices(graph, node)
         for position, operand in enumerate(operands):
             need = False if position in never else mine
             if op == "select" and position:
@@ -175,8 +193,38 @@ def needs(
             elif op in ("and", "or") and position:
                 first = _wide(graph, operands[0], node, read, full)
                 need = np.logical_and(mine, first if op == "and" else np.logical_not(first))
-            found[operand] = np.logical_or(found[operand], _onto(graph, node, operand, need, full))
+            if position in weighed:
+                # An index is asked where something is added.
+                moved: Any = np.any(need) and _weighs(graph, operands[weighed[position]], operand, read, full)
+            else:
+                moved = _onto(graph, node, operand, need, full)
+            found[operand] = np.logical_or(found[operand], moved)
     return found
+
+
+def masked_indices(graph: Graph, node: int) -> dict[int, int]:
+    """Of what adds to elements, perhaps 0 to some that do not exist: the positions of indices, with that of the value.
+
+    It is a derivative; where an element was not selected its index may not exist either.
+    """
+    attrs = graph.attrs(node)
+    if graph.op(node) != "assemble" or not attrs.get("lenient"):
+        return {}
+    return {place: start for start, _, _, places in parts(attrs) for place in places}
+
+
+def _weighs(
+    graph: Graph, value: int, place: int, read: Callable[[int], Any], full: Callable[[int], tuple[int, ...]]
+) -> Any:
+    """Where an index is that of a value other than 0, over the axes of the index."""
+    array = read(value)
+    if array is None:
+        return True
+    free, own = graph.type(value).free, graph.type(place).free
+    mask = _padded(np.not_equal(array, 0), len(full(value)))
+    lacking = tuple(at for at, index in enumerate(free) if index not in own)
+    mask = mask.any(axis=(*lacking, *range(len(free), mask.ndim)))
+    return mask[tuple(slice(None) if index in free else None for index in own)]
 
 
 def _never(graph: Graph, node: int, sizes: Mapping[str, int]) -> set[int]:
@@ -337,7 +385,12 @@ def _outside(
         "no elements" if not count else "1 element, number 0" if count == 1 else f"{count} elements, 0 to {count - 1}"
     )
     written = _written(graph, place, position, read)
-    return index, f"{what} has {elements}" + (f"; {written} is {index}" if written else "")
+    label = f"{what} has {elements}" + (f"; {written} is {index}" if written else "")
+    for each, at in zip(graph.type(node).free, where, strict=False):
+        # Where a program runs over rows, its own indices tell nothing of the row.
+        if each.name.startswith("row.") and str(each.extent).startswith("rows"):
+            label += f", in row {at}"
+    return index, label
 
 
 def _meant(

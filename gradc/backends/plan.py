@@ -69,6 +69,7 @@ class ArrayPlan:
         kept = {value.root for value in self.results} | set(self.inputs)
         if failing:
             kept |= {value.root for node, value in planner.values.items() if graph.type(node).dtype == "bool"}
+            kept |= {planner.values[node].root for node in _weights(planner)}
         self.watched = watched
         self.steps = planner.steps
         self.pool = Pool((), ()) if watched else arrange(planner, kept)
@@ -153,6 +154,20 @@ class ArrayPlan:
         type = self.graph.type(node)
         dims = (*(index.extent for index in type.free), *type.shape)
         return tuple(extents.evaluate(dim, self.sizes) for dim in dims)
+
+
+def _weights(planner: Planner) -> set[int]:
+    """The values that say whether an index that may have no result is asked for."""
+    graph = cast("Graph", planner.graph)
+    failing = {step.node for step in planner.steps if 0 in step.operands}
+    found: set[int] = set()
+    for node in planner.order:
+        operands = graph.operands(node)
+        if graph.type(node).dtype == "int" and not failing.isdisjoint(operands):
+            failing.add(node)
+        weighed = faults.masked_indices(graph, node)
+        found |= {operands[value] for place, value in weighed.items() if operands[place] in failing}
+    return found
 
 
 def _result(value: Any, shape: Shape, type: Type, own: bool, free: Sequence[Index]) -> Any:

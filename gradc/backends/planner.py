@@ -340,7 +340,7 @@ class Planner:
 
     def _compact(self, value: Value, rep: Shape) -> Value:
         """A value in the order of its axes, if that costs little: a small one sets the order of a large result."""
-        if value.slot not in self.turned or value.rep is None or 2 * prod(value.rep) > prod(rep):
+        if value.slot not in self.turned or value.rep is None or 2 * prod(value.rep) >= prod(rep):
             return value
         made = self._compacted.get(value.slot)
         if made is None:
@@ -467,7 +467,7 @@ class Planner:
             if row.name == "transpose":
                 self.turned.add(found.slot)
             return found
-        return self.failing(faults.guarded(run, rep, DTYPES[site.dtype]), operands, rep)
+        return self.failing(faults.guarded(run, rep, DTYPES[site.dtype], count), operands, rep)
 
     def _tabulate(self, node: int) -> Value:
         graph = self.graph

@@ -46,7 +46,9 @@ def command(
     chosen: dict[str, Any] = {"level": detail, "lr": lr}
     if count is not None:
         chosen["paths"] = count
-    pairs = [(y, v) for y in dict.fromkeys(model.targets(of)) for v in dict.fromkeys(model.variables(wrt))]
+    # Names and elements that are given stand as they are: `explain` knows elements, too.
+    targets, variables = of or model.targets(None), wrt or model.variables(None)
+    pairs = [(y, v) for y in dict.fromkeys(targets) for v in dict.fromkeys(variables)]
     explained = [model.explain(y, v, settings, **chosen) for y, v in pairs]
     if json:
         found = [each.to_dict() for each in explained]

@@ -81,8 +81,8 @@ def names(context: click.Context, parameter: click.Parameter, text: str | None) 
     """The names in an option's text, with commas between them."""
     if text is None:
         return None
-    # `grad(L, w1)` is an output's name as well; its comma separates nothing.
-    names = [part.strip() for part in re.split(r",(?![^(]*\))", text)]
+    # `grad(L, w1)` is an output's name as well, and `W[2, 0]` an element; their commas separate nothing.
+    names = [part.strip() for part in re.split(r",(?![^(\[]*[)\]])", text)]
     if not all(names):
         raise click.BadParameter("it is names with commas between them", context, parameter)
     return names

@@ -12,6 +12,7 @@ from gradc.source import Source
 from gradc.syntax import arrays, code, tree
 from gradc.syntax.requests import Requests
 from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value, Weak
+from gradc.syntax.unknown import not_constant
 
 if TYPE_CHECKING:
     from gradc.syntax.lower import Lowering
@@ -146,7 +147,7 @@ class Calls:
             self.lowering.error("E0203", message, source, name, "called like a function", (hint,))
             return
         if self.lowering.default_of is not None and name.id in self.lowering.not_in_default:
-            self.lowering.not_constant(name, source)
+            not_constant(self.lowering, name, source)
             return
         if name.id in self.lowering.outlook.functions:
             place = self.lowering.outlook.functions[name.id]

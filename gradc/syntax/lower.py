@@ -7,13 +7,11 @@ all that can be told apart.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
-from gradc.errors import CompileError, Diagnostic, located, suggestion
+from gradc.errors import CompileError, Diagnostic, located
 from gradc.ir.graph import Builder, NodeLimit, ancestors
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
@@ -27,36 +25,10 @@ from gradc.syntax.apply import Applier
 from gradc.syntax.calls import Calls
 from gradc.syntax.comprehend import Comprehensions
 from gradc.syntax.extents import dim_of
+from gradc.syntax.outlook import NOTHING, Outlook
 from gradc.syntax.scope import CONSTANTS, POISON, Binding, Closure, Frame, Poison, Scope, Value, Weak
 from gradc.syntax.subscript import Item, Subscripts
-
-
-class Outlook:
-    """What a file defines further down, and which of it needs what is being defined now."""
-
-    values: Mapping[str, tree.Name] = MappingProxyType({})
-    functions: Mapping[str, tree.Name] = MappingProxyType({})
-
-    def cycle(self, name: str) -> list[str]:
-        """The names from what is being defined by way of ``name`` back to it; empty if there is no way."""
-        return []
-
-    def expressions(self) -> Sequence[tree.Expr]:
-        """What is evaluated in the statement that is being lowered."""
-        return ()
-
-
-NOTHING = Outlook()
-
-
-_SUBSCRIPT = re.compile(r"[\w)\]][ \t]*\[[^\[\]()]*$")
-
-
-def _is_index(text: str, node: tree.Name) -> bool:
-    """Whether a name stands where an index does: alone in the brackets of a subscript, or between its commas."""
-    before, after = text[max(0, node.start - 80) : node.start], text[node.end : node.end + 10].lstrip()[:1]
-    return before.rstrip()[-1:] in ("[", ",") and after in (",", "]") and _SUBSCRIPT.search(before) is not None
-
+from gradc.syntax.unknown import unknown_name
 
 # More findings than anybody reads; each of them costs a look at all names of the program.
 _MAX_ERRORS = 100
@@ -257,69 +229,8 @@ class Lowering:
             self.builder.span = frame.scope.source.span(node.start, node.end)
             self.stack.append(self.builder.constant(constant, self.program.real))
             return
-        self.unknown_name(node, frame.scope)
+        unknown_name(self, node, frame.scope)
         self.stack.append(POISON)
-
-    def unknown_name(self, node: tree.Name, scope: Scope) -> None:
-        """Report that no value of that name is visible."""
-        source = scope.source
-        values, _ = scope.visible()
-        if self.default_of is not None and node.id in self.not_in_default:
-            self.not_constant(node, source)
-        elif node.id in self.outlook.values:
-            place = self.outlook.values[node.id]
-            cycle = self.outlook.cycle(node.id)
-            if cycle and not any(frame.closure for frame in self.frames):
-                self.error(
-                    "E0205",
-                    f"`{cycle[0]}` is defined in terms of itself: {' → '.join(cycle)}",
-                    source,
-                    node,
-                    "closes the cycle",
-                    ("a value can only be computed from values that do not need it",),
-                )
-                return
-            self.error(
-                "E0204",
-                f"`{node.shown}` is used before it is defined",
-                source,
-                node,
-                "not yet defined here",
-                ("statements run from top to bottom: move the definition up",),
-                [(source, place.start, place.end, "defined here")],
-            )
-        elif scope.function(node.id) or node.id in self.program.ops.functions or node.id in code.DIFFERENTIATORS:
-            self.error(
-                "E0201",
-                f"`{node.shown}` is a function, not a value",
-                source,
-                node,
-                "a function's name without a call",
-                (f"call it: `{node.shown}(…)`",),
-            )
-        else:
-            hints = suggestion(node.id, [*values, *CONSTANTS])
-            if not hints and node.id in ("true", "false", "True", "False"):
-                hints = ("a comparison gives a truth value, as `1 == 1`",)
-            if not hints and node.id in ("π", "𝜋"):
-                hints = ("the constant is written `pi`",)
-            if not hints and node.id in ("np", "numpy", "jnp", "math", "torch"):
-                hints = ("functions and constants are built in: write `sum(x)`, `pi`",)
-            if not hints and _is_index(source.text, node):
-                name = node.shown if len(node.shown) <= 20 else "i"
-                hints = (f"an index stands behind `for`: `[… for {name}]`, `sum(… for {name})`",)
-            self.error("E0201", f"unknown name `{node.shown}`", source, node, "no value of this name is defined", hints)
-
-    def not_constant(self, node: tree.Name, source: Source) -> None:
-        """Report that the default of an input is not a constant."""
-        self.error(
-            "E0307",
-            f"the default of `{self.default_of}` must be a constant",
-            source,
-            node,
-            "known only when the program runs",
-            ("use numbers, `pi`, `e` and built-in functions",),
-        )
 
     def _import(self, node: tree.Name, binding: Binding, frame: Frame) -> Value:
         """A constant from outside the closed function that is being built."""

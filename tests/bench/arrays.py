@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench import by_hand, measure
+from bench import array_peers, by_hand, measure
+from bench.array_peers import PEERS
 
 import gradc
 
@@ -174,8 +175,6 @@ def contestants(case: Case, data: Data, peers: Sequence[str] = ()) -> dict[str, 
 
     found: dict[str, Run | str] = {"gradc": ours, "by hand": lambda: hand(*by_place)}
     for peer in peers:
-        from bench import array_peers
-
         try:
             found[peer] = array_peers.prepare(peer, case.example, data, compiled.wrt)
         except ImportError:
@@ -225,9 +224,7 @@ def measured(name: str, size: str, peers: Sequence[str]) -> dict[str, Any]:
     case = CASES[name]
     gradc.compile("input X[n]; L = sum(exp(X))").value_and_grad("L")(X=[1.0])
     tiny = case.data("small")
-    started = time.perf_counter()
-    gradient(case)(tiny)
-    compile_time = time.perf_counter() - started
+    compile_time = measure.best(lambda: gradient(case)(tiny))
 
     data = case.data(size)
     compiled = gradient(case)
@@ -299,7 +296,7 @@ def main() -> None:
         return
     parts = chosen.only.split(",")
     names = [name for name in CASES if any(part in name or part in CASES[name].example for part in parts)]
-    listed = ["jax", "torch", "autograd"] if chosen.peers else []
+    listed = list(PEERS) if chosen.peers else []
     missing = [peer for peer in listed if importlib.util.find_spec(peer) is None]
     for peer in missing:
         print(f"{peer} is not installed here: left out", file=sys.stderr)

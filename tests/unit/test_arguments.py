@@ -326,6 +326,24 @@ def test_rows_without_gaps() -> None:
     fails(lambda: VECTOR.map(x=[[1.0], [1.0, 2.0]]))
 
 
+def test_rows_of_arrays() -> None:
+    model = gradc.compile(
+        "input x[n], k[m]: int, c, q: int = 1\ny = sum(x)*c + q\nz = x[k[0]]\nw = [1.0 for i in 0..n//q]"
+    )
+    found = model.map(x=[[1, 2], [3, 4], [5, 6]], k=[0, 1], c=[1, 10, 100])
+    assert found["y"].tolist() == [4, 71, 1101]
+    assert found["z"].tolist() == [1, 3, 5]
+    assert "`k[0]` is 2, in row 1" in fails(lambda: model.map(x=[[1, 2]] * 2, k=[[0, 1], [2, 0]], c=1), "E0611")
+    assert "has 3 rows" in fails(lambda: model.map(x=[[1, 2]] * 2, k=[0, 1], c=[1, 2, 3]), "E0607")
+    assert "the same in all rows" in fails(lambda: model.map(x=[1, 2], k=[0, 1], c=[1, 2], q=[1, 2]), "E0607")
+    clash = gradc.compile("input x[n], k[n]\ny = x @ k")
+    assert "the size n is 2" in fails(lambda: clash.map(x=[[1, 2]] * 2, k=[0, 1, 0]), "E0615")
+    value, gradients = gradc.compile("input x[n], c\nL = sum(x^2)*c").value_and_grad("L").map(x=[[1, 2], [3, 4]], c=2)
+    assert value.tolist() == [10, 50]
+    assert gradients["x"].tolist() == [[4, 8], [12, 16]]
+    assert gradients["c"].tolist() == [5, 25]
+
+
 # What comes back -----------------------------------------------------------------------------------------------------
 
 

@@ -144,3 +144,25 @@ def test_what_is_not_selected_does_not_poison(source: str, taken: str) -> None:
         found = gradc.compile(head + source + ask, level=level, verify=True)(values)
         for name in due:
             np.testing.assert_allclose(found[name], due[name], rtol=1e-9, atol=1e-12, err_msg=f"{name} at -O{level}")
+
+
+def test_small_arrays_turned_and_empty() -> None:
+    same("input x[n]\ny = tanh([x[j]*i for i in 0..n, j].T)\nz = -y", {"z": np.zeros((0, 0))}, x=[])
+
+
+def test_an_index_that_fails_matters_where_something_is_added() -> None:
+    twice = "input k[n]: int, x[n]\nL = sum(if k[i] < n then (if k[k[i]] < n then x[k[k[i]]] else 5) else 7 for i)"
+    same(twice, {"L": 13.0, "grad(L, x)": [1, 0, 0]}, "x", k=[0, 7, 1], x=[1, 2, 3])
+    fails("input k[n]: int, x[n]\nL = sum(x[k[k[i]]] for i)", "E0611", "x", k=[0, 7, 1], x=[1, 2, 3])
+    divided = "input k[n]: int, x[n]\nL = sum(x[6//k[i]] for i if k[i] != 0)"
+    same(divided, {"L": 5.0, "grad(L, x)": [0, 1, 1]}, "x", k=[0, 3, 6], x=[1, 2, 3])
+    fails(divided.replace(" if k[i] != 0", ""), "E0605", "x", k=[0, 3, 6], x=[1, 2, 3])
+
+
+def test_a_matrix_of_a_family_fails_by_itself() -> None:
+    family = "input T[k, n, n], b[n], c[k]\nL = sum(if c[i] > 0 then {} else c[i] for i)"
+    values = {"T": [np.zeros((2, 2)), np.eye(2), np.zeros((2, 2))], "b": [1, 2], "c": [-1, 1, -2]}
+    same(family.format("sum(solve(T[i], b))"), {"L": 0.0}, "T", **values)
+    same(family.format("logdet(T[i])"), {"L": -3.0}, "T", **values)
+    same(family.format("sum(cholesky(T[i]))"), {"L": -1.0}, "T", **values)
+    fails("input T[k, n, n], b[n]\nL = sum(sum(solve(T[i], b)) for i)", "E0613", T=values["T"], b=[1, 2])

@@ -9,6 +9,11 @@ in ``bench.by_hand``, which is compared with gradc as well.
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -391,3 +396,66 @@ def test_a_gradient_is_that_of_a_number() -> None:
     assert caught.value.diagnostics[0].code == "E0609"
     with pytest.raises(gradc.CallError, match="are arrays; a gradient is that of a number"):
         gradc.compile("param x[n]\ny = 2*x").grad()
+
+
+# Digits --------------------------------------------------------------------------------------------------------------
+
+
+def digits(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the script; ``before`` is Python that runs first in the same process."""
+    path = EXAMPLES / "digits.py"
+    given = [str(path), *arguments]
+    lines = ["import runpy, sys", before, f"sys.argv = {given!r}", f"runpy.run_path({given[0]!r}, run_name='__main__')"]
+    code = "\n".join(lines)
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "100"}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", env=environment, check=False
+    )
+
+
+def share(done: subprocess.CompletedProcess[str]) -> float:
+    """The percentage of held-out digits that the script has read right."""
+    assert done.returncode == 0, done.stderr
+    assert "1438 digits to learn from, 359 held out" in done.stdout
+    found = re.search(r"([\d.]+) % of the held-out digits are read right \((\d+) of 359\)", done.stdout)
+    assert found is not None, done.stdout
+    assert float(found[1]) == pytest.approx(int(found[2]) / 3.59, abs=0.06)
+    return float(found[1])
+
+
+def test_digits_are_learnt(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    picture = tmp_path / "loss.svg"
+    done = digits("--epochs", "4", "--plot", str(picture))
+    assert share(done) > 85
+    assert "4/4 epochs" in done.stdout
+    lines = [
+        each.attrib["points"].split() for each in ElementTree.parse(picture).iter() if each.tag.endswith("polyline")
+    ]
+    assert [len(points) for points in lines] == [4, 4]
+    for points in lines:
+        heights = [float(point.split(",")[1]) for point in points]
+        # Downwards in the picture: smaller losses.
+        assert heights == sorted(heights)
+    # The same seed gives the same digits and steps.
+    assert share(digits("--epochs", "4")) == share(done)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+def test_digits_are_read(seed: str) -> None:
+    assert share(digits("--seed", seed)) >= 97
+
+
+def test_digits_say_what_is_missing(tmp_path: Path) -> None:
+    done = digits(before="sys.modules['sklearn'] = sys.modules['sklearn.datasets'] = None")
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "the digits come with scikit-learn, which is missing: python -m pip install scikit-learn"
+    )
+    for wrong, said in {"loss.png": "ends in .svg, not loss.png", "no/loss.svg": "there is no folder"}.items():
+        done = digits("--plot", str(tmp_path / wrong))
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert not done.stdout
+    assert "are at least 1" in digits("--epochs", "0").stderr

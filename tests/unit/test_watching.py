@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -251,6 +252,23 @@ def test_the_estimate_is_near_what_is_taken() -> None:
     taken = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 0.7 * taken < plan.room.peak < 1.5 * taken
+
+
+def test_shares_of_control_groups(tmp_path: Path) -> None:
+    def group(path: str, names: tuple[str, str, str], limit: str, used: int, files: int) -> None:
+        (tmp_path / path).mkdir(parents=True, exist_ok=True)
+        (tmp_path / path / names[0]).write_text(f"{limit}\n")
+        (tmp_path / path / names[1]).write_text(f"{used}\n")
+        (tmp_path / path / "memory.stat").write_text(f"anon 1\n{names[2]} {files}\n")
+
+    listing = tmp_path / "listing"
+    listing.write_text("12:cpu,cpuacct:/x\n5:memory:/old/job\n0::/user/app\nnonsense")
+    group("user", memory._GROUP_2, "1000", 300, 100)
+    group("user/app", memory._GROUP_2, "max", 200, 0)
+    group("memory", memory._GROUP_1, str(2**63 - 4096), 5, 0)
+    group("memory/old/job", memory._GROUP_1, "500", 700, 0)
+    assert sorted(memory._shares(tmp_path, listing)) == [0, 800]
+    assert memory._shares(tmp_path / "nothing", tmp_path / "nowhere") == []
 
 
 def test_bytes_in_words() -> None:
