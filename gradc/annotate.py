@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import ChainMap
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
@@ -186,7 +186,7 @@ class Notes:
             found = self._run(whole, [to[node] for _, node in borders], inputs)
             if found is None:
                 return
-            inputs = Known(found, inputs.sizes, inputs.arrays)
+            inputs = replace(inputs, inputs=found)
         gradients = [edge.gradient for edge in net.edges if edge.gradient is not None and edge.kind == "factor"]
         tests = [node for edge in net.edges for node, _ in edge.conditions]
         wanted = {self.at[box] for box in self.order if inputs.modest(net.graph, self.at[box], SHOWN)}

@@ -13,7 +13,7 @@ from gradc.backends.plan import ArrayPlan
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph
-from gradc.source import canonical
+from gradc.source import Source, canonical
 
 if TYPE_CHECKING:
     from gradc.model import Model
@@ -29,6 +29,7 @@ class Known:
     inputs: Sequence[Any]
     sizes: Mapping[str, int]
     arrays: bool
+    sources: Sequence[Source] = ()
 
     def modest(self, graph: Graph, node: int, most: int = MOST) -> bool:
         """Whether a node's value is small enough to be computed for its own sake."""
@@ -44,8 +45,9 @@ class Known:
         A family has an axis for each index, in front of its own.
         """
         if not self.arrays:
-            return [_plain(value) for value in Plan(graph, nodes=nodes).run(self.inputs)]
-        return [_plain(value) for value in ArrayPlan(graph, self.sizes, nodes=nodes).run(self.inputs)]
+            return [_plain(value) for value in Plan(graph, nodes=nodes, sources=self.sources).run(self.inputs)]
+        plan = ArrayPlan(graph, self.sizes, nodes=nodes, sources=self.sources)
+        return [_plain(value) for value in plan.run(self.inputs)]
 
 
 def _plain(value: Any) -> Any:
@@ -63,7 +65,7 @@ def known(model: Model, values: Mapping[str, Any] | None, needed: Collection[int
         return None
     shapes = model._inputs.shapes
     if not shapes.arrays:
-        return Known(found, {}, False)
+        return Known(found, {}, False, model.sources)
     types = model._inputs.types
     measured = {model._inputs.shown[at] for at, value in enumerate(given) if value is not None}
     names: set[str] = set()
@@ -94,7 +96,7 @@ def known(model: Model, values: Mapping[str, Any] | None, needed: Collection[int
         if guessed or not measured:
             return None
         raise
-    return Known(found, sizes, True)
+    return Known(found, sizes, True, model.sources)
 
 
 __all__ = ["Known", "known"]

@@ -292,7 +292,9 @@ class _Finder:
         for step in sorted(steps):
             entry = data[step]
             operands = [held.get((step, p)) or copy.get(o, o) for p, o in enumerate(entry["operands"])]
-            copy[step] = builder.make(entry["op"], tuple(operands), entry.get("attrs"))
+            # A function's parameter is a name for nothing but its argument here.
+            parameter = entry["op"] == "name"
+            copy[step] = operands[0] if parameter else builder.make(entry["op"], tuple(operands), entry.get("attrs"))
         top = copy[root]
         standins = [held[place] for place in places]
         if not all(builder.type(step).scalar for step in (*copy.values(), *standins)):

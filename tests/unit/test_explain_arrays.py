@@ -257,3 +257,41 @@ def test_every_example_without_values() -> None:
                     found = model.explain(of, wrt, level=level)
                     assert "any" in str(found) or found.path_count == 0
                     json.dumps(found.to_dict())
+
+
+_BY_INDICES = """input X[n, d], y[n]
+param w[d], b
+r[i] = sum(X[i, j]*w[j] for j) + b - y[i]
+L = sum(r[i]^2 for i)/(2*n)
+"""
+FORMULAS = [
+    ("input X[n, d], y[n]\nparam w[d]\nr = X @ w - y\nL = mean(r^2)\n", "w"),
+    (_BY_INDICES, "w"),
+    (_BY_INDICES, "b"),
+    ("input X[n, d]\nC[i, j] = sum(X[i, k]*X[j, k] for k)\nL = sum(C^2)\n", "X"),
+    ("input X[n, d]\nL = sum(logsumexp(X[i]) for i)\n", "X"),
+    ("input X[n, d]\nZ = softmax(X, axis=1)\nL = sum(Z^3)\n", "X"),
+    ("input X[n, d], w[d]\nL = sum(sigmoid(X @ w)*2 + 1)\n", "w"),
+    ("input y[n]\nu = [y[i]^2 for i]\nL = sum(sum(u[i]*u[k] for k)*y[i] for i)\n", "y"),
+    ("input y[n]\nL = sum(1/(1 + abs(y[i] - y[j])) for i, j if i < j)\n", "y"),
+    ("input X[n, d], y[n]\nL = dot(y, solve(X @ X.T + 5*eye(n), y))\n", "y"),
+    ("input X[n, d]\nL = max(sum(X^2, axis=1))*norm(X)\n", "X"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "wrt"), FORMULAS, ids=[f"{text.split('L = ')[1].strip()} by {wrt}" for text, wrt in FORMULAS]
+)
+def test_the_formula_is_the_gradient(text: str, wrt: str) -> None:
+    """What is shown as simplified compiles, and gives the values of the compiled gradient."""
+    model = gradc.compile(text)
+    found = model.explain("L", wrt)
+    assert not found.expression.endswith("…")
+    again = gradc.compile(
+        f"{text}by_formula = {found.expression}\nby_rule = grad(L, {wrt})\noutput by_formula, by_rule"
+    )
+    rng = np.random.default_rng(8)
+    shapes = {"X": (4, 3), "y": (4,), "w": (3,), "b": ()}
+    values = {name: rng.normal(size=shapes[name]) for name in again.inputs}
+    results = again({name: value if value.shape else float(value) for name, value in values.items()})
+    np.testing.assert_allclose(*np.broadcast_arrays(results["by_formula"], results["by_rule"]), rtol=1e-9, atol=1e-12)
