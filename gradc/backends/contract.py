@@ -27,6 +27,8 @@ _EXHAUSTIVE: Final = 6
 _WINDOW: Final = 24
 # A longer sum is a product with ones piece by piece.
 _ONES: Final = 1 << 16
+# Elements of windows that are copied at a time: 256 kB stay in the cache.
+_PIECE: Final = 1 << 15
 
 
 class _Step(NamedTuple):
@@ -69,6 +71,55 @@ def contraction(labels: Sequence[Labels], sizes: Sizes, output: Labels) -> Calla
     if plan.factors == 2 and len(functions) == 1 and (plan.steps[0].left, plan.steps[0].right) == (0, 1):
         return functions[0] if plan.finish is None else _then(functions[0], plan.finish)
     return _runner(plan)
+
+
+def blockwise(labels: Sequence[Labels], sizes: Sizes, output: Labels, place: int) -> Callable[..., Any]:
+    """The same, for a factor at ``place`` that is much larger than its memory, as windows over an array are.
+
+    What BLAS wants copied of it is copied piece by piece along its longest axis, so that no more than a small part
+    exists at a time; that is no slower than one copy, which would leave the cache.
+    """
+    longest, step = _pieces(labels, sizes, place)
+    length = sizes[longest]
+    if step >= length:
+        return contraction(labels, sizes, output)
+    piece = contraction(labels, {**sizes, longest: step}, output)
+    rest = contraction(labels, {**sizes, longest: length % step}, output) if length % step else piece
+    cuts = [tuple(slice(None) if label != longest else None for label in each) for each in labels]
+    at = output.index(longest) if longest in output else None
+    shape = tuple(sizes[label] for label in output)
+
+    def cut(x: Any, places: tuple[slice | None, ...], part: slice) -> Any:
+        return x[tuple(part if each is None else each for each in places)] if None in places else x
+
+    def run(*factors: Any) -> Any:
+        result: Any = None
+        for start in range(0, length, step):
+            part = slice(start, min(start + step, length))
+            function = piece if part.stop - start == step else rest
+            found = function(*[cut(x, places, part) for x, places in zip(factors, cuts, strict=True)])
+            if at is None:
+                result = found if result is None else result + found
+            else:
+                result = np.empty(shape, found.dtype) if result is None else result
+                result[(*(slice(None),) * at, part)] = found
+        return result
+
+    return run
+
+
+def blockwise_peak(labels: Sequence[Labels], sizes: Sizes, output: Labels, place: int) -> int:
+    """Elements of the largest intermediate array of ``blockwise``, the copy of a piece included."""
+    longest, step = _pieces(labels, sizes, place)
+    step = min(step, sizes[longest])
+    smaller = {**sizes, longest: step}
+    return max(peak(labels, smaller, output), prod(smaller[label] for label in labels[place]))
+
+
+def _pieces(labels: Sequence[Labels], sizes: Sizes, place: int) -> tuple[int, int]:
+    """The longest axis of a factor, and how much of it makes a piece that fits into the cache."""
+    longest = max(labels[place], key=sizes.__getitem__)
+    return longest, max(1, _PIECE // max(1, prod(sizes[label] for label in labels[place] if label != longest)))
 
 
 def flops(labels: Sequence[Labels], sizes: Sizes, output: Labels) -> int:

@@ -201,9 +201,13 @@ class Pair:
             cost += count * (_SMALL_GEMV if vector else _SMALL_GEMM)
         # The result may have its rows or its columns innermost: as the output does, else the longer ones.
         flip = height > width
+        if vector and rows + columns and inner:
+            # A matrix and a vector: the matrix in its own order, as it may have strides of which a copy is made.
+            own = self.left if rows else self.right
+            flip = (own.index(inner[0]) < own.index((rows or columns)[0])) == bool(rows)
         if self.target is not None:
             stack = tuple(sorted(stack, key=self.target.index))
-            if self.target[-1:] and self.target[-1] not in stack:
+            if not vector and self.target[-1:] and self.target[-1] not in stack:
                 flip = self.target[-1] in rows
         labels = stack + columns + rows if flip else stack + rows + columns
 

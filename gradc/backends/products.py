@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from gradc.backends import faults
-from gradc.backends.blocks import contraction_in_pieces, split
-from gradc.backends.contract import contraction, peak
+from gradc.backends.contract import blockwise, blockwise_peak, contraction, peak
 from gradc.ir.graph import Graph
 from gradc.ir.types import Index, Type
 from gradc.ops import integers
@@ -263,17 +262,15 @@ def _contracted(
     if not arrays:
         return planner.keep(np.float32(1.0) if dtype == "f32" else 1.0, None)
     labels = [each for _, each in arrays]
-    windows = [at for at, (value, _) in enumerate(arrays) if value.slot in planner.repeating]
-    pieces = split(labels, lengths, windows) if len(arrays) > 1 else None
-    whole = dict(lengths)
-    if pieces is None:
+    windows = next((at for at, (value, _) in enumerate(arrays) if value.slot in planner.repeating), None)
+    if windows is None:
         run = contraction(labels, lengths, kept)
     else:
-        run = contraction_in_pieces(labels, lengths, kept, *pieces)
-        lengths = {**lengths, pieces[0]: pieces[1]}
-    value = planner.emit(run, [value for value, _ in arrays], tuple(whole[label] for label in kept))
+        run = blockwise(labels, lengths, kept, windows)
+    value = planner.emit(run, [value for value, _ in arrays], tuple(lengths[label] for label in kept))
     if not value.known and any(prod(lengths[label] for label in each) > _LARGE for each in labels):
-        planner.steps[-1].work = peak(labels, lengths, kept) * (4 if dtype == "f32" else 8)
+        elements = peak(labels, lengths, kept) if windows is None else blockwise_peak(labels, lengths, kept, windows)
+        planner.steps[-1].work = elements * (4 if dtype == "f32" else 8)
     summed = any(label not in kept for _, labels in arrays for label in labels)
     if len(arrays) > 1 or summed or value.known:
         return value

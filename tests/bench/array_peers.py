@@ -88,7 +88,7 @@ class Torch(Library):
         return self.numpy.as_tensor(value)
 
     def softplus(self, x: Array) -> Array:
-        return self.numpy.nn.functional.softplus(x)
+        return -self.numpy.nn.functional.logsigmoid(-x)
 
     def relu(self, x: Array) -> Array:
         return self.numpy.relu(x)

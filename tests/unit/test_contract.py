@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradc.backends import contract
-from gradc.backends.contract import contraction
+from gradc.backends.contract import blockwise, blockwise_peak, contraction
 from gradc.backends.pairs import Pair
 
 Labels = tuple[int, ...]
@@ -411,3 +411,34 @@ def test_long_sums_keep_their_digits(text: str, axis: int, width: int) -> None:
     terms = np.moveaxis(math.prod(factors), axis, -1)
     exact = np.array([math.fsum(row) for row in terms[:3]])
     assert np.all(np.abs(result[:3] / exact - 1) < 60 * np.finfo(float).eps)
+
+
+@pytest.mark.parametrize("output", [(2, 3), (0, 1), (3, 0), (), (2,)])
+@pytest.mark.parametrize("place", [0, 1])
+def test_windows_are_contracted_piece_by_piece(output: tuple[int, ...], place: int) -> None:
+    """A factor that is larger than its memory gives the same as one that is copied, and its copy never exists whole."""
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(203, 150))
+    windows = np.lib.stride_tricks.sliding_window_view(image, (4, 3)).transpose(2, 3, 0, 1)
+    sizes = dict(enumerate(windows.shape))
+    other = (0, 1) if 2 in output or 3 in output else (2, 3)
+    factor = rng.normal(size=[sizes[label] for label in other])
+    labels, factors = [(0, 1, 2, 3), other], [windows, factor]
+    if place:
+        labels.reverse()
+        factors.reverse()
+    text = {2: "ij", 3: "ij"}.get(other[0], "pq")
+    expected = np.einsum(f"pqij,{text}->{''.join('pqij'[label] for label in output)}", windows, factor)
+    run = blockwise(labels, sizes, output, place)
+    np.testing.assert_allclose(run(*factors), expected, rtol=1e-11, atol=1e-11)
+    assert blockwise_peak(labels, sizes, output, place) < windows.size / 4
+    tracemalloc.start()
+    found = run(*factors)
+    assert tracemalloc.get_traced_memory()[1] < windows.nbytes / 4 + 4 * np.asarray(found).nbytes
+    tracemalloc.stop()
+
+
+def test_a_small_window_is_one_piece() -> None:
+    windows = np.lib.stride_tricks.sliding_window_view(np.arange(9.0), 3)
+    run = blockwise([(0, 1), (1,)], {0: 7, 1: 3}, (0,), 0)
+    np.testing.assert_array_equal(run(windows, np.ones(3)), windows.sum(axis=1))
