@@ -128,9 +128,7 @@ def single(compute: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def guarded(
-    compute: Callable[..., Any], rep: tuple[int, ...] | None, dtype: Any, batch: int = 0
-) -> Callable[..., Any]:
+def guarded(compute: Callable[..., Any], rep: tuple[int, ...] | None, dtype: Any, batch: int = 0) -> Callable[..., Any]:
     """An operator that fails as a whole; of arrays with batch axes, each by itself."""
     blank = dtype(np.nan) if np.issubdtype(dtype, np.floating) else dtype(0)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from gradc.ir.op import Op
+from gradc.ops import arrays
 
 # Beyond that a chain of products rounds more often than the power function.
 _PRODUCTS: Final = 8
@@ -24,7 +25,7 @@ def function(row: Op, dtype: Any, attrs: Mapping[str, Any]) -> Callable[..., Any
             raise TypeError(f"the operator {row.name!r} cannot be evaluated: its row has no `scalar`")
         lifted = np.frompyfunc(lambda *x: scalar(*x, **attrs), row.arity[0], 1)
         return lambda *operands: np.asarray(lifted(*operands)).astype(dtype)
-    if isinstance(run, np.ufunc) and not attrs:
+    if not attrs and (isinstance(run, np.ufunc) or run in arrays.TAKE_OUT):
         return run
     array = run
 
@@ -68,7 +69,12 @@ def over(run: Callable[..., Any], position: int) -> Callable[..., Any] | None:
 
 def takes_out(run: Callable[..., Any]) -> bool:
     """Whether the function can write its result into an array that it is given as ``out``."""
-    return run is _choose or isinstance(run, _Power) or (isinstance(run, np.ufunc) and run.nout == 1)
+    return (
+        run is _choose
+        or run in arrays.TAKE_OUT
+        or isinstance(run, _Power)
+        or (isinstance(run, np.ufunc) and run.nout == 1)
+    )
 
 
 def power(exponent: float) -> Callable[..., Any] | None:

@@ -35,38 +35,42 @@ def sign(x: Array) -> Array:
     return select(np.equal(x, 0), x, np.sign(x))
 
 
-def relu(x: Array) -> Array:
+def relu(x: Array, out: Array = None) -> Array:
     """``max(x, 0)``, where a zero result is +0."""
-    found = np.maximum(x, 0.0)
+    found = np.maximum(x, 0.0, out=out)
     # A zero of either sign becomes +0.
     found += 0.0
     return found
 
 
-def sigmoid(x: Array) -> Array:
+def sigmoid(x: Array, out: Array = None) -> Array:
     """``1/(1 + exp(-x))`` without overflow."""
-    e = _decay(x)
+    e = _decay(x, out)
     below = 1.0 + e
     # e is at most 1, so this is 1 for x >= 0 and e for others; a NaN stays.
-    above: Array = np.maximum(e, np.greater_equal(x, 0))
+    above: Array = np.maximum(e, np.greater_equal(x, 0), out=out)
     above /= below
     return above
 
 
-def softplus(x: Array) -> Array:
+def softplus(x: Array, out: Array = None) -> Array:
     """``log(1 + exp(x))`` without overflow."""
-    found: Array = np.log1p(_decay(x))
+    found: Array = np.log1p(_decay(x, out), out=out)
     found += np.maximum(x, 0.0)
     return found
 
 
-def _decay(x: Array) -> Array:
+def _decay(x: Array, out: Array = None) -> Array:
     """``exp(-|x|)``."""
-    found: Array = np.abs(x)
+    found: Array = np.abs(x, out=out)
     if isinstance(found, np.ndarray):
         np.negative(found, out=found)
         return np.exp(found, out=found)
     return np.exp(-found)
+
+
+TAKE_OUT = frozenset({relu, sigmoid, softplus})
+"""The functions that can write into an array that they are given as ``out``, and never return an operand."""
 
 
 def xlogy(x: Array, y: Array) -> Array:
