@@ -153,6 +153,19 @@ def guarded(compute: Callable[..., Any], rep: tuple[int, ...] | None, dtype: Any
     return run
 
 
+def total(axes: tuple[int, ...], single: bool) -> Callable[..., Any]:
+    """A sum of integers over axes, of which elements may grow too large; ``single`` is the sum over all of them."""
+
+    def run(found: Faults, x: Any) -> Any:
+        result = x.sum(axis=axes)
+        if x.size and max(-float(x.min()), float(x.max())) * x.size >= 2.0**63:
+            exact = np.asarray(x.astype(object).sum(axis=axes), object)
+            _overflow(found, np.asarray((exact < _LEAST) | (exact > _MOST), bool))
+        return int(result) if single else result
+
+    return run
+
+
 def _at(place: Sequence[int], shape: Sequence[int]) -> tuple[slice, ...]:
     """A part of an array that keeps its batch axes, some of which may have extent 1 already."""
     return tuple(slice(k, k + 1) if n > 1 else slice(None) for k, n in zip(place, shape, strict=False))
@@ -342,23 +355,51 @@ def _diagnostic(
         )
         hints = (counted,) if index < 0 else ()
         return Diagnostic("E0611", f"the index {index} is out of range", span, label, hints, text=text)
+    # What fails as a whole has no place of its own, and a matrix that fails none in the result.
+    count = len(graph.type(node).free)
+    alone = np.ndim(fault.mask) and max(np.shape(fault.mask)[count:], default=1) > 1
+    place = element(graph, node, where if alone else where[:count], read) if np.ndim(fault.mask) else ""
+    here = place or " here"
     if isinstance(problem, EmptyReduction):
         what = _EMPTY.get(graph.op(node), "the maximum, minimum or mean of no elements")
         hints = ("say what holds then, as in `if n > 0 then max(x) else 0`",)
-        return Diagnostic("E0612", f"{what} is asked for", span, "of nothing here", hints, text=text)
+        return Diagnostic("E0612", f"{what} is asked for", span, f"no elements{here}", hints, text=text)
     if isinstance(problem, ZeroDivisionError):
-        return Diagnostic("E0605", "an integer is divided by zero", span, "the divisor is 0 here", text=text)
+        return Diagnostic("E0605", "an integer is divided by zero", span, f"the divisor is 0{here}", text=text)
     if isinstance(problem, OverflowError):
         return Diagnostic(
             "E0604",
             "an integer grows beyond 64 bits",
             span,
-            "the result does not fit",
+            f"the result does not fit{place}",
             ("write one of the numbers with a point, as in `2.0`, to calculate with real numbers",),
             text=text,
         )
     why = str(problem) or type(problem).__name__
-    return Diagnostic("E0613", why, span, "has no result here", _MATRIX.get(graph.op(node), ()), text=text)
+    return Diagnostic("E0613", why, span, f"no result{here}", _MATRIX.get(graph.op(node), ()), text=text)
+
+
+def element(graph: Graph, node: int, where: Sequence[int], read: Callable[[int], Any]) -> str:
+    """Which element of a node is meant, as in ``for i = 3 at [0]``; empty for a node that has one value."""
+    type = graph.type(node)
+    count = len(type.free)
+    found = sorted(_index(graph, index, at, read) for index, at in zip(type.free, where, strict=False))
+    text = f" for {', '.join(found)}" if found else ""
+    return text + (f" at [{', '.join(map(str, where[count:]))}]" if len(where) > count else "")
+
+
+def _index(graph: Graph, index: Index, at: int, read: Callable[[int], Any]) -> str:
+    """What an index is, as in ``i = 3``, for the element that is number ``at`` along it."""
+    name = index.name.partition(".")[0]
+    for node, data in graph.data.items():
+        if data["op"] != "add":
+            continue
+        # A range that starts elsewhere is an index from 0 with its start added, at the same place in the text.
+        first = data["operands"][0]
+        own = graph.op(first) == "index" and graph.attrs(first)["index"] == index
+        if own and graph.span(first) == graph.span(node) and (value := read(node)) is not None:
+            return f"{name} = {np.ravel(value)[at]}"
+    return f"{name} = {at}"
 
 
 def undefined(graph: Graph, node: int, sources: Mapping[str, Source]) -> Diagnostic:

@@ -10,7 +10,6 @@ import numpy as np
 from gradc.backends import faults
 from gradc.errors import Diagnostic
 from gradc.ir.graph import Graph
-from gradc.ir.types import Index
 from gradc.source import Source
 
 Read = Callable[[int], Any]
@@ -52,7 +51,7 @@ def first(
         if mask.any():
             where = np.unravel_index(int(np.argmax(mask)), mask.shape)
             found = node, tuple(int(each) for each in where)
-    return None if found is None else _diagnostic(graph, order, *found, read, full, sources)
+    return None if found is None else _diagnostic(graph, *found, read, full, sources)
 
 
 def _padded(value: Any, shape: tuple[int, ...]) -> Any:
@@ -85,13 +84,7 @@ def _fresh(graph: Graph, node: int, mask: Any, read: Read, full: Full) -> Any:
 
 
 def _diagnostic(
-    graph: Graph,
-    order: Sequence[int],
-    node: int,
-    where: tuple[int, ...],
-    read: Read,
-    full: Full,
-    sources: Mapping[str, Source],
+    graph: Graph, node: int, where: tuple[int, ...], read: Read, full: Full, sources: Mapping[str, Source]
 ) -> Diagnostic:
     span = graph.span(node)
     text = sources[span.file].line(span.line) if span and span.file in sources else ""
@@ -103,31 +96,9 @@ def _diagnostic(
     shape = full(node)
     where = (0,) * (len(shape) - len(where)) + where
     computed = _computed(graph, node, where, read, full)
-    label = f"{computed or 'this'} is NaN"
-    type = graph.type(node)
-    if type.free:
-        # By name: axes stand in the order that suits the plan.
-        pairs = sorted(zip(type.free, where, strict=False), key=lambda pair: pair[0].name)
-        at = [_written(graph, order, index, k, read) for index, k in pairs]
-        label += f" for {', '.join(at)}"
-    if type.shape:
-        label += f" at [{', '.join(map(str, where[len(type.free) :]))}]"
+    label = f"{computed or 'this'} is NaN{faults.element(graph, node, where, read)}"
     hints = ("an `if` keeps it out, of derivatives too: `if x > 0 then log(x) else 0`",) if computed else ()
     return Diagnostic("E0618", message, span, label, hints, text=text)
-
-
-def _written(graph: Graph, order: Sequence[int], index: Index, at: int, read: Read) -> str:
-    """What an index is, as in ``i = 3``, for the element that is number ``at`` along it."""
-    # A range that starts elsewhere is an index from 0 with its start added, at the same place in the text.
-    name = index.name.partition(".")[0]
-    for node in order:
-        if graph.op(node) != "add":
-            continue
-        first = graph.operands(node)[0]
-        own = graph.op(first) == "index" and graph.attrs(first)["index"] == index
-        if own and graph.span(first) == graph.span(node) and (value := read(node)) is not None:
-            return f"{name} = {np.ravel(value)[at]}"
-    return f"{name} = {at}"
 
 
 def _computed(graph: Graph, node: int, where: tuple[int, ...], read: Read, full: Full) -> str:

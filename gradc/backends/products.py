@@ -285,8 +285,6 @@ def _contracted(
 
 def _whole(planner: Planner, node: int, operand: int, own: Type, axes: Sequence[int], over: Sequence[Index]) -> Value:
     """A sum of integers, which has to notice when it grows too large."""
-    from gradc.backends.planner import DTYPES, unboxed
-
     shape = planner.full(operand)
     wide = planner.emit(
         lambda x: np.broadcast_to(x, shape), [planner.whole(operand, own.free)], shape, view=True, repeats=True
@@ -297,16 +295,9 @@ def _whole(planner: Planner, node: int, operand: int, own: Type, axes: Sequence[
     for index in over:
         if index not in own.free:
             times *= planner.batch([index])[0]
-    row = planner.graph.ops["sum"]
-    assert row.plan is not None
     places = tuple(axis - len(shape) for axis in removed)
-    run = row.plan(replace(planner.site(node), axes=places, batch=()))
-    rep: Shape | None = planner.full(node)
-    dtype = DTYPES[planner.graph.type(node).dtype]
-    if not rep:
-        rep = None
-        run = unboxed(run, "int")
-    summed = planner.failing(faults.guarded(run, rep, dtype), [wide], rep)
+    rep: Shape | None = planner.full(node) or None
+    summed = planner.failing(faults.total(places, rep is None), [wide], rep)
     if times == 1:
         return summed
     number = planner.keep(times, None)

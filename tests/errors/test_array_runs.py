@@ -21,6 +21,8 @@ READ = compiled("input x[n], A[n, 2], idx[m]: int, k: int = 0\ns = sum(x[idx[p]]
 LARGEST = compiled("input x[n], c = 0\na = max(x)\nb = min(x[i] for i if x[i] > c)\noutput a, b")
 PLACE = compiled("input x[n]\na = argmin(x)")
 MATRIX = compiled("input A[n, n], b[n]\nx = solve(A, b)\noutput x")
+STACK = compiled("input S[m, d, d], b[d], on[m]\nx = [if on[k] > 0 then solve(S[k], b)[0] else 0 for k]")
+SUMS = compiled("input X[n, m]: int, on[n]\ns = [if on[i] > 0 then sum(X[i]) else 0 for i]")
 ROOT = compiled("input A[n, n]\nR = cholesky(A)")
 WHOLE = compiled("input a[n]: int, b[n]: int\nc = a*b\nd = a // b\noutput c, d")
 PAIRS = compiled("input x[n]\nK = [sin(x[i]*x[j]) for i, j]\noutput K", max_memory=1_000_000)
@@ -30,6 +32,9 @@ RATIO = compiled("input a, b\nc = a - b\nd = c / c\noutput d", debug_nans=True)
 LATE = compiled("input A[n, n]\nB[i, j] = A[i, j] / A[j, i] for i in 0..n, j in 1..n\noutput B", debug_nans=True)
 BEND = compiled("input x[n]\ny = sum(sqrt(x)*0)\noutput y", debug_nans=True, level=0)
 MIXED = compiled("input X[n, 2]\nr = X @ [1.0, -1.0]\noutput r", debug_nans=True)
+
+I3 = np.eye(3)
+
 
 CASES: list[tuple[Callable[[], Any], str]] = [
     # Indices
@@ -81,7 +86,7 @@ CASES: list[tuple[Callable[[], Any], str]] = [
  --> m.grad:2:5
   |
 2 | a = max(x)
-  |     ^^^^^^ of nothing here
+  |     ^^^^^^ no elements here
   = help: say what holds then, as in `if n > 0 then max(x) else 0`""",
     ),
     (
@@ -90,7 +95,7 @@ CASES: list[tuple[Callable[[], Any], str]] = [
  --> m.grad:3:5
   |
 3 | b = min(x[i] for i if x[i] > c)
-  |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^ of nothing here
+  |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^ no elements here
   = help: say what holds then, as in `if n > 0 then max(x) else 0`""",
     ),
     (
@@ -99,7 +104,7 @@ CASES: list[tuple[Callable[[], Any], str]] = [
  --> m.grad:2:5
   |
 2 | a = argmin(x)
-  |     ^^^^^^^^^ of nothing here
+  |     ^^^^^^^^^ no elements here
   = help: say what holds then, as in `if n > 0 then max(x) else 0`""",
     ),
     # Matrices and integers
@@ -109,7 +114,7 @@ CASES: list[tuple[Callable[[], Any], str]] = [
  --> m.grad:2:5
   |
 2 | x = solve(A, b)
-  |     ^^^^^^^^^^^ has no result here""",
+  |     ^^^^^^^^^^^ no result here""",
     ),
     (
         lambda: ROOT(A=[[1, 2], [2, 1]]),
@@ -117,8 +122,25 @@ CASES: list[tuple[Callable[[], Any], str]] = [
  --> m.grad:2:5
   |
 2 | R = cholesky(A)
-  |     ^^^^^^^^^^^ has no result here
+  |     ^^^^^^^^^^^ no result here
   = help: a covariance with noise on its diagonal is safe: `A + 1e-8*eye(n)`""",
+    ),
+    (
+        lambda: STACK(S=[I3, I3 * 0], b=[1, 2, 3], on=[1, 1]),
+        """error[E0613]: the matrix is singular
+ --> m.grad:2:24
+  |
+2 | x = [if on[k] > 0 then solve(S[k], b)[0] else 0 for k]
+  |                        ^^^^^^^^^^^^^^ no result for k = 1""",
+    ),
+    (
+        lambda: SUMS(X=[[1, 2], [2**62, 2**62]], on=[0, 1]),
+        """error[E0604]: an integer grows beyond 64 bits
+ --> m.grad:2:24
+  |
+2 | s = [if on[i] > 0 then sum(X[i]) else 0 for i]
+  |                        ^^^^^^^^^ the result does not fit for i = 1
+  = help: write one of the numbers with a point, as in `2.0`, to calculate with real numbers""",
     ),
     (
         lambda: WHOLE(a=[1, 2**62], b=[1, 2]),
@@ -126,7 +148,7 @@ CASES: list[tuple[Callable[[], Any], str]] = [
  --> m.grad:2:5
   |
 2 | c = a*b
-  |     ^^^ the result does not fit
+  |     ^^^ the result does not fit at [1]
   = help: write one of the numbers with a point, as in `2.0`, to calculate with real numbers""",
     ),
     (
@@ -135,7 +157,7 @@ CASES: list[tuple[Callable[[], Any], str]] = [
  --> m.grad:3:5
   |
 3 | d = a // b
-  |     ^^^^^^ the divisor is 0 here""",
+  |     ^^^^^^ the divisor is 0 at [1]""",
     ),
     # Memory
     (

@@ -281,3 +281,21 @@ def test_bytes_in_words() -> None:
         "1,000,000 TB",
     ]
     assert Room(gradc.compile("y = 1").graph, 5, {}).allowed() == 5
+
+
+# What fails for some elements ----------------------------------------------------------------------------------------
+
+
+def test_elements_that_are_not_selected_may_have_no_result() -> None:
+    stack = np.stack([np.eye(2), np.zeros((2, 2)), -np.eye(2)])
+    solved = gradc.compile("input S[m, d, d], b[d], on[m]\nx = [if on[k] > 0 then solve(S[k], b)[0] else 0 for k]")
+    assert solved(S=stack, b=[1, 2], on=[1, 0, 1])["x"].tolist() == [1, 0, -1]
+    volumes = gradc.compile("input S[m, d, d], on[m]\nL = sum(if on[k] > 0 then logdet(S[k]) else 0 for k)")
+    assert volumes(S=stack, on=[1, 0, 0])["L"] == 0
+    gradient = volumes.grad("L", "S")(S=stack, on=[1, 0, 0])["grad(L, S)"]
+    np.testing.assert_array_equal(gradient, [np.eye(2), np.zeros((2, 2)), np.zeros((2, 2))])
+    for name, rows in (("sum", [2**62, 2**62]), ("prod", [2**40, 2**40]), ("sum", [-(2**63), -(2**63)])):
+        model = gradc.compile(f"input X[n, m]: int, on[n]\ns = [if on[i] > 0 then {name}(X[i]) else 0 for i]")
+        assert model(X=[[1, 2], rows], on=[1, 0])["s"].tolist() == [3 if name == "sum" else 2, 0]
+        problem = found(lambda: model(X=[[1, 2], rows], on=[1, 1]))  # noqa: B023
+        assert (problem.code, problem.label) == ("E0604", "the result does not fit for i = 1")
