@@ -78,9 +78,12 @@ def unary(name: str, term: Term) -> Term:
 class Texts:
     """Makes one random program."""
 
-    def __init__(self, draw: st.DrawFn, smooth: bool) -> None:
+    def __init__(self, draw: st.DrawFn, smooth: bool, poison: bool = False) -> None:
         self.draw = draw
         self.smooth = smooth
+        self.poison = poison
+        # Arrays that are not defined where those that they are made of are negative: name, and what of.
+        self.bad: dict[str, str] = {}
         self.statements: list[str] = []
         # Names of the program with their shapes.
         self.arrays: dict[str, tuple[str, ...]] = dict(REAL)
@@ -188,10 +191,37 @@ class Texts:
             bare,
         )
 
+    def guarded(self, ranges: Sequence[Range], depth: int) -> Term:
+        """What is defined, or has a derivative, only where a condition holds."""
+        other = self.leaf(ranges)
+        name = self.one(list(self.bad)) if self.bad and self.chance() else ""
+        source = self.bad.get(name, "x")
+        place = self.place(self.arrays[source][0], ranges)
+        # Of an array of which single elements are read, the others have an adjoint of 0, which does not annihilate.
+        if name and place.text not in ("0", "-1"):
+            text = f"(if {source}[{place.text}] > 0 then {name}[{place.text}] else {other.text})"
+
+            def read(env: Env) -> Any:
+                at = place.value(env)
+                return env[name][at] if env[source][at] > 0 else other.value(env)
+
+            return Term(text, read, (), place.bare + other.bare)
+        inner = self.number(ranges, depth - 1)
+        function, run = self.one([("log", np.log), ("sqrt", np.sqrt), ("1/", lambda x: 1 / x)])
+        text = f"(if {inner.text} > 0 then {function}({inner.text}) else {other.text})"
+
+        def choose(env: Env) -> Any:
+            value = inner.value(env)
+            return run(value) if value > 0 else other.value(env)
+
+        return Term(text, choose, (), inner.bare + other.bare)
+
     def number(self, ranges: Sequence[Range], depth: int) -> Term:
         """A single number under these indices."""
         if depth <= 0:
             return self.leaf(ranges)
+        if self.poison and self.chance(4):
+            return self.guarded(ranges, depth)
         how = self.draw(st.integers(0, 9))
         if how <= 1:
             return unary(
@@ -255,6 +285,9 @@ class Texts:
         test = self.condition(inner, 1) if self.chance(3) else None
         bare = body.bare + (test.bare if test else ())
         kind = self.one(["sum"] * 4 + (["prod"] if self.smooth else ["prod", "max", "min", "mean"]))
+        if kind == "mean" and any(r.low != "0" or r.high not in SIZES for r in made):
+            # Whether there are elements is checked at the call, whether or not the mean is selected.
+            kind = "sum"
         text = f"{kind}({body.text} for {self.clauses(made, bare)}{f' if {test.text}' if test else ''})"
 
         def value(env: Env) -> Any:
@@ -384,6 +417,14 @@ class Texts:
 
     # Statements ----------------------------------------------------------------------------------------------------
 
+    def hidden(self, number: int) -> None:
+        """A name for what is not defined everywhere."""
+        name, source = f"h{number}", self.one([name for name, shape in self.arrays.items() if len(shape) == 1])
+        function, run = self.one([("log", np.log), ("sqrt", np.sqrt), ("1/", lambda x: 1 / x)])
+        self.statements.append(f"{name} = {function}({source})")
+        self.meanings.append((name, lambda env: run(env[source])))
+        self.bad[name] = source
+
     def statement(self, number: int) -> None:
         name = f"z{number}"
         if self.chance():
@@ -470,12 +511,17 @@ param w[m]
 
 
 @st.composite
-def array_texts(draw: st.DrawFn, *, smooth: bool = False, most: int = 3) -> Text:
-    """A program over the inputs of ``DECLARATIONS``, for sizes n and m from 1 on; p and q name places of x."""
-    made = Texts(draw, smooth)
+def array_texts(draw: st.DrawFn, *, smooth: bool = False, most: int = 3, poison: bool = False) -> Text:
+    """A program over the inputs of ``DECLARATIONS``, for sizes n and m from 1 on; p and q name places of x.
+
+    With ``poison`` branches that are not taken are undefined, or have no derivative.
+    """
+    made = Texts(draw, smooth, poison)
     for number in range(draw(st.integers(1, most))):
+        if poison:
+            made.hidden(number)
         made.statement(number)
-    names = [name for name, _ in made.meanings]
+    names = [name for name, _ in made.meanings if name not in made.bad]
     source = DECLARATIONS + "\n".join(made.statements) + f"\noutput {', '.join(names)}\n"
     return Text(source, made.meanings, {name: made.arrays[name] for name in names})
 

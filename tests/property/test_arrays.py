@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from array_reference import agree, reference
-from array_texts import Nothing, array_texts, random_inputs
+from array_texts import REAL, Nothing, array_texts, random_inputs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import array_graphs
@@ -98,7 +98,7 @@ def test_random_graphs_mean_what_loops_over_elements_mean(data: Any, gather: boo
 
 
 @pytest.mark.slow
-@small(3000)
+@small(600)
 @given(st.data(), st.booleans(), st.integers(0, 10**6))
 def test_many_random_graphs_mean_what_loops_over_elements_mean(data: Any, gather: bool, seed: int) -> None:
     check_graph(data.draw(array_graphs(gather=gather, marks=False, sized=True)), gather, seed)
@@ -185,7 +185,7 @@ def test_modes_agree_at_kinks(data: Any, gather: bool, seed: int) -> None:
 
 
 @pytest.mark.slow
-@small(1000)
+@small(300)
 @given(st.data(), st.booleans(), st.booleans(), st.integers(0, 10**6))
 def test_many_derivatives_of_random_graphs(data: Any, gather: bool, smooth: bool, seed: int) -> None:
     options: dict[str, Any] = {"rough": False, "steps": SMOOTH} if smooth else {}
@@ -226,14 +226,14 @@ def test_random_programs_mean_what_they_say(text: Any, seed: int) -> None:
 
 
 @pytest.mark.slow
-@small(3000)
+@small(600)
 @given(array_texts(), st.integers(0, 10**6))
 def test_many_random_programs_mean_what_they_say(text: Any, seed: int) -> None:
     check_text(text, seed)
 
 
-def check_gradient(text: Any, seed: int) -> None:
-    """Both modes against differences of what the program says."""
+def check_gradient(text: Any, seed: int, round_to: float = 0.0) -> None:
+    """Both modes against differences of what the program says, unless inputs are rounded, so that many are 0."""
     name, shape = next(reversed(text.shapes.items()))
     whole = f"L = sum({name})" if shape else f"L = {name}"
     ask = "\n".join(f"input v{x}[{', '.join(s)}]" for x, s in WRT.items())
@@ -244,6 +244,8 @@ def check_gradient(text: Any, seed: int) -> None:
     models = [gradc.compile(source, level=level, verify=True) for level in (0, 2)]
     for n, m in SIZES[:2]:
         env = random_inputs(n, m, seed)
+        if round_to:
+            env |= {x: np.round(env[x] / round_to) * round_to for x in (*REAL, "c")}
         values = {key: value for key, value in env.items() if key not in ("n", "m")}
         directions = {x: random_inputs(n, m, seed + 1)[x] for x in WRT}
         given_values = values | {f"v{x}": v for x, v in directions.items()}
@@ -253,10 +255,11 @@ def check_gradient(text: Any, seed: int) -> None:
                 key
             )
         for x, v in directions.items():
+            assert all(np.all(np.isfinite(found[f"{each}{x}"])) for each in "gfht")
             step = 1e-5
             ahead, behind = (text.values(env | {x: env[x] + by * step * v})[name].sum() for by in (1, -1))
             size = 1 + abs(ahead) + abs(found[f"f{x}"])
-            if size < 1e4:
+            if size < 1e4 and not round_to:
                 assert abs((ahead - behind) / (2 * step) - found[f"f{x}"]) <= 1e-4 * size, x
             forward, backward = found[f"f{x}"], float(np.sum(found[f"g{x}"] * v))
             assert forward == pytest.approx(backward, rel=1e-7, abs=1e-9 * size)
@@ -273,8 +276,21 @@ def test_derivatives_of_random_programs(text: Any, seed: int) -> None:
     check_gradient(text, seed)
 
 
+@small(40)
+@given(array_texts(smooth=True, most=2, poison=True), st.integers(0, 10**6))
+def test_branches_of_random_programs_do_not_poison(text: Any, seed: int) -> None:
+    check_gradient(text, seed, round_to=1.0)
+
+
 @pytest.mark.slow
 @small(1000)
+@given(array_texts(smooth=True, most=2, poison=True), st.integers(0, 10**6))
+def test_branches_of_many_random_programs_do_not_poison(text: Any, seed: int) -> None:
+    check_gradient(text, seed, round_to=1.0)
+
+
+@pytest.mark.slow
+@small(300)
 @given(array_texts(smooth=True), st.integers(0, 10**6))
 def test_many_derivatives_of_random_programs(text: Any, seed: int) -> None:
     check_gradient(text, seed)
