@@ -45,8 +45,10 @@ class Model:
     """What ``gradc.compile`` and ``gradc.load`` return.
 
     ``graph`` is the program as written, ``warnings`` what is likely a mistake in it, ``options`` how it is compiled.
-    Calling the model runs it: ``model(x=3.0)`` gives the outputs by name as Python numbers. Raises ``CallError`` for a
-    value that is missing, unknown or of the wrong kind.
+    Calling the model runs it: ``model(x=3.0)`` gives the outputs by name, single ones as Python numbers, others as
+    NumPy arrays of the caller's own. Arrays that are passed are never changed. Raises ``CallError`` for a value that is
+    missing, unknown or of the wrong kind, for shapes that do not go together, and where there is no result: for an
+    index out of range, a singular matrix.
     """
 
     graph: Graph
