@@ -9,7 +9,7 @@ import numpy as np
 
 from gradc.backends import faults
 from gradc.errors import Diagnostic
-from gradc.ir.graph import Graph
+from gradc.ir.graph import Graph, ancestors
 from gradc.source import Source
 
 Read = Callable[[int], Any]
@@ -92,7 +92,12 @@ def _diagnostic(
     message = "an operation makes NaN of numbers"
     if target is not None:
         name = faults.name_of(graph, target)
-        message += f", in the derivative of `{name}`" if name else ", in a derivative"
+        if name is None:
+            # Its value is not computed: only its derivative is asked for.
+            name = next((each for each, result in graph.outputs if node in ancestors(graph.data, [result])), None)
+            message += f", in `{name}`" if name else ", in a derivative"
+        else:
+            message += f", in the derivative of `{name}`"
     shape = full(node)
     where = (0,) * (len(shape) - len(where)) + where
     computed = _computed(graph, node, where, read, full)

@@ -101,6 +101,9 @@ def test_derivatives_say_that_they_are() -> None:
     diagnostic = first_nan(lambda: model.grad("L")(x=[1, 0]))
     assert diagnostic.message == "an operation makes NaN of numbers, in the derivative of `L`"
     assert (diagnostic.line, diagnostic.column) == (2, 5)
+    # Where the value itself is not computed, the derivative has the name of the result.
+    alone = watched("input x[n]\nr = sqrt(x)*0\nL = sum(r)\noutput L").grad("L")
+    assert first_nan(lambda: alone(x=[1, 0])).message == "an operation makes NaN of numbers, in `grad(L, x)`"
     # What the program itself makes comes first.
     both = watched("input x[n]\nr = sqrt(x)*0\nL = sum(r) + x[0] - x[0] + log(x[0] - 2)\noutput L", level=0)
     assert first_nan(lambda: both.with_gradients("L", "x")(x=[1, 0])).label == "log(-1.0) is NaN"
