@@ -166,3 +166,35 @@ def test_a_matrix_of_a_family_fails_by_itself() -> None:
     same(family.format("logdet(T[i])"), {"L": -3.0}, "T", **values)
     same(family.format("sum(cholesky(T[i]))"), {"L": -1.0}, "T", **values)
     fails("input T[k, n, n], b[n]\nL = sum(sum(solve(T[i], b)) for i)", "E0613", T=values["T"], b=[1, 2])
+
+
+BIG = 2**62
+# Programs over whole numbers, what they give, or the code of what is wrong.
+WHOLE: list[tuple[str, list[int], Any]] = [
+    ("L = sum(k)", [BIG, BIG], "E0604"),
+    ("L = sum(k[i] for i)", [BIG, BIG], "E0604"),
+    ("L = sum(k[i] for i if k[i] < 5)", [BIG, BIG, 3], 3),
+    ("L = sum(k[i] for i)", [BIG, BIG, -BIG], BIG),
+    ("L = sum(if k[i] < 5 then k[i]*k[i] else 1 for i)", [BIG, BIG, 3], 11),
+    ("L = sum(k*k)", [BIG, 3], "E0604"),
+    ("L = sum(where(k < 5, k*k, 1))", [BIG, BIG, 3], 11),
+    ("L = prod(k)", [BIG, 4], "E0604"),
+    ("L = prod(k[i] for i if k[i] < 5)", [BIG, 4, 3], 12),
+    ("L = sum(10//k[i] for i)", [0, 2, 3], "E0605"),
+    ("L = sum(10//k[i] for i if k[i] > 0)", [0, 2, 3], 8),
+    ("L = sum(mod(10, k[i]) for i if k[i] != 0)", [0, 2, 3], 1),
+    ("L = sum(if k[i] != 0 and 10//k[i] > 3 then 1 else 0 for i)", [0, 2, 3], 1),
+    ("L = sum(if k[i] == 0 or 10//k[i] > 3 then 1 else 0 for i)", [0, 2, 3], 2),
+    ("L = sum(if 10//k[i] > 3 and k[i] != 0 then 1 else 0 for i)", [0, 2, 3], "E0605"),
+    ("L = max(k[i] for i if k[i] > 5)", [0, 2, 3], "E0612"),
+    ("L = sum(if k[i] > 2 then max(k[j] for j if k[j] < k[i]) else 0 for i)", [0, 2, 3], 2),
+]
+
+
+@pytest.mark.parametrize(("source", "k", "due"), WHOLE)
+def test_whole_numbers(source: str, k: list[int], due: Any) -> None:
+    text = f"input k[n]: int\n{source}"
+    if isinstance(due, str):
+        fails(text, due, k=k)
+    else:
+        same(text, {"L": due}, k=k)
