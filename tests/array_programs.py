@@ -146,3 +146,5 @@ UNARY: list[tuple[str, dict[str, Any]]] = [
     ("triangle", {"lower": False, "offset": 1}),
     *((op, {}) for op in ("inv", "cholesky", "det", "cofactor", "logdet", "eigvalsh", "eigvecs", "svdvals", "svdvecs")),
 ]
+# Operators on two square matrices of one shape.
+PAIRS: list[tuple[str, dict[str, Any]]] = [("cofactor_along", {}), ("cholesky_adjoint", {})]

@@ -439,6 +439,15 @@ class Reference:
     def cholesky(self, attrs: Any, shape: Any, x: Any) -> Any:
         return self.matrices(shape, x, np.linalg.cholesky)
 
+    def cholesky_adjoint(self, attrs: Any, shape: Any, a: Any, b: Any) -> Any:
+        def run(a: Any, b: Any) -> Any:
+            half = np.tril(np.ones(a.shape)) - 0.5 * np.eye(len(a))
+            inverse = np.linalg.inv(np.tril(a))
+            found = inverse.T @ (np.tril(a).T @ np.tril(b) * half) @ inverse
+            return (found + found.T) * half
+
+        return self.system(shape, a, b, run)
+
     def det(self, attrs: Any, shape: Any, x: Any) -> Any:
         return self.matrices(shape, x, np.linalg.det)
 

@@ -59,6 +59,11 @@ def halved(builder: Builder, node: int) -> int:
     return times(builder, build.filled(builder, 0.5, builder.type(node)), both)
 
 
+def mirrored_sum(builder: Builder, node: int) -> int:
+    """A matrix and its transpose, added."""
+    return added(builder, node, build.transpose(builder, node))
+
+
 def symmetric(builder: Builder, node: int) -> int:
     """The symmetric matrix that has this lower triangle."""
     strict = triangle(builder, node, lower=True, offset=-1)

@@ -183,6 +183,7 @@ PROGRAMS = [
     Program("cholesky", [(3, 3)], prepare=positive),
     Program("det", [(3, 3)], known=False),
     Program("cofactor", [(3, 3)], prepare=apart, known=False),
+    Program("cholesky_adjoint", [(3, 3), (3, 3)], prepare=apart),
     Program("cofactor_along", [(3, 3), (3, 3)], prepare=apart, known=False),
     Program("logdet", [(3, 3)], prepare=apart),
     Program("eigvalsh", [(3, 3)], prepare=lambda x: positive(x) + np.diag([0, 2, 5]), known=False),

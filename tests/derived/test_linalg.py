@@ -50,6 +50,13 @@ def exact_cholesky(x: Array) -> Array:
     return from_mp(mpmath.cholesky(to_mp(mirrored(x))))
 
 
+def exact_cholesky_adjoint(x: Array, due: Array) -> Array:
+    half = np.tril(np.full(x.shape, mpmath.mpf(1))) - np.diag(np.full(len(x), mpmath.mpf(0.5)))
+    inverse = from_mp(to_mp(np.tril(x)) ** -1)
+    found = inverse.T @ (np.tril(x).T @ np.tril(due) * half) @ inverse
+    return (found + found.T) * half
+
+
 def exact_det(x: Array) -> Array:
     if not len(x):
         return np.array(mpmath.mpf(1), dtype=object)
@@ -189,6 +196,9 @@ def cases() -> list[Case]:
         for n in (1, 2, 3) if op != "eigvecs" else (2, 3):
             found.append(Case(op, lambda rng, make=make, n=n: [make(rng, n)], exact))
     for n in (1, 2, 4):
+        found.append(
+            Case("cholesky_adjoint", lambda rng, n=n: [regular(rng, n), regular(rng, n)], exact_cholesky_adjoint)
+        )
         found.append(Case("cofactor_along", lambda rng, n=n: [regular(rng, n), regular(rng, n)], exact_cofactor_along))
     for shape in ((3, 3), (4, 2), (1, 1)):
         found.append(Case("svdvals", lambda rng, shape=shape: [rng.standard_normal(shape)], exact_svdvals))
@@ -267,3 +277,22 @@ def test_higher_derivatives(case: Case, order: int) -> None:
     dots = sum(np.vdot(one, other) for one, other in zip(back, directions[-1], strict=True))
     scale = sum(np.abs(one * other).sum() for one, other in zip(back, directions[-1], strict=True))
     assert abs(dots - np.vdot(weight, due)) <= tolerance * max(1.0, scale)
+
+
+@pytest.mark.parametrize("n", [63, 64, 65, 150])
+@pytest.mark.parametrize("front", [(), (2,)])
+def test_the_adjoint_of_a_factor_by_blocks(n: int, front: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(n)
+    factor = np.tril(rng.standard_normal((*front, n, n)))
+    factor[..., range(n), range(n)] = n**0.5 + rng.random(n)
+    due = rng.standard_normal((*front, n, n))
+    inverse = np.linalg.inv(factor)
+    half = np.tril(np.ones((n, n))) - 0.5 * np.eye(n)
+    turned = factor.swapaxes(-1, -2)
+    found = inverse.swapaxes(-1, -2) @ (turned @ np.tril(due) * half) @ inverse
+    expected = (found + found.swapaxes(-1, -2)) * half
+    # What stands above the diagonals is not read.
+    noise = np.triu(np.full((n, n), np.nan), 1)
+    np.testing.assert_allclose(
+        value_of("cholesky_adjoint", factor + noise, due + noise), expected, rtol=1e-9, atol=1e-12
+    )

@@ -11,7 +11,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from array_programs import SYSTEMS, UNARY, Program, value_of
+from array_programs import PAIRS, SYSTEMS, UNARY, Program, value_of
 
 from gradc.ir.graph import Builder
 from gradc.ir.op import Site
@@ -100,7 +100,7 @@ def test_stacks_of_matrices_are_loops(op: str, attrs: dict[str, Any]) -> None:
     assert forward == pytest.approx(reverse, rel=1e-12, abs=1e-13)
 
 
-@pytest.mark.parametrize(("op", "attrs"), [*SYSTEMS, *UNARY, ("cofactor_along", {})], ids=str)
+@pytest.mark.parametrize(("op", "attrs"), [*SYSTEMS, *UNARY, *PAIRS], ids=str)
 @pytest.mark.parametrize("own", [((), ()), ((2,), (2,)), ((2,), ()), ((), (2,))], ids=str)
 @pytest.mark.parametrize("lacking", [(), (0,), (1,), (0, 1)], ids=str)
 def test_batch_axes_are_loops(
@@ -108,7 +108,7 @@ def test_batch_axes_are_loops(
 ) -> None:
     """Batch axes stand before an op's own; where an operand lacks the index, the extent is 1."""
     binary = TABLE[op].arity[0] == 2
-    if op == "cofactor_along" and own[0] != own[1]:
+    if op in dict(PAIRS) and own[0] != own[1]:
         return
     shapes = [(*own[0], 3, 3), (*own[1], 3, 3)][: 1 + binary]
     if op == "matmul" and own == ((), ()):
@@ -159,7 +159,7 @@ def test_any_axes_may_be_shared(op: str, attrs: dict[str, Any], sides: tuple[int
 # Numbers and memory --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("op", "attrs"), [*SYSTEMS, *UNARY, ("cofactor_along", {})], ids=str)
+@pytest.mark.parametrize(("op", "attrs"), [*SYSTEMS, *UNARY, *PAIRS], ids=str)
 def test_single_precision_stays_single(op: str, attrs: dict[str, Any]) -> None:
     """The evaluator checks the type of every node on the way."""
     values = [matrices(3, 3), *like([np.empty((3, 3))])][: TABLE[op].arity[0]]
@@ -192,7 +192,7 @@ def test_any_layout_of_memory_and_no_change_of_it(op: str, attrs: dict[str, Any]
         both_modes(op, layout, attrs)
 
 
-@pytest.mark.parametrize(("op", "attrs"), [*SYSTEMS, *UNARY, ("cofactor_along", {})], ids=str)
+@pytest.mark.parametrize(("op", "attrs"), [*SYSTEMS, *UNARY, *PAIRS], ids=str)
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3, 3), (2, 0, 0)], ids=str)
 def test_empty_arrays(op: str, attrs: dict[str, Any], shape: tuple[int, ...]) -> None:
     values = [np.ones(shape)] * TABLE[op].arity[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from array_programs import SYSTEMS, UNARY
+from array_programs import PAIRS, SYSTEMS, UNARY
 
 from gradc.ad.forward import tangent
 from gradc.ad.reverse import adjoints
@@ -35,7 +35,7 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[Type, ...], int]] = [
     ("solve", {"transposed": False}, (Type(F, (3, 3)), Type(F)), 1),
     ("solve", {"transposed": False}, (Type(F, (2, 3, 3)), Type(F, (4, 3, 1))), 1),
     ("triangular_solve", {"lower": True, "transposed": False}, (Type(F, (3, 3)), Type("int", (3,))), 1),
-    ("cofactor_along", {}, (Type(F, (3, 3)), Type(F, (2, 2))), 1),
+    *((op, attrs, (Type(F, (3, 3)), Type(F, (2, 2))), 1) for op, attrs in PAIRS),
     ("matmul", {}, (Type(F, (3, 3)), Type(F)), 1),
 ]
 
@@ -49,7 +49,7 @@ def test_types_that_are_refused(op: str, attrs: dict[str, Any], types: tuple[Typ
     assert caught.value.position == position
 
 
-@pytest.mark.parametrize(("op", "attrs"), [*SYSTEMS, *UNARY, ("cofactor_along", {})], ids=str)
+@pytest.mark.parametrize(("op", "attrs"), [*SYSTEMS, *UNARY, *PAIRS], ids=str)
 @pytest.mark.parametrize("front", [(), (named("p"),)], ids=str)
 def test_sizes_without_numbers_and_free_indices(op: str, attrs: dict[str, Any], front: tuple[Any, ...]) -> None:
     """The graphs of both modes are the same for all sizes, and have the types of what they belong to."""
@@ -57,7 +57,7 @@ def test_sizes_without_numbers_and_free_indices(op: str, attrs: dict[str, Any], 
     builder = Builder(TABLE)
     local = LocalGradients(builder, {})
     tall = op.startswith("svd")
-    shapes = [(*front, n + 2 if tall else n, n), (*front, n, n if op == "cofactor_along" else m)]
+    shapes = [(*front, n + 2 if tall else n, n), (*front, n, n if op in dict(PAIRS) else m)]
     types = [Type(F, shape) for shape in shapes[: TABLE[op].arity[0]]]
     nodes = [builder.input(f"x{k}", type) for k, type in enumerate(types)]
     # A family of matrices: each is scaled by its index.
@@ -81,7 +81,7 @@ def test_sizes_without_numbers_and_free_indices(op: str, attrs: dict[str, Any], 
     verify(builder.finish(outputs))
 
 
-@pytest.mark.parametrize(("op", "attrs"), [*SYSTEMS, ("cofactor_along", {})], ids=str)
+@pytest.mark.parametrize(("op", "attrs"), [*SYSTEMS, *PAIRS], ids=str)
 def test_only_what_is_asked_for(op: str, attrs: dict[str, Any]) -> None:
     builder = Builder(TABLE)
     nodes = [builder.input(name, Type(F, (3, 3))) for name in "ab"]
