@@ -210,8 +210,9 @@ def _vet(
 
     def run(faults: Faults, x: Any, *given: Any) -> int:
         placed, plain = given[: len(found)], given[len(found) :]
-        masks = [np.less(k, 0) | np.greater_equal(k, extent) for k, (_, extent) in zip(placed, found, strict=True)]
-        if any(mask.any() for mask in masks):
+        limits = [extent for _, extent in found]
+        if any(np.size(k) and (np.min(k) < 0 or np.max(k) >= n) for k, n in zip(placed, limits, strict=True)):
+            masks = [np.less(k, 0) | np.greater_equal(k, n) for k, n in zip(placed, limits, strict=True)]
             weighs = np.not_equal(x, 0).any(axis=tuple(range(count, x.ndim)))
             for (place, extent), own, mask, values in zip(found, owns, masks, plain, strict=True):
                 both: Any = np.broadcast_to(np.logical_and(weighs, mask), np.broadcast_shapes(weighs.shape, mask.shape))
