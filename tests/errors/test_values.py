@@ -89,8 +89,7 @@ VALUES: list[tuple[Callable[[], Any], str]] = [
     (lambda: DECLARED.map(x=[1.0, 2.0], n=[1, 2, 3]), "error[E0607]: `n` has 3 rows, and `x` has 2"),
     (
         lambda: DECLARED.map(x=1.0),
-        "error[E0607]: `map` needs an array of rows for at least one input\n"
-        "  = help: for single values call the model",
+        "error[E0607]: `map` needs an array of rows for at least one input\n  = help: for single values call the model",
     ),
     (lambda: DECLARED.grad("Y"), "error[E0608]: the program has no name `Y`\n  = help: a similar name exists: `y`"),
     (lambda: DECLARED.grad("y", "n"), "error[E0609]: `n` is an integer, which cannot be differentiated by"),
