@@ -453,9 +453,20 @@ def _plan_norm(site: Site) -> Any:
 
 def _plan_cumsum(site: Site) -> Any:
     axis, reverse = _own(site, site.attrs["axis"]), site.attrs["reverse"]
-    if reverse:
-        return lambda x: np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis)
-    return lambda x: np.cumsum(x, axis=axis)
+
+    def run(x: Any) -> Any:
+        if reverse:
+            return np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis)
+        return np.cumsum(x, axis=axis)
+
+    def exact(x: Any) -> Any:
+        if x.size and max(float(x.max()), -float(x.min())) * x.shape[axis] >= 2.0**63:
+            # NumPy's integers wrap around without a word.
+            for value in np.ravel(run(x.astype(object))):
+                checked(int(value))
+        return run(x)
+
+    return exact if site.dtype == "int" else run
 
 
 def _plan_cumprod(site: Site) -> Any:

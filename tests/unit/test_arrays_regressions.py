@@ -186,6 +186,8 @@ WHOLE: list[tuple[str, list[int], Any]] = [
     ("L = sum(if k[i] != 0 and 10//k[i] > 3 then 1 else 0 for i)", [0, 2, 3], 1),
     ("L = sum(if k[i] == 0 or 10//k[i] > 3 then 1 else 0 for i)", [0, 2, 3], 2),
     ("L = sum(if 10//k[i] > 3 and k[i] != 0 then 1 else 0 for i)", [0, 2, 3], "E0605"),
+    ("L = cumsum(k)", [BIG, BIG], "E0604"),
+    ("L = cumsum(k)", [BIG, -BIG, 3], [BIG, 0, 3]),
     ("L = max(k[i] for i if k[i] > 5)", [0, 2, 3], "E0612"),
     ("L = sum(if k[i] > 2 then max(k[j] for j if k[j] < k[i]) else 0 for i)", [0, 2, 3], 2),
 ]
