@@ -12,6 +12,7 @@ from typing import Final
 
 from gradc.ir.op import Op, OpTable
 from gradc.ops import (
+    along,
     arith,
     compare,
     control,
@@ -101,6 +102,7 @@ TABLE: Final = OpTable(
             *functions.ROWS,
             *structure.ROWS,
             *reduce.ROWS,
+            *along.ROWS,
             *linalg.ROWS,
             *decompose.ROWS,
             *spectra.ROWS,

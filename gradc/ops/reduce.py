@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.ir.op import Op, Scatter, Site
-from gradc.ir.types import Index, Type, TypeMismatch, typed
+from gradc.ir.types import Type, TypeMismatch, typed
 from gradc.ops import build
 from gradc.ops.integers import checked
 from gradc.ops.typerules import NUMBER, TRUTH, Attrs
@@ -60,7 +60,7 @@ def _place(types: Sequence[Type], attrs: Attrs) -> Type:
     return typed("int", found.shape, found.free)
 
 
-def _along(types: Sequence[Type], attrs: Attrs) -> Type:
+def along(types: Sequence[Type], attrs: Attrs) -> Type:
     """The type of the operand, an array that has the axis or axes."""
     (type,) = types
     if type.dtype == "bool":
@@ -69,39 +69,30 @@ def _along(types: Sequence[Type], attrs: Attrs) -> Type:
     return type
 
 
-def _along_real(types: Sequence[Type], attrs: Attrs) -> Type:
+def along_real(types: Sequence[Type], attrs: Attrs) -> Type:
+    """The type of the operand, a real array that has the axis or axes."""
     if not types[0].real:
         raise TypeMismatch(NUMBER, 0)
-    return _along(types, attrs)
-
-
-def _order(types: Sequence[Type], attrs: Attrs) -> Type:
-    found = _along(types, attrs)
-    return typed("int", found.shape, found.free)
-
-
-def _recurrence(types: Sequence[Type], attrs: Attrs) -> Type:
-    for position, type in enumerate(types):
-        if not type.real or type.shape != types[0].shape or not 0 <= attrs["axis"] < type.rank:
-            raise TypeMismatch(NUMBER, position)
-    return typed(types[0].dtype, types[0].shape, (*types[0].free, *types[1].free))
+    return along(types, attrs)
 
 
 # Derivatives ---------------------------------------------------------------------------------------------------------
 
 
-def _attrs(builder: Builder, node: int) -> Mapping[str, Any]:
+def attrs_of(builder: Builder, node: int) -> Mapping[str, Any]:
+    """The attributes of a node."""
     found: Mapping[str, Any] = builder.data[node].get("attrs", {})
     return found
 
 
-def _operand(builder: Builder, node: int) -> int:
+def operand_of(builder: Builder, node: int) -> int:
+    """The operand of a node that has one."""
     return builder.operands(node)[0]
 
 
 def _repeat(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    x = _operand(builder, node)
-    type, attrs = builder.type(x), _attrs(builder, node)
+    x = operand_of(builder, node)
+    type, attrs = builder.type(x), attrs_of(builder, node)
     lacking = [index for index in attrs.get("over", ()) if index not in type.free]
     spread = build.expand(builder, adjoint, attrs.get("axes", ()), type.shape)
     return {0: build.total(builder, spread, lacking)}
@@ -109,16 +100,18 @@ def _repeat(builder: Builder, node: int, adjoint: int, positions: Collection[int
 
 def _expanded(builder: Builder, node: int, reduced: int) -> int:
     """A value of the reduction's type repeated to the shape of its operand."""
-    return build.expand(builder, reduced, _attrs(builder, node)["axes"], builder.type(_operand(builder, node)).shape)
+    return build.expand(
+        builder, reduced, attrs_of(builder, node)["axes"], builder.type(operand_of(builder, node)).shape
+    )
 
 
 def _shares(builder: Builder, node: int) -> int:
     """1/k for each of the k elements that equal the extreme, 0 for the others; NaN where it is NaN."""
-    x = _operand(builder, node)
+    x = operand_of(builder, node)
     type = builder.type(x)
     one, zero = build.filled(builder, 1.0, type), build.filled(builder, 0.0, type)
     chosen = builder.apply("select", builder.apply("eq", x, _expanded(builder, node, node)), one, zero)
-    count = build.total(builder, chosen, axes=_attrs(builder, node)["axes"])
+    count = build.total(builder, chosen, axes=attrs_of(builder, node)["axes"])
     return builder.apply("div", chosen, _expanded(builder, node, count))
 
 
@@ -133,13 +126,13 @@ def _weighted(
 
     def push(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
         product = builder.apply("mul", tangents[0], weights(builder, node))
-        return build.total(builder, product, axes=_attrs(builder, node)["axes"])
+        return build.total(builder, product, axes=attrs_of(builder, node)["axes"])
 
     return push
 
 
 def _softmax_of(builder: Builder, node: int) -> int:
-    return builder.apply("softmax", _operand(builder, node), attrs={"axes": _attrs(builder, node)["axes"]})
+    return builder.apply("softmax", operand_of(builder, node), attrs={"axes": attrs_of(builder, node)["axes"]})
 
 
 def _to_exponents(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
@@ -148,25 +141,25 @@ def _to_exponents(builder: Builder, node: int, adjoint: int, positions: Collecti
 
 def _softmax_map(builder: Builder, node: int, vector: int) -> int:
     # The Jacobian diag(s) - s s^T is symmetric, so both modes are one map.
-    mean = build.total(builder, builder.apply("mul", vector, node), axes=_attrs(builder, node)["axes"])
+    mean = build.total(builder, builder.apply("mul", vector, node), axes=attrs_of(builder, node)["axes"])
     return builder.apply("mul", node, builder.apply("sub", vector, _expanded(builder, node, mean)))
 
 
 def _log_softmax_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    total = build.total(builder, adjoint, axes=_attrs(builder, node)["axes"])
+    total = build.total(builder, adjoint, axes=attrs_of(builder, node)["axes"])
     share = builder.apply("mul", _softmax_of(builder, node), _expanded(builder, node, total))
     return {0: builder.apply("sub", adjoint, share)}
 
 
 def _log_softmax_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
-    axes = _attrs(builder, node)["axes"]
+    axes = attrs_of(builder, node)["axes"]
     mean = build.total(builder, builder.apply("mul", _softmax_of(builder, node), tangents[0]), axes=axes)
     return builder.apply("sub", tangents[0], _expanded(builder, node, mean))
 
 
 def _directions(builder: Builder, node: int) -> int:
     """The unit vector along the operand; 0 where the norm is 0, which has no derivative there."""
-    x = _operand(builder, node)
+    x = operand_of(builder, node)
     type = builder.type(x)
     length = _expanded(builder, node, node)
     zero = build.filled(builder, 0.0, type)
@@ -179,8 +172,8 @@ def _along_directions(builder: Builder, node: int, adjoint: int, positions: Coll
 
 def _others(builder: Builder, node: int) -> int:
     """For each element the product of all others: without a division, so that it holds where elements are 0."""
-    x = _operand(builder, node)
-    type, axes = builder.type(x), _attrs(builder, node)["axes"]
+    x = operand_of(builder, node)
+    type, axes = builder.type(x), attrs_of(builder, node)["axes"]
     flat, places = x, axes
     if len(axes) != 1:
         # One axis holds all elements that are multiplied; it comes last.
@@ -202,95 +195,6 @@ def _others(builder: Builder, node: int) -> int:
 
 def _to_factors(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
     return {0: builder.apply("mul", _expanded(builder, node, adjoint), _others(builder, node))}
-
-
-def _shifted(builder: Builder, node: int, axis: int, by: int) -> int:
-    """Element t is element t - by, and 0 where there is none; ``by`` is 1 or -1."""
-    shape = builder.type(node).shape
-    whole = [(0, 1, extent) for extent in shape[:axis]]
-    # By way of one element more, so that no extent is below 0 where there are no elements.
-    source, target = (0, 1) if by > 0 else (1, 0)
-    wide = (*shape[:axis], shape[axis] + 1, *shape[axis + 1 :])
-    attrs = {"shape": wide, "parts": (((*whole, (target, 1, shape[axis])), ()),)}
-    wider = builder.apply("assemble", node, attrs=attrs)
-    return build.access(builder, wider, (*whole, (source, 1, shape[axis])), ())
-
-
-def _solve_recurrence(builder: Builder, factors: int, terms: int, axis: int, reverse: bool) -> int:
-    return builder.apply("recurrence", factors, terms, attrs={"axis": axis, "reverse": reverse})
-
-
-def _recurrence_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    factors, _ = builder.operands(node)
-    axis, reverse = _attrs(builder, node)["axis"], _attrs(builder, node)["reverse"]
-    step = -1 if reverse else 1
-    terms = _solve_recurrence(builder, _shifted(builder, factors, axis, -step), adjoint, axis, not reverse)
-    return {0: builder.apply("mul", terms, _shifted(builder, node, axis, step)), 1: terms}
-
-
-def _recurrence_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
-    factors, _ = builder.operands(node)
-    axis, reverse = _attrs(builder, node)["axis"], _attrs(builder, node)["reverse"]
-    terms = tangents.get(1)
-    if 0 in tangents:
-        moved = builder.apply("mul", tangents[0], _shifted(builder, node, axis, -1 if reverse else 1))
-        terms = moved if terms is None else builder.apply("add", terms, moved)
-    assert terms is not None
-    return _solve_recurrence(builder, factors, terms, axis, reverse)
-
-
-def _cumprod_as_recurrence(builder: Builder, node: int) -> tuple[int, int, int, bool]:
-    """The exclusive product y[t] = x[t-1] y[t-1]: its operand, the shifted factors, the axis and the direction."""
-    x = _operand(builder, node)
-    axis, reverse = _attrs(builder, node)["axis"], _attrs(builder, node)["reverse"]
-    return x, _shifted(builder, x, axis, -1 if reverse else 1), axis, reverse
-
-
-def _cumprod_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    _, factors, axis, reverse = _cumprod_as_recurrence(builder, node)
-    step = -1 if reverse else 1
-    terms = _solve_recurrence(builder, _shifted(builder, factors, axis, -step), adjoint, axis, not reverse)
-    shares = builder.apply("mul", terms, _shifted(builder, node, axis, step))
-    return {0: _shifted(builder, shares, axis, -step)}
-
-
-def _cumprod_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
-    _, factors, axis, reverse = _cumprod_as_recurrence(builder, node)
-    step = -1 if reverse else 1
-    moved = builder.apply("mul", _shifted(builder, tangents[0], axis, step), _shifted(builder, node, axis, step))
-    return _solve_recurrence(builder, factors, moved, axis, reverse)
-
-
-def _cumsum_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    attrs = _attrs(builder, node)
-    return {0: builder.apply("cumsum", adjoint, attrs={**attrs, "reverse": not attrs["reverse"]})}
-
-
-def _places(builder: Builder, node: int) -> tuple[list[Index], list[int], int]:
-    """Of a sort: an index for each axis, their values, and where in the operand the sorted element stands."""
-    x = _operand(builder, node)
-    axis = _attrs(builder, node)["axis"]
-    order = builder.apply("argsort", x, attrs={"axis": axis})
-    indices = [builder.fresh("k", extent) for extent in builder.type(x).shape]
-    values = [build.index(builder, index) for index in indices]
-    return indices, values, build.access(builder, order, (None,) * len(values), values)
-
-
-def _sort_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    indices, values, place = _places(builder, node)
-    items = (None,) * len(values)
-    axis = _attrs(builder, node)["axis"]
-    read = build.access(builder, adjoint, items, values)
-    targets = [*values[:axis], place, *values[axis + 1 :]]
-    attrs = {"shape": builder.type(node).shape, "parts": ((items, tuple(indices)),)}
-    return {0: builder.apply("assemble", read, *targets, attrs=attrs)}
-
-
-def _sort_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
-    indices, values, place = _places(builder, node)
-    axis = _attrs(builder, node)["axis"]
-    read = build.access(builder, tangents[0], (None,) * len(values), [*values[:axis], place, *values[axis + 1 :]])
-    return build.tabulate(builder, read, indices)
 
 
 # Evaluation ----------------------------------------------------------------------------------------------------------
@@ -371,7 +275,7 @@ def _plan_method(name: str) -> Callable[[Site], Any]:
     return plan
 
 
-def _own(site: Site, axis: int) -> int:
+def own_axis(site: Site, axis: int) -> int:
     """An axis of the operand counted from the right."""
     return axis - len(site.shapes[0])
 
@@ -380,7 +284,7 @@ def _plan_place(name: str) -> Callable[[Site], Any]:
     search = getattr(np, name)
 
     def plan(site: Site) -> Any:
-        axis = _own(site, site.attrs["axis"])
+        axis = own_axis(site, site.attrs["axis"])
         if site.shapes[0][axis] == 0:
 
             def fail(x: Any) -> Any:
@@ -429,7 +333,7 @@ def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[[Any]
 
 def _plan_exponentials(name: str) -> Callable[[Site], Any]:
     def plan(site: Site) -> Any:
-        run = exponentials([name], tuple(_own(site, axis) for axis in site.attrs["axes"]))
+        run = exponentials([name], tuple(own_axis(site, axis) for axis in site.attrs["axes"]))
         return lambda x: run(x)[0]
 
     return plan
@@ -451,64 +355,6 @@ def _plan_norm(site: Site) -> Any:
     return run
 
 
-def _plan_cumsum(site: Site) -> Any:
-    axis, reverse = _own(site, site.attrs["axis"]), site.attrs["reverse"]
-
-    def run(x: Any) -> Any:
-        if reverse:
-            return np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis)
-        return np.cumsum(x, axis=axis)
-
-    def exact(x: Any) -> Any:
-        if x.size and max(float(x.max()), -float(x.min())) * x.shape[axis] >= 2.0**63:
-            # NumPy's integers wrap around without a word.
-            for value in np.ravel(run(x.astype(object))):
-                checked(int(value))
-        return run(x)
-
-    return exact if site.dtype == "int" else run
-
-
-def _plan_cumprod(site: Site) -> Any:
-    axis, reverse = _own(site, site.attrs["axis"]), site.attrs["reverse"]
-
-    def run(x: Any) -> Any:
-        result = np.ones_like(x)
-        source, target = np.moveaxis(x, axis, 0), np.moveaxis(result, axis, 0)
-        if reverse:
-            source, target = source[::-1], target[::-1]
-        np.cumprod(source[:-1], axis=0, out=target[1:])
-        return result
-
-    return run
-
-
-def _plan_recurrence(site: Site) -> Any:
-    axis, reverse = _own(site, site.attrs["axis"]), site.attrs["reverse"]
-
-    def run(factors: Any, terms: Any) -> Any:
-        factors, terms = np.broadcast_arrays(factors, terms)
-        result = np.array(terms)
-        a, y = np.moveaxis(factors, axis, 0), np.moveaxis(result, axis, 0)
-        if reverse:
-            a, y = a[::-1], y[::-1]
-        for t in range(1, len(y)):
-            y[t] += a[t] * y[t - 1]
-        return result
-
-    return run
-
-
-def _plan_sorted(name: str) -> Callable[[Site], Any]:
-    def plan(site: Site) -> Any:
-        axis = _own(site, site.attrs["axis"])
-        if name == "argsort":
-            return lambda x: np.argsort(x, axis=axis, kind="stable")
-        return lambda x: np.sort(x, axis=axis)
-
-    return plan
-
-
 def _demand(types: Sequence[Type], attrs: Attrs) -> Type:
     value, condition = types
     if condition.dtype != "bool" or condition.shape:
@@ -527,10 +373,10 @@ def _plan_demand(site: Site) -> Any:
 
 _AXES = {"axes": tuple}
 _AXIS = {"axis": int}
-_DIRECTED = {"axis": int, "reverse": bool}
 
 
-def _reduction(name: str, doc: str, rule: Any, plan: Any, **fields: Any) -> Op:
+def reduction(name: str, doc: str, rule: Any, plan: Any, **fields: Any) -> Op:
+    """A row of the many that have one operand and axes."""
     fields = {"attrs": _AXES, "dependence": ("smooth",), "reference": "NumPy, ufunc.reduce", **fields}
     return Op(name=name, doc=doc, kind="structural", type_rule=rule, plan=plan, **fields)
 
@@ -548,7 +394,7 @@ ROWS = (
         dependence=("linear", "none"),
         reference="gradc.syntax.comprehend",
     ),
-    _reduction(
+    reduction(
         "sum",
         "The sum over own axes (attribute axes) and free indices (attribute over). Over nothing it is 0; a value that "
         "lacks an index counts as often as the index has values.",
@@ -559,7 +405,7 @@ ROWS = (
         linear="each",
         dependence=("linear",),
     ),
-    _reduction(
+    reduction(
         "prod",
         "The product over axes; over nothing it is 1. Its derivative does not divide, so it holds where factors are 0.",
         _number,
@@ -567,7 +413,7 @@ ROWS = (
         pullback=_to_factors,
         pushforward=_weighted(_others),
     ),
-    _reduction(
+    reduction(
         "amax",
         "The largest element over axes; a NaN wins. Ties share the derivative evenly.",
         _number,
@@ -575,7 +421,7 @@ ROWS = (
         pullback=_to_extremes,
         pushforward=_weighted(_shares),
     ),
-    _reduction(
+    reduction(
         "amin",
         "The smallest element over axes; a NaN wins. Ties share the derivative evenly.",
         _number,
@@ -583,21 +429,21 @@ ROWS = (
         pullback=_to_extremes,
         pushforward=_weighted(_shares),
     ),
-    _reduction(
+    reduction(
         "any",
         "Whether one of the truth values holds; of none it is false.",
         _truth,
         _plan_method("any"),
         dependence=("none",),
     ),
-    _reduction(
+    reduction(
         "all",
         "Whether all of the truth values hold; of none it is true.",
         _truth,
         _plan_method("all"),
         dependence=("none",),
     ),
-    _reduction(
+    reduction(
         "argmax",
         "Where along the axis the largest element stands, the first of equal ones; a NaN wins.",
         _place,
@@ -605,7 +451,7 @@ ROWS = (
         attrs=_AXIS,
         dependence=("none",),
     ),
-    _reduction(
+    reduction(
         "argmin",
         "Where along the axis the smallest element stands, the first of equal ones; a NaN wins.",
         _place,
@@ -613,7 +459,7 @@ ROWS = (
         attrs=_AXIS,
         dependence=("none",),
     ),
-    _reduction(
+    reduction(
         "logsumexp",
         "log(sum(exp(x))) over axes without overflow; of nothing it is -inf. Its derivative is the softmax.",
         _real,
@@ -622,25 +468,25 @@ ROWS = (
         pushforward=_weighted(_softmax_of),
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
     ),
-    _reduction(
+    reduction(
         "softmax",
         "exp(x)/sum(exp(x)) over axes without overflow; the result has the operand's shape.",
-        _along_real,
+        along_real,
         _plan_exponentials("softmax"),
         pullback=lambda builder, node, adjoint, positions: {0: _softmax_map(builder, node, adjoint)},
         pushforward=lambda builder, node, tangents: _softmax_map(builder, node, tangents[0]),
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
     ),
-    _reduction(
+    reduction(
         "log_softmax",
         "The logarithm of the softmax over axes, which keeps its digits where that is near 0 or 1.",
-        _along_real,
+        along_real,
         _plan_exponentials("log_softmax"),
         pullback=_log_softmax_back,
         pushforward=_log_softmax_forward,
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
     ),
-    _reduction(
+    reduction(
         "norm",
         "The Euclidean length over axes, without overflow. At 0, where it has no derivative, the derivative is 0.",
         _real,
@@ -648,57 +494,5 @@ ROWS = (
         pullback=_along_directions,
         pushforward=_weighted(_directions),
         reference="Blue 1978, A portable Fortran program to find the Euclidean norm of a vector",
-    ),
-    _reduction(
-        "cumsum",
-        "The sums of the elements up to each one along an axis, or from each one on (attribute reverse).",
-        _along,
-        _plan_cumsum,
-        attrs=_DIRECTED,
-        pullback=_cumsum_back,
-        linear="each",
-        dependence=("linear",),
-    ),
-    _reduction(
-        "cumprod",
-        "The product of the elements before each one along an axis, or behind it (attribute reverse); of none it is 1.",
-        _along_real,
-        _plan_cumprod,
-        attrs=_DIRECTED,
-        pullback=_cumprod_back,
-        pushforward=_cumprod_forward,
-    ),
-    Op(
-        name="recurrence",
-        doc=(
-            "y[t] = a[t]*y[t-1] + b[t] along an axis, from y[-1] = 0; with the attribute reverse from the other end. "
-            "The first a counts for nothing. The derivatives of products along an axis are recurrences."
-        ),
-        kind="structural",
-        arity=(2, 2),
-        type_rule=_recurrence,
-        plan=_plan_recurrence,
-        pullback=_recurrence_back,
-        pushforward=_recurrence_forward,
-        dependence=("smooth", "linear"),
-        attrs=_DIRECTED,
-        reference="Blelloch 1990, Prefix sums and their applications",
-    ),
-    _reduction(
-        "sort",
-        "The elements along an axis in ascending order, NaN last. Of equal ones the derivative keeps the order.",
-        _along_real,
-        _plan_sorted("sort"),
-        attrs=_AXIS,
-        pullback=_sort_back,
-        pushforward=_sort_forward,
-    ),
-    _reduction(
-        "argsort",
-        "The places of the elements along an axis in ascending order, equal ones in theirs.",
-        _order,
-        _plan_sorted("argsort"),
-        attrs=_AXIS,
-        dependence=("none",),
     ),
 )
