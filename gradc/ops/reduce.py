@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -234,15 +235,21 @@ def _plan_prod(site: Site) -> Any:
 # Along an axis shorter than that NumPy's reductions are slow; they are quick across it, if it is the first.
 _SHORT = 64
 _WORTH = 2048
+# Elements of such an array that are looked at in one go.
+_BLOCK = 8192
+
+
+def _short(axes: tuple[int, ...], x: Any) -> bool:
+    """Whether the reduced axes are the last ones and short, and the array is worth moving them to the front."""
+    count = len(axes)
+    return axes == tuple(range(-count, 0)) and x.size >= _WORTH and bool(np.prod(x.shape[-count:]) <= _SHORT)
 
 
 def _fronted(axes: tuple[int, ...], x: Any) -> tuple[Any, tuple[int, ...]]:
     """The array with short reduced axes in front, and where they are now."""
-    count = len(axes)
-    shape = x.shape
-    if axes != tuple(range(-count, 0)) or x.size < _WORTH or np.prod(shape[-count:]) > _SHORT:
+    if not _short(axes, x):
         return x, axes
-    front = tuple(range(count))
+    front = tuple(range(len(axes)))
     return np.ascontiguousarray(np.moveaxis(x, axes, front)), front
 
 
@@ -302,31 +309,42 @@ def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[[Any]
     ``wanted`` names some of the operators logsumexp, softmax and log_softmax.
     """
 
-    def run(x: Any) -> tuple[Any, ...]:
-        if 0 in x.shape:
-            empty = np.log(np.zeros_like(x.sum(axis=axes)))
-            return tuple(empty if name == "logsumexp" else x.copy() for name in wanted)
-        kept = [extent for at, extent in enumerate(x.shape, start=-x.ndim) if at not in axes]
-        turned, front = _fronted(axes, x)
-        top = turned.max(axis=front, keepdims=True)
+    def along(x: Any, axes: tuple[int, ...]) -> list[Any]:
+        top = x.max(axis=axes, keepdims=True)
         if not np.isfinite(top).all():
             # Of infinite terms the largest decides; inf - inf would be NaN.
             top = np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
         # Of a single number NumPy leaves no array to write into.
-        shifted = np.asarray(turned - top)
+        shifted = np.asarray(x - top)
         powers = np.exp(shifted) if "log_softmax" in wanted else np.exp(shifted, out=shifted)
-        total = powers.sum(axis=front, keepdims=True)
+        total = powers.sum(axis=axes, keepdims=True)
         found = []
         for name in wanted:
             if name == "logsumexp":
-                found.append((np.log(total) + top).reshape(kept))
-                continue
-            if name == "softmax":
-                value = np.divide(powers, total, out=powers)
+                found.append((np.log(total) + top).squeeze(axes))
+            elif name == "softmax":
+                found.append(np.divide(powers, total, out=powers))
             else:
-                value = np.subtract(shifted, np.log(total), out=shifted)
-            found.append(value if front == axes else np.moveaxis(value, front, axes))
-        return tuple(found)
+                found.append(np.subtract(shifted, np.log(total), out=shifted))
+        return found
+
+    def run(x: Any) -> tuple[Any, ...]:
+        if 0 in x.shape:
+            empty = np.log(np.zeros_like(x.sum(axis=axes)))
+            return tuple(empty if name == "logsumexp" else x.copy() for name in wanted)
+        if not _short(axes, x):
+            return tuple(along(x, axes))
+        # Short rows become columns, a few at a time: what is small stays in the cache, and costs no new pages.
+        kept = x.shape[: x.ndim - len(axes)]
+        rows = x.reshape(math.prod(kept), -1)
+        results = [np.empty(rows.shape[: 1 if name == "logsumexp" else 2], x.dtype) for name in wanted]
+        step = max(1, _BLOCK // rows.shape[1])
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            for result, found in zip(results, along(np.ascontiguousarray(rows[part].T), (0,)), strict=True):
+                result[part] = found.T
+        shapes = (kept if name == "logsumexp" else x.shape for name in wanted)
+        return tuple(result.reshape(shape) for result, shape in zip(results, shapes, strict=True))
 
     return run
 
