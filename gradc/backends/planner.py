@@ -401,6 +401,11 @@ class Planner:
         if len(group := self.groups.get(node, ())) > 1:
             return self._exponentials(node, group)
         free = graph.type(node).free
+        if row.name == "demand":
+            given, test = graph.operands(node)
+            condition = self.values[test]
+            if condition.known and np.all(self.base[condition.slot]) and graph.type(given).free == free:
+                return self.values[given]
         operands = [self.whole(operand, free) for operand in graph.operands(node)]
         if row.name == "demand":
             return self._demand(node, operands)

@@ -60,7 +60,7 @@ class Sketch:
             elif op == "sum" and self.data[operands[0]]["op"] == "const" and not entry["type"].shape:
                 # The number of values of an index.
                 found.add(node)
-            elif operands and node not in self.named and (not entry["type"].real or op == "float"):
+            elif operands and node not in self.named and (not entry["type"].real or op in ("float", "demand")):
                 inside = [operand in found for operand in operands]
                 constants = [self.data[operand]["op"] == "const" for operand in operands]
                 if any(inside) and all(a or b for a, b in zip(inside, constants, strict=True)):

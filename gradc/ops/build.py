@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from gradc.ir import sizes
 from gradc.ir.sizes import Dim
 from gradc.ir.types import INT, Index, Type, typed
 
@@ -87,6 +88,15 @@ def extent(builder: Builder, dim: Dim) -> int:
     if isinstance(dim, int):
         return builder.constant(dim, INT)
     return builder.apply("size", attrs={"size": dim})
+
+
+def some(builder: Builder, value: int, extents: Iterable[Dim]) -> int:
+    """The value, or a failure at the call where one of the extents is 0: a mean of nothing is no number."""
+    number = sizes.product(extents)
+    if sizes.at_least(number, 1):
+        return value
+    positive = builder.apply("gt", extent(builder, number), builder.constant(0, INT))
+    return builder.apply("demand", value, positive)
 
 
 def access(

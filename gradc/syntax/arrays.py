@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import matrices, shaping, tree
-from gradc.syntax.extents import require
 from gradc.syntax.scope import POISON, Poison, Value, Weak
 from gradc.syntax.site import Refusal, Site
 
@@ -55,11 +54,11 @@ def _sum(site: Site) -> int:
 
 def _mean_of(site: Site, node: int, axes: Sequence[int]) -> int:
     type = site.builder.type(node)
-    for axis in axes:
-        if not require(site.builder, ">=", type.shape[axis], 1, site.builder.span):
-            raise Refusal(f"`{site.name}` of no elements is no number", 0, "0 elements", code="E0309")
+    extents = [type.shape[axis] for axis in axes]
+    if 0 in extents:
+        raise Refusal(f"`{site.name}` of no elements is no number", 0, "0 elements", code="E0309")
     total = build.total(site.builder, node, axes=axes)
-    return site.binary("div", total, site.count([type.shape[axis] for axis in axes], type))
+    return site.binary("div", total, build.some(site.builder, site.count(extents, type), extents))
 
 
 def _mean(site: Site) -> int:

@@ -10,7 +10,6 @@ from gradc.ir.types import Index, typed
 from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import code, tree
-from gradc.syntax.extents import require
 from gradc.syntax.ranges import Bound, Ranges, Reading
 from gradc.syntax.scope import POISON, Scope, Value
 
@@ -132,13 +131,15 @@ class Comprehensions:
         if name == "sum":
             return build.total(builder, chosen, bound.indices)
         if name == "mean":
-            for index in bound.indices:
-                if not require(builder, ">=", index.extent, 1, builder.span):
-                    self.lowering.error("E0311", "the mean of no elements is no number", source, node, "0 elements")
-                    return POISON
+            extents = [index.extent for index in bound.indices]
+            if 0 in extents:
+                self.lowering.error("E0311", "the mean of no elements is no number", source, node, "0 elements")
+                return POISON
             total = build.total(builder, chosen, bound.indices)
             one = builder.constant(1.0, typed(type.dtype))
             count = self._some(bound, build.total(builder, self._chosen(bound, one, 0.0), bound.indices))
+            if bound.condition is None:
+                count = build.some(builder, count, extents)
             return builder.apply("div", total, build.broadcast(builder, count, builder.type(total).shape))
         table = build.tabulate(builder, chosen, bound.indices)
         op = {"max": "amax", "min": "amin"}.get(name, name)
