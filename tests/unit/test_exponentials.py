@@ -36,6 +36,7 @@ def test_against_the_definition(shape: tuple[int, ...], axes: tuple[int, ...], t
     np.testing.assert_array_equal(x, before)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_rows_that_are_not_finite() -> None:
     x = np.zeros((1000, 4))
     x[1, 2], x[500, :], x[900, 0], x[901, 3] = np.inf, -np.inf, np.nan, -np.inf
