@@ -41,7 +41,7 @@ class ArrayPlan:
         self.room = Room(graph, max_memory, self.texts)
         planner = Planner(graph, sizes, results, self.room)
         if watched:
-            planner.inlined = set()
+            planner.inlined = planner.masks = set()
         try:
             planner.plan()
             self.shapes = []

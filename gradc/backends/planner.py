@@ -97,6 +97,7 @@ class Planner:
         # Values that were computed with others, until their node's turn.
         self.shared: dict[int, Value] = {}
         self.inlined = products.inlined(graph, self.order, results)
+        self.masks = products.masks(graph, self.order, results, self.inlined)
         self.current = -1
 
     # Shapes --------------------------------------------------------------------------------------------------------
@@ -321,6 +322,8 @@ class Planner:
             return products.product(self, node)
         row = graph.ops[graph.op(node)]
         operands, types = self._operands(node)
+        if node in self.masks and operands[0].rep is not None:
+            return operands[0]
         dtype = graph.type(node).dtype
         attrs = graph.attrs(node)
         if all(operand.rep is None for operand in operands):

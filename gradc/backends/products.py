@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Final
@@ -67,6 +67,29 @@ def inlined(graph: Graph, order: Sequence[int], results: Sequence[int]) -> set[i
                     count[0] += 1
                 counts[operand] = count
             found.add(operand)
+    return found
+
+
+def masks(graph: Graph, order: Sequence[int], results: Sequence[int], inlined: Collection[int]) -> set[int]:
+    """Choices of 1 where a condition holds and 0 elsewhere that only multiply: the condition itself will do.
+
+    NumPy multiplies numbers by truth values, so the numbers need not be written out. Factors of a contraction must be.
+    """
+    data = graph.data
+    found = {
+        node
+        for node in order
+        if data[node]["op"] == "select"
+        and data[node]["type"].real
+        and not data[node]["type"].scalar
+        and [_number(graph, operand) for operand in data[node]["operands"][1:]] == [1, 0]
+        and node not in results
+    }
+    for node in order:
+        operands = data[node]["operands"]
+        alike = [operand for operand in operands if operand in found]
+        if alike and (data[node]["op"] != "mul" or node in inlined or len(alike) > 1):
+            found.difference_update(alike)
     return found
 
 

@@ -200,3 +200,17 @@ def test_whole_numbers(source: str, k: list[int], due: Any) -> None:
         fails(text, due, k=k)
     else:
         same(text, {"L": due}, k=k)
+
+
+def test_a_condition_that_multiplies_stands_for_its_numbers() -> None:
+    text = (
+        "input x[n]\nc = where(x > 0, 1, 0)\nq = c*c\nr = 3*c\ns = c + c\nt = c*x\nu = sum(c*x*x)\noutput q, r, s, t, u"
+    )
+    for dtype in ("f64", "f32"):
+        found = gradc.compile(text, dtype=dtype)(x=[1.0, -2.0, 3.0])
+        assert found["q"].tolist() == [1, 0, 1]
+        assert found["r"].tolist() == [3, 0, 3]
+        assert found["s"].tolist() == [2, 0, 2]
+        assert found["t"].tolist() == [1, 0, 3]
+        assert found["u"] == 10
+        assert found["r"].dtype == {"f64": np.float64, "f32": np.float32}[dtype]
