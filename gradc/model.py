@@ -31,8 +31,8 @@ from gradc.syntax.modules import Lowered
 from gradc.values import Inputs, Values
 
 if TYPE_CHECKING:
-    from gradc.draw import Diagram
-    from gradc.explain import Explanation
+    from gradc.explain.draw import Diagram
+    from gradc.explain.explain import Explanation
 
 # A model keeps the plans of so many combinations of sizes.
 _PLANS = 16
@@ -272,13 +272,13 @@ class Model:
 
     def explain(self, of: str, wrt: str, values: Mapping[str, Any] | None = None, **options: Any) -> Explanation:
         """How the derivative of ``of`` by ``wrt`` comes about: values, local gradients, paths and their sum."""
-        from gradc.explain import explain
+        from gradc.explain.explain import explain
 
         return explain(self, of, wrt, values, **options)
 
     def dot(self, **options: Any) -> Diagram:
-        """The graph as a diagram; see ``gradc.draw.draw`` for the options."""
-        from gradc.draw import draw
+        """The graph as a diagram; see ``gradc.explain.draw.draw`` for the options."""
+        from gradc.explain.draw import draw
 
         return draw(self, **options)
 

@@ -43,8 +43,8 @@ def command(
     **options: Any,
 ) -> None:
     """Draw a graph."""
-    from gradc import draw
     from gradc.cli import show
+    from gradc.explain import draw
     from gradc.files import check_target
 
     if target is not None:

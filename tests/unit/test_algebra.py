@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradc
-from gradc import algebra
 from gradc.backends.expression import expression
 from gradc.backends.interp import Plan
+from gradc.explain import algebra
+from gradc.explain.paths import network
 from gradc.ir.graph import Builder
 from gradc.ops import TABLE
-from gradc.paths import network
 
 
 def simplified(text, *, derivative=None):

@@ -172,7 +172,7 @@ def test_names_of_files_that_are_no_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["run", "grad", "ir", "help"])
 def test_a_call_imports_only_what_it_needs(command: str) -> None:
     """A small program runs within 0.15 s over its imports; these would make it slow without anyone noticing."""
-    heavy = ["graphviz", "mpmath", "scipy", "rich.markdown", "gradc.draw", "gradc.explain", "gradc.backends.render"]
+    heavy = ["graphviz", "mpmath", "scipy", "rich.markdown", "gradc.explain", "gradc.backends.render"]
     code = (
         "import sys\nfrom gradc.cli import main\ncode = main(sys.argv[1:])\n"
         f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr)"

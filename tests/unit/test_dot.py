@@ -14,8 +14,8 @@ import pytest
 import gradc
 from gradc.backends.dot import Arrow, Box, Picture, Run, escape, to_dot
 from gradc.backends.render import render
-from gradc.draw import Diagram, draw
 from gradc.errors import CallError, CompileError
+from gradc.explain.draw import Diagram, draw
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "diagrams"

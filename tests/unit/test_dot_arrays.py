@@ -13,9 +13,9 @@ import pytest
 
 import gradc
 from gradc.backends.render import render
-from gradc.draw import Diagram, draw
 from gradc.errors import CallError
-from gradc.summary import facts, family, line, rows, short
+from gradc.explain.draw import Diagram, draw
+from gradc.explain.summary import facts, family, line, rows, short
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "diagrams"

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradc
+from gradc.explain.paths import Edge, Network, network, weight
 from gradc.ir.graph import Builder
 from gradc.ops import TABLE
-from gradc.paths import Edge, Network, network, weight
 
 
 def small_network(count, pairs):

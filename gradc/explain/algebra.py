@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Final
 
 from gradc.backends.expression import Nodes, expression
-from gradc.forms import ONE, Factor, Form, Monomial, Writer
+from gradc.explain.forms import ONE, Factor, Form, Monomial, Writer
 from gradc.ir.graph import Builder
 from gradc.ir.op import bound
 from gradc.ir.types import Index

@@ -7,14 +7,14 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from gradc import algebra
 from gradc.ad.expand import expand
-from gradc.annotate import Renamed
 from gradc.backends.expression import Printer
-from gradc.explanation import Explanation, LocalGradient, Path, Row
+from gradc.explain import algebra
+from gradc.explain.annotate import Renamed
+from gradc.explain.explanation import Explanation, LocalGradient, Path, Row
+from gradc.explain.known import Known, known
+from gradc.explain.paths import Edge, Level, Network, network, weight
 from gradc.ir.graph import Graph, ancestors
-from gradc.known import Known, known
-from gradc.paths import Edge, Level, Network, network, weight
 
 if TYPE_CHECKING:
     from gradc.model import Model

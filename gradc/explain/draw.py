@@ -10,9 +10,9 @@ from gradc import driver
 from gradc.backends import dot
 from gradc.backends.render import render
 from gradc.backends.sketch import LEVELS
-from gradc.compose import Composer
-from gradc.elements import named, split
 from gradc.errors import CallError
+from gradc.explain.compose import Composer
+from gradc.explain.elements import named, split
 from gradc.ir.graph import Graph
 from gradc.memory import collector_paused
 from gradc.source import canonical

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from gradc import algebra
 from gradc.ad.expand import expand
 from gradc.backends.expression import Printer
 from gradc.backends.notation import shape
-from gradc.contributions import Contributions
-from gradc.elements import Element
-from gradc.explainer import Explainer
-from gradc.explanation import Explanation, LocalGradient, Path, Row
+from gradc.explain import algebra
+from gradc.explain.contributions import Contributions
+from gradc.explain.elements import Element
+from gradc.explain.explainer import Explainer
+from gradc.explain.explanation import Explanation, LocalGradient, Path, Row
+from gradc.explain.known import Known
+from gradc.explain.paths import Edge, Level
 from gradc.ir.graph import Graph, NodeLimit
 from gradc.ir.sizes import Dim
-from gradc.known import Known
 from gradc.limits import too_many_nodes
-from gradc.paths import Edge, Level
 
 if TYPE_CHECKING:
     from gradc.model import Model

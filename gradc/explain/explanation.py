@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from gradc.summary import facts
+from gradc.explain.summary import facts
 
 DIGITS: Final = 1_000
 """A number of paths with more digits is given as a text, such as 2^100000."""
@@ -141,7 +141,7 @@ class Explanation:
 
     def text(self) -> str:
         """The page for people."""
-        from gradc.explain_text import page
+        from gradc.explain.text import page
 
         return page(self)
 

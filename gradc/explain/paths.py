@@ -18,11 +18,11 @@ from gradc.ad.expand import Expander, Templates
 from gradc.ad.flow import active, differentiable
 from gradc.ad.guards import ALWAYS, Guards, conditions
 from gradc.ad.reverse import adjoints
+from gradc.explain.pulling import Edge, Kind, Locals
+from gradc.explain.ranking import Ranking, Weight, weight
 from gradc.ir.graph import Builder, Graph, NodeLimit, transfer
 from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.ops import build
-from gradc.pulling import Edge, Kind, Locals
-from gradc.ranking import Ranking, Weight, weight
 from gradc.rules.gradients import LocalGradients
 
 Level = Literal["names", "ops"]

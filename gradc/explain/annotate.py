@@ -14,24 +14,24 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
 
-from gradc import algebra
 from gradc.ad.expand import expand
 from gradc.ad.reverse import adjoints
 from gradc.backends import notation
 from gradc.backends.expression import ELLIPSIS, Printer
 from gradc.backends.sketch import Sketch
-from gradc.contributions import Contributions
 from gradc.errors import CallError
+from gradc.explain import algebra
+from gradc.explain.contributions import Contributions
+from gradc.explain.known import Known
+from gradc.explain.paths import Edge, Network, network, weight
+from gradc.explain.summary import short
 from gradc.ir.graph import Builder, Graph, replay
 from gradc.ir.op import OpTable
 from gradc.ir.types import F64, Index, Type
-from gradc.known import Known
 from gradc.limits import Limits
 from gradc.passes.simplify import simplify
-from gradc.paths import Edge, Network, network, weight
 from gradc.rules.gradients import LocalGradients
 from gradc.rules.rewrite import rules_of
-from gradc.summary import short
 
 # A graph with more nodes is differentiated only as far as it is shown.
 WHOLE: Final = 4_000

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from gradc.ad.flow import active
 from gradc.ad.guards import ALWAYS, Guard, Guards, conditions
+from gradc.explain.paths import Network
+from gradc.explain.pulling import Edge, Pull
 from gradc.ir.graph import Builder, Graph
 from gradc.ir.types import typed
 from gradc.limits import Limits
 from gradc.ops import build
-from gradc.paths import Network
-from gradc.pulling import Edge, Pull
 from gradc.rules.gradients import LocalGradients
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.annotate import factor
 from gradc.backends.notation import adjoint_map
+from gradc.explain.annotate import factor
+from gradc.explain.summary import joined, short, small
 from gradc.source import width
-from gradc.summary import joined, short, small
 
 if TYPE_CHECKING:
-    from gradc.explanation import Explanation, LocalGradient, Path
+    from gradc.explain.explanation import Explanation, LocalGradient, Path
 
 # Longer paths are cut in the middle, more rows than that at the end.
 _STATIONS = 8

@@ -8,7 +8,7 @@ from heapq import heappop, heappush, nsmallest
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from gradc.paths import Network
+    from gradc.explain.paths import Network
 
 Weight = tuple[int, float]
 """How much an edge contributes: its class and the logarithm of its size. Weights add up along a path."""

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from gradc.annotate import STEP, Flow, Notes, factor
 from gradc.backends.dot import (
     ADJOINT,
     BACKWARD,
@@ -25,11 +24,12 @@ from gradc.backends.dot import (
 from gradc.backends.expression import ELLIPSIS
 from gradc.backends.sketch import Sketch
 from gradc.errors import CallError, Diagnostic
-from gradc.known import known
-from gradc.summary import family, rows, short
+from gradc.explain.annotate import STEP, Flow, Notes, factor
+from gradc.explain.known import known
+from gradc.explain.summary import family, rows, short
 
 if TYPE_CHECKING:
-    from gradc.draw import Subject
+    from gradc.explain.draw import Subject
 
 # An input with more arrows than this is drawn at each of its uses, as its arrows would cross the whole picture.
 USES: Final = 6

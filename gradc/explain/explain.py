@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gradc.elements import element, named
 from gradc.errors import CallError, Diagnostic
-from gradc.explain_arrays import ArrayExplainer
-from gradc.explainer import SHOWN, Explainer
-from gradc.explanation import Explanation, LocalGradient, Path, Row
+from gradc.explain.arrays import ArrayExplainer
+from gradc.explain.elements import element, named
+from gradc.explain.explainer import SHOWN, Explainer
+from gradc.explain.explanation import Explanation, LocalGradient, Path, Row
+from gradc.explain.paths import Level
 from gradc.memory import collector_paused
-from gradc.paths import Level
 
 if TYPE_CHECKING:
     from gradc.model import Model

@@ -1,0 +1,1 @@
+"""Explanations and diagrams: values, local gradients, paths and their sums, in text and in pictures."""
