@@ -9,7 +9,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from gradc.driver import Options
     from gradc.errors import CallError, CompileError, Diagnostic, Error
-    from gradc.ir.graph import Builder, Graph
+    from gradc.ir.builder import Builder
+    from gradc.ir.graph import Graph
     from gradc.ir.op import Op, OpTable
     from gradc.model import Model, compile, load
     from gradc.ops import TABLE
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 # Where each public name lives. They are imported on first use, so that `import gradc` costs next to nothing and the
 # command line pays only for what it needs.
 _HOMES = {
-    "Builder": "gradc.ir.graph",
+    "Builder": "gradc.ir.builder",
     "CallError": "gradc.errors",
     "CompileError": "gradc.errors",
     "Diagnostic": "gradc.errors",

@@ -12,7 +12,8 @@ from gradc.ad.expand import expand
 from gradc.errors import CompileError, Diagnostic, located
 from gradc.files import Folder, read_source
 from gradc.ir import text
-from gradc.ir.graph import Builder, Graph, NodeLimit
+from gradc.ir.builder import Builder, NodeLimit
+from gradc.ir.graph import Graph
 from gradc.ir.op import OpTable
 from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.memory import collector_paused

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradc.ad.forward import tangent
 from gradc.ad.reverse import adjoints
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.op import Site
 from gradc.ir.types import Type
 from gradc.ops import TABLE

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from gradc.ir import sizes
-from gradc.ir.graph import Builder, Constraint, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Constraint, Graph
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
 from gradc.ir.sizes import Dim, TooLarge, divide, named

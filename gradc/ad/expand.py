@@ -14,7 +14,8 @@ from itertools import chain
 from gradc.ad.forward import tangent
 from gradc.ad.reverse import adjoints
 from gradc.errors import CompileError, Diagnostic
-from gradc.ir.graph import Builder, Graph, NodeLimit, Simplifier, ancestors, replay, transfer
+from gradc.ir.builder import Builder, NodeLimit, Simplifier, replay, transfer
+from gradc.ir.graph import Graph, ancestors
 from gradc.ir.sizes import Dim
 from gradc.ir.types import Type, typed
 from gradc.limits import DEFAULT, Limits, too_many_nodes

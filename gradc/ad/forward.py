@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from gradc.ad.flow import active, differentiable
 from gradc.ad.reverse import balanced_sum, times
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.types import Index
 from gradc.ops import build
 from gradc.rules.gradients import LocalGradients

@@ -13,7 +13,7 @@ from itertools import islice
 
 from gradc.ad.flow import differentiable
 from gradc.ad.needs import GENTLE, needed
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.types import Index
 from gradc.ops import build
 

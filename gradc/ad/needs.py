@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.types import Index
 from gradc.ops import build
 from gradc.ops.structure import AT, parts

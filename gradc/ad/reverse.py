@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from gradc.ad.flow import active, differentiable
 from gradc.ad.guards import ALWAYS, Guard, Guards, conditions
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.op import Scatter
 from gradc.ir.types import Index
 from gradc.ops import build

@@ -15,7 +15,7 @@ from typing import Final
 
 from gradc.backends.expression import Nodes, expression
 from gradc.explain.forms import ONE, Factor, Form, Monomial, Writer
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.op import bound
 from gradc.ir.types import Index
 from gradc.ops.evaluate import evaluator

@@ -25,7 +25,8 @@ from gradc.explain.contributions import Contributions
 from gradc.explain.known import Known
 from gradc.explain.paths import Edge, Network, network, weight
 from gradc.explain.summary import short
-from gradc.ir.graph import Builder, Graph, replay
+from gradc.ir.builder import Builder, replay
+from gradc.ir.graph import Graph
 from gradc.ir.op import OpTable
 from gradc.ir.types import F64, Index, Type
 from gradc.limits import Limits

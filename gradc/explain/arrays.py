@@ -21,7 +21,8 @@ from gradc.explain.explainer import Explainer
 from gradc.explain.explanation import Explanation, LocalGradient, Path, Row
 from gradc.explain.known import Known
 from gradc.explain.paths import Edge, Level
-from gradc.ir.graph import Graph, NodeLimit
+from gradc.ir.builder import NodeLimit
+from gradc.ir.graph import Graph
 from gradc.ir.sizes import Dim
 from gradc.limits import too_many_nodes
 

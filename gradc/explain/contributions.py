@@ -12,7 +12,8 @@ from gradc.ad.flow import active
 from gradc.ad.guards import ALWAYS, Guard, Guards, conditions
 from gradc.explain.paths import Network
 from gradc.explain.pulling import Edge, Pull
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.ir.types import typed
 from gradc.limits import Limits
 from gradc.ops import build

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gradc.errors import CallError, Diagnostic
 from gradc.ir import sizes as extents
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.sizes import Dim
 from gradc.ops import build
 from gradc.source import canonical

@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, Protocol
 
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.sizes import Dim
 from gradc.ir.types import SCALARS, Type
 from gradc.ops import build

@@ -20,7 +20,8 @@ from gradc.ad.guards import ALWAYS, Guards, conditions
 from gradc.ad.reverse import adjoints
 from gradc.explain.pulling import Edge, Kind, Locals
 from gradc.explain.ranking import Ranking, Weight, weight
-from gradc.ir.graph import Builder, Graph, NodeLimit, transfer
+from gradc.ir.builder import Builder, NodeLimit, transfer
+from gradc.ir.graph import Graph
 from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.ops import build
 from gradc.rules.gradients import LocalGradients

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from gradc.ad.flow import active
 from gradc.ad.reverse import adjoints
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.op import Scatter
 from gradc.ir.types import typed
 from gradc.ops import build

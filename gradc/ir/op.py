@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from gradc.ir.types import Index, Type
 
 if TYPE_CHECKING:
-    from gradc.ir.graph import Builder
+    from gradc.ir.builder import Builder
 
 TypeRule = Callable[[Sequence[Type], Mapping[str, Any]], Type]
 """Operand types and attributes to the result's type; raises ``TypeMismatch``."""

@@ -15,7 +15,7 @@ from gradc.ops.reduce import Found, along, along_real, attrs_of, operand_of, own
 from gradc.ops.typerules import NUMBER, Attrs
 
 if TYPE_CHECKING:
-    from gradc.ir.graph import Builder
+    from gradc.ir.builder import Builder
 
 # Type rules ----------------------------------------------------------------------------------------------------------
 

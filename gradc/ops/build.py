@@ -10,7 +10,7 @@ from gradc.ir.sizes import Dim
 from gradc.ir.types import INT, Index, Type, typed
 
 if TYPE_CHECKING:
-    from gradc.ir.graph import Builder
+    from gradc.ir.builder import Builder
 
 
 def filled(builder: Builder, value: float, like: Type) -> int:

@@ -21,7 +21,7 @@ from gradc.ops.spectra import decomposed
 from gradc.ops.typerules import NUMBER, Attrs
 
 if TYPE_CHECKING:
-    from gradc.ir.graph import Builder
+    from gradc.ir.builder import Builder
 
 
 class NotPositiveDefinite(ArithmeticError):

@@ -21,7 +21,7 @@ from gradc.ops import build, precedence
 from gradc.ops.typerules import NUMBER, Attrs
 
 if TYPE_CHECKING:
-    from gradc.ir.graph import Builder
+    from gradc.ir.builder import Builder
 
 Found = Mapping[int, "int | Scatter"]
 

@@ -8,7 +8,7 @@ from gradc.ops import build
 from gradc.ops.linalg import triangle
 
 if TYPE_CHECKING:
-    from gradc.ir.graph import Builder
+    from gradc.ir.builder import Builder
 
 
 def operand(builder: Builder, node: int) -> int:

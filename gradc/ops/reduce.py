@@ -15,7 +15,7 @@ from gradc.ops.integers import checked
 from gradc.ops.typerules import NUMBER, TRUTH, Attrs
 
 if TYPE_CHECKING:
-    from gradc.ir.graph import Builder
+    from gradc.ir.builder import Builder
 
 Found = Mapping[int, "int | Scatter"]
 

@@ -26,7 +26,7 @@ from gradc.ops.matrices import added, below, beside, operand, symmetric, times, 
 from gradc.ops.typerules import Attrs
 
 if TYPE_CHECKING:
-    from gradc.ir.graph import Builder
+    from gradc.ir.builder import Builder
 
 
 class NotConverged(ArithmeticError):

@@ -14,7 +14,7 @@ from gradc.ops import build
 from gradc.ops.typerules import INTEGER, Attrs
 
 if TYPE_CHECKING:
-    from gradc.ir.graph import Builder
+    from gradc.ir.builder import Builder
 
 AT = None
 """An item of an access that is an index, given by an operand; any other is a slice ``(start, step, count)``."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gradc.ir.graph import Builder, Graph, replay, transfer
+from gradc.ir.builder import Builder, replay, transfer
+from gradc.ir.graph import Graph
 from gradc.ir.sizes import named, names
 from gradc.ir.types import typed
 from gradc.ops import build

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from gradc.ir.graph import Builder, Graph, replay, transfer
+from gradc.ir.builder import Builder, replay, transfer
+from gradc.ir.graph import Graph
 from gradc.rules.rewrite import Firing, Rules, simplifier
 
 REQUESTS: Final = frozenset({"grad", "jvp", "vjp"})

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from gradc.ir.graph import Builder, Graph, ancestors, replay, transfer
+from gradc.ir.builder import Builder, replay, transfer
+from gradc.ir.graph import Graph, ancestors
 from gradc.passes.simplify import REQUESTS, simplify, targets
 from gradc.rules.rewrite import Firing, Rules, simplifier
 

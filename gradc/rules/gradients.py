@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradc.errors import CompileError, Diagnostic
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.ir.op import Op, OpTable
 from gradc.ir.sizes import Dim
 from gradc.ir.types import SCALARS, Type, typed

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
-from gradc.ir.graph import Builder, Simplifier
+from gradc.ir.builder import Builder, Simplifier
 from gradc.ir.op import Op, OpTable
 from gradc.ir.types import F64, Type, TypeMismatch
 from gradc.ops.evaluate import evaluator

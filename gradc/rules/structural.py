@@ -14,7 +14,7 @@ from gradc.ir.types import Index
 from gradc.ops import build
 
 if TYPE_CHECKING:
-    from gradc.ir.graph import Builder
+    from gradc.ir.builder import Builder
 
 Attrs = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gradc.errors import Diagnostic, located
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.op import Op
 from gradc.ir.sizes import Dim
 from gradc.ir.types import INT, Type, TypeMismatch

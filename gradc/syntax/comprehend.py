@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.types import Index, typed
 from gradc.ops import build
 from gradc.source import Source

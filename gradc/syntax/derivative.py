@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradc.errors import suggestion
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.ir.region import Function
 from gradc.syntax import code, tree
 from gradc.syntax.independence import smooth_ancestors

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradc.ir import sizes
-from gradc.ir.graph import Builder, Constraint
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Constraint
 from gradc.ir.sizes import Dim
 from gradc.ir.types import INT, Index, Type
 from gradc.ops import build

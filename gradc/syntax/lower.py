@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gradc.errors import CompileError, Diagnostic, located
-from gradc.ir.graph import Builder, NodeLimit, ancestors
+from gradc.ir.builder import Builder, NodeLimit
+from gradc.ir.graph import ancestors
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
 from gradc.ir.sizes import Dim

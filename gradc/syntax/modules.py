@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from gradc.errors import CompileError, Diagnostic, located, suggestion
-from gradc.ir.graph import Builder, Graph, NodeLimit
+from gradc.ir.builder import Builder, NodeLimit
+from gradc.ir.graph import Graph
 from gradc.ir.op import OpTable
 from gradc.ir.sizes import TooLarge
 from gradc.ir.types import INT, SCALARS, Type, typed

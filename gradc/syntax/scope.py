@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.source import Source
 from gradc.syntax import tree
 

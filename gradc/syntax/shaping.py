@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gradc.ir import sizes
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.sizes import Dim
 from gradc.ir.types import typed
 from gradc.ops import build

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gradc.ir import sizes
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.sizes import Dim
 from gradc.ir.types import Index, Type, typed
 from gradc.ops import build

@@ -14,7 +14,8 @@ import pytest
 from array_reference import Reference, agree, reference
 
 from gradc.driver import Options
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.ir.sizes import named
 from gradc.ir.types import typed
 from gradc.model import Model

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from array_programs import PAIRS, SYSTEMS, UNARY, Program, value_of
 
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.op import Site
 from gradc.ir.types import Type
 from gradc.ops import TABLE

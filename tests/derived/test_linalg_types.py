@@ -9,7 +9,7 @@ from array_programs import PAIRS, SYSTEMS, UNARY
 
 from gradc.ad.forward import tangent
 from gradc.ad.reverse import adjoints
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.sizes import named
 from gradc.ir.types import Index, Type, TypeMismatch
 from gradc.ir.verify import verify

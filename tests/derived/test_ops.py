@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ir.types import BOOL, F32, F64, INT, TypeMismatch
 from gradc.ops import TABLE, gaps, gradient_lines, typerules
 

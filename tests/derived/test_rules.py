@@ -7,7 +7,8 @@ import itertools
 import pytest
 from rule_cases import APPLY, CONSTANTS, RULES, breach, cases, instances, truth_values
 
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.ir.types import BOOL, F64
 from gradc.ops import TABLE
 from gradc.passes.simplify import simplify

@@ -10,7 +10,8 @@ import pytest
 from rule_cases import LEAST, RULES, TINY, ULP, instances, truth_values
 
 from gradc.ad.expand import expand
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.ir.types import BOOL, F64
 from gradc.ops import TABLE
 from gradc.rules.terms import Rule, Term, is_constant, variables

@@ -8,7 +8,8 @@ import mpmath
 import pytest
 
 from gradc.driver import Options, optimise
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.ops import TABLE
 
 OPS = ["add", "sub", "mul", "div", "neg", "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "softplus", "log1p"]

@@ -20,7 +20,8 @@ import gradc
 from gradc.driver import Options
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.model import Model
 
 LEVELS = (0, 1, 2, 3)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from strategies import floats, graphs
 
 from gradc.ad.expand import expand
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.ir.types import BOOL, F32, F64, INT
 from gradc.ir.verify import verify
 from gradc.ops import TABLE

@@ -11,7 +11,7 @@ from gradc.backends.expression import expression
 from gradc.backends.interp import Plan
 from gradc.explain import algebra
 from gradc.explain.paths import network
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ops import TABLE
 
 

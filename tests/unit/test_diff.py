@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from strategies import TABLE, array_graphs, graphs
 
 from gradc.ir import diff, text
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.source import Source
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 import gradc
 from gradc.backends.expression import Printer, definition, expression, number
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ops import TABLE
 
 HEAD = "input x, y, z\ninput n: int\n"

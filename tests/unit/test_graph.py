@@ -12,7 +12,8 @@ from hypothesis import given
 from strategies import array_graphs
 
 from gradc.ir import diff
-from gradc.ir.graph import MAX_SPANS, Builder, Graph, NodeLimit, ancestors, replay, transfer
+from gradc.ir.builder import MAX_SPANS, Builder, NodeLimit, replay, transfer
+from gradc.ir.graph import Graph, ancestors
 from gradc.ir.sizes import named
 from gradc.ir.types import BOOL, F32, F64, INT, Index, Type, TypeMismatch, typed
 from gradc.ir.verify import InvalidGraph, verify

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from strategies import TABLE, array_graphs, floats, graphs
 
 from gradc.ir import diff, text
-from gradc.ir.graph import Builder, Constraint, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Constraint, Graph
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
 from gradc.ir.sizes import divide, named

@@ -6,7 +6,8 @@ import networkx
 import pytest
 
 from gradc.errors import CompileError
-from gradc.ir.graph import Builder, Graph
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 from gradc.ir.types import F32, INT
 from gradc.ops import TABLE
 from gradc.passes.manager import LEVELS, PASSES, Context, Pass, custom, level, parse_pipeline, run

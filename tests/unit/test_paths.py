@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import gradc
 from gradc.explain.paths import Edge, Network, network, weight
-from gradc.ir.graph import Builder
+from gradc.ir.builder import Builder
 from gradc.ops import TABLE
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from strategies import array_graphs
 
+from gradc.ir.builder import Builder
 from gradc.ir.dag import Dag
-from gradc.ir.graph import Builder, Constraint, Graph
+from gradc.ir.graph import Constraint, Graph
 from gradc.ir.op import Op, OpTable
 from gradc.ir.region import Function
 from gradc.ir.sizes import named
