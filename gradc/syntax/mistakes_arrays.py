@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradc.errors import Diagnostic
 from gradc.ops import TABLE
+from gradc.syntax.arrays import FUNCTIONS
 from gradc.syntax.words import CLOSING, OPENING, Word, word_at
 
 if TYPE_CHECKING:
@@ -382,7 +383,7 @@ def _attribute(s: Situation) -> Diagnostic | None:
     if here.text == "(" and len(s.words) > 2 and s.words[-2].text == "." and before.kind == "name":
         owner, point = s.words[-3], s.words[-2]
         hint = ""
-        if before.text in TABLE.functions:
+        if before.text in TABLE.functions or before.text in FUNCTIONS:
             called = (
                 owner.text if owner.kind == "name" and owner.text not in _LIBRARIES and len(owner.text) <= 20 else "…"
             )

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import gradc
 from gradc.errors import CompileError
 from gradc.source import Source
 from gradc.syntax import parse, tree
@@ -342,3 +343,10 @@ def test_a_line_inside_brackets_goes_on() -> None:
     """Only what begins like a statement, as far left as its own, ends what an unclosed bracket holds."""
     text = "y = [\nx[i]\nfor i in 0..n\nif m[i] == 3\n]\nz = f(\n  a = 1,\n  b = [2]\n)\n"
     assert [type(s).__name__ for s in statements(text)] == ["Assign", "Assign"]
+
+
+@pytest.mark.parametrize(("text", "hint"), [("y = x.sum()", "write `sum(x)`"), ("y = np.mean(x)", "write `mean(…)`")])
+def test_methods_of_other_languages_are_functions_here(text: str, hint: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        gradc.compile(f"input x[n]\n{text}")
+    assert hint in str(caught.value)
