@@ -67,12 +67,24 @@ def over(run: Callable[..., Any], position: int) -> Callable[..., Any] | None:
     return lambda x, y: ufunc(x, y, out=y)
 
 
+class Blank:
+    """An array that another step fills."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.shape = shape
+        self.dtype = dtype
+
+    def __call__(self, x: Any, out: Any = None) -> Any:
+        """The array, or the one that is there; what it is to hold is computed from ``x``."""
+        return np.empty(self.shape, self.dtype) if out is None else out
+
+
 def takes_out(run: Callable[..., Any]) -> bool:
     """Whether the function can write its result into an array that it is given as ``out``."""
     return (
         run is _choose
         or run in arrays.TAKE_OUT
-        or isinstance(run, _Power)
+        or isinstance(run, (_Power, Blank))
         or (isinstance(run, np.ufunc) and run.nout == 1)
     )
 

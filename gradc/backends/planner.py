@@ -401,8 +401,8 @@ class Planner:
             return self.shared.pop(node)
         if row.plan is None:
             return self._number(node, row, [], [], {})
-        if len(group := self.groups.get(node, ())) > 1:
-            return self._exponentials(node, group)
+        if node in self.groups:
+            return self._exponentials(node, self.groups[node])
         free = graph.type(node).free
         if row.name == "demand":
             given, test = graph.operands(node)
@@ -443,8 +443,14 @@ class Planner:
         axes = tuple(axis - len(site.shapes[0]) for axis in site.attrs["axes"])
         run = exponentials([graph.op(each) for each in group], axes)
         value = self.whole(operand, graph.type(node).free)
-        both = self.emit(run, [value], None)
+        # What is as large as the operand is written into arrays that are there.
+        for each in group:
+            if graph.op(each) != "logsumexp":
+                self.shared[each] = self.emit(kernels.Blank(value.rep or (), DTYPES[site.dtype]), [value], value.rep)
+        both = self.emit(run, [value, *(self.shared[each] for each in group if each in self.shared)], None)
         for at, each in enumerate(group):
+            if each in self.shared:
+                continue
             rep: Shape | None = (value.rep or ())[: len(site.batch)] + self.concrete(graph.type(each).shape)
             take: Callable[..., Any] = itemgetter(at)
             if not rep:

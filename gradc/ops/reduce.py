@@ -303,20 +303,24 @@ def _plan_place(name: str) -> Callable[[Site], Any]:
     return plan
 
 
-def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[[Any], tuple[Any, ...]]:
+def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
     """A function of an array that gives what is ``wanted`` of its exponentials over axes, computed once.
 
-    ``wanted`` names some of the operators logsumexp, softmax and log_softmax.
+    ``wanted`` names some of the operators logsumexp, softmax and log_softmax. Arrays for the results that
+    have the operand's shape may be given too.
     """
 
-    def along(x: Any, axes: tuple[int, ...]) -> list[Any]:
+    wide = [name for name in wanted if name != "logsumexp"]
+
+    def along(x: Any, axes: tuple[int, ...], into: Sequence[Any] = ()) -> list[Any]:
+        given = dict(zip(wide, into, strict=False))
         top = x.max(axis=axes, keepdims=True)
         if not np.isfinite(top).all():
             # Of infinite terms the largest decides; inf - inf would be NaN.
             top = np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
         # Of a single number NumPy leaves no array to write into.
-        shifted = np.asarray(x - top)
-        powers = np.exp(shifted) if "log_softmax" in wanted else np.exp(shifted, out=shifted)
+        shifted = np.asarray(np.subtract(x, top, out=given.get("log_softmax", given.get("softmax"))))
+        powers = np.exp(shifted, out=given.get("softmax") if "log_softmax" in wanted else shifted)
         total = powers.sum(axis=axes, keepdims=True)
         found = []
         for name in wanted:
@@ -328,16 +332,20 @@ def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[[Any]
                 found.append(np.subtract(shifted, np.log(total), out=shifted))
         return found
 
-    def run(x: Any) -> tuple[Any, ...]:
+    def run(x: Any, *into: Any) -> tuple[Any, ...]:
         if 0 in x.shape:
             empty = np.log(np.zeros_like(x.sum(axis=axes)))
             return tuple(empty if name == "logsumexp" else x.copy() for name in wanted)
         if not _short(axes, x):
-            return tuple(along(x, axes))
+            return tuple(along(x, axes, into))
         # Short rows become columns, a few at a time: what is small stays in the cache, and costs no new pages.
         kept = x.shape[: x.ndim - len(axes)]
         rows = x.reshape(math.prod(kept), -1)
-        results = [np.empty(rows.shape[: 1 if name == "logsumexp" else 2], x.dtype) for name in wanted]
+        given = dict(zip(wide, (each.reshape(rows.shape) for each in into), strict=False))
+        results = [
+            given[name] if name in given else np.empty(rows.shape[: 1 if name == "logsumexp" else 2], x.dtype)
+            for name in wanted
+        ]
         step = max(1, _BLOCK // rows.shape[1])
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
