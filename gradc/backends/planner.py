@@ -26,6 +26,7 @@ from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, ancestors
 from gradc.ir.op import Op, Site
 from gradc.ir.types import Index, Type
+from gradc.ops import arrays
 from gradc.ops.evaluate import evaluator
 from gradc.ops.reduce import EmptyReduction, exponentials
 
@@ -94,6 +95,7 @@ class Planner:
         self.reps: dict[int, Shape | None] = {}
         self.dtypes: dict[int, str] = {}
         self.groups = self._groups()
+        self.logistic = self._logistics()
         # Values that were computed with others, until their node's turn.
         self.shared: dict[int, Value] = {}
         self.inlined = products.inlined(graph, self.order, results)
@@ -321,6 +323,10 @@ class Planner:
         if graph.op(node) == "mul" and any(operand in self.inlined for operand in graph.operands(node)):
             return products.product(self, node)
         row = graph.ops[graph.op(node)]
+        if node in self.shared:
+            return self.shared.pop(node)
+        if node in self.logistic and self.values[self.logistic[node][0]].rep is not None:
+            return self._logistic(node, *self.logistic[node])
         operands, types = self._operands(node)
         if node in self.masks and operands[0].rep is not None:
             return operands[0]
@@ -457,6 +463,27 @@ class Planner:
                 rep, take = None, unboxed(take, site.dtype)
             self.shared[each] = self.emit(take, [both], rep)
         return self.shared.pop(node)
+
+    def _logistic(self, node: int, base: int, group: Sequence[tuple[int, str, bool]]) -> Value:
+        """What several nodes want of the logistic function of one array, from one exponential."""
+        value = self.values[base]
+        both = self.emit(arrays.logistic([(op, negative) for _, op, negative in group]), [value], None)
+        for at, (each, _, _) in enumerate(group):
+            self.shared[each] = self.emit(itemgetter(at), [both], value.rep)
+        return self.shared.pop(node)
+
+    def _logistics(self) -> dict[int, tuple[int, list[tuple[int, str, bool]]]]:
+        """Nodes that want a sigmoid or softplus of one array or its negative: that array, and all of them."""
+        graph = self.graph
+        found: dict[int, list[tuple[int, str, bool]]] = {}
+        for node in self.order:
+            op = graph.op(node)
+            if op in ("sigmoid", "softplus") and not graph.type(node).scalar:
+                (base,) = graph.operands(node)
+                negative = graph.op(base) == "neg"
+                base = graph.operands(base)[0] if negative else base
+                found.setdefault(base, []).append((node, op, negative))
+        return {node: (base, group) for base, group in found.items() if len(group) > 1 for node, _, _ in group}
 
     def _groups(self) -> dict[int, list[int]]:
         """Nodes that want the exponentials of one array over the same axes, each with all of them."""

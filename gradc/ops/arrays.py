@@ -7,7 +7,7 @@ Everything keeps float32 in float32, takes Python numbers among the operands, an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -67,6 +67,33 @@ def _decay(x: Array, out: Array = None) -> Array:
         np.negative(found, out=found)
         return np.exp(found, out=found)
     return np.exp(-found)
+
+
+def logistic(wanted: Sequence[tuple[str, bool]]) -> Callable[[Array], tuple[Array, ...]]:
+    """A function of an array that gives what is ``wanted`` of its logistic functions, from one exponential.
+
+    Each is ``sigmoid`` or ``softplus``, of the operand or (True) of its negative, to the bit as these give it.
+    """
+
+    def run(x: Array) -> tuple[Array, ...]:
+        e = _decay(x)
+        left = {name: sum(each == name for each, _ in wanted) for name in ("sigmoid", "softplus")}
+        logs: Array = np.log1p(e) if left["softplus"] else None
+        below: Array = 1.0 + e if left["sigmoid"] else None
+        found = []
+        for name, negative in wanted:
+            left[name] -= 1
+            # The last one of a kind is written over what only it still needs.
+            if name == "softplus":
+                part = np.negative(np.minimum(x, 0.0)) if negative else np.maximum(x, 0.0)
+                found.append(np.add(logs, part, out=part if left[name] else logs))
+            else:
+                reached = np.less_equal(x, 0) if negative else np.greater_equal(x, 0)
+                above = np.maximum(e, reached, out=None if left[name] else e)
+                found.append(np.divide(above, below, out=above))
+        return tuple(found)
+
+    return run
 
 
 TAKE_OUT = frozenset({relu, sigmoid, softplus})

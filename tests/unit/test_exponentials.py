@@ -7,6 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import gradc
+from gradc.ops import arrays
 from gradc.ops.reduce import exponentials
 
 NAMES = ["logsumexp", "softmax", "log_softmax"]
@@ -59,3 +61,24 @@ def test_little_exists_beside_the_results() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.2 * x.nbytes
+
+
+def test_logistic_functions_of_one_array_share_an_exponential_to_the_bit() -> None:
+    x = np.array([-np.inf, -1000.0, -1.5, -0.0, 0.0, 0.3, 40.0, 1000.0, np.inf, np.nan])
+    wanted = [(name, negative) for name in ("sigmoid", "softplus") for negative in (False, True)]
+    with np.errstate(all="ignore"):
+        found = arrays.logistic(wanted)(x)
+        for (name, negative), value in zip(wanted, found, strict=True):
+            np.testing.assert_array_equal(value, getattr(arrays, name)(-x if negative else x))
+
+
+def test_a_program_with_several_logistic_functions() -> None:
+    model = gradc.compile(
+        "input z[n]\na = sigmoid(z)\nb = softplus(-z)\nc = sigmoid(-z)\nd = softplus(z) + a*c\noutput a, b, c, d"
+    )
+    z = np.array([-3.0, 0.0, 2.0])
+    found = model(z=z)
+    np.testing.assert_allclose(found["a"], 1 / (1 + np.exp(-z)), rtol=1e-15)
+    np.testing.assert_allclose(found["c"], 1 / (1 + np.exp(z)), rtol=1e-15)
+    np.testing.assert_allclose(found["b"], np.log1p(np.exp(-z)), rtol=1e-15)
+    np.testing.assert_allclose(found["d"], np.log1p(np.exp(z)) + found["a"] * found["c"], rtol=1e-15)
