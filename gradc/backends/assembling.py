@@ -438,7 +438,10 @@ def _add_at(view: Any, where: tuple[Any, ...], x: Any, shape: tuple[int, ...], t
     if not x.size:
         return
     heads = view.shape[: len(where)]
-    flat = np.broadcast_to(np.ravel_multi_index(np.broadcast_arrays(*where), heads), shape).ravel()
+    if len(where) == 1:
+        flat = np.broadcast_to(where[0], shape).ravel()
+    else:
+        flat = np.broadcast_to(np.ravel_multi_index(np.broadcast_arrays(*where), heads), shape).ravel()
     width = int(np.prod(tail, dtype=np.int64))
     if x.dtype != np.float64 or width > 64:
         np.add.at(view, tuple(np.broadcast_to(each, shape) for each in where), x)
@@ -446,7 +449,5 @@ def _add_at(view: Any, where: tuple[Any, ...], x: Any, shape: tuple[int, ...], t
     # Counting with weights is several times faster than adding element by element.
     size = int(np.prod(heads, dtype=np.int64))
     columns = x.reshape(len(flat), width)
-    total = np.empty((size, width))
-    for column in range(width):
-        total[:, column] = np.bincount(flat, columns[:, column], size)
-    view += total.reshape(heads + tail)
+    for column, place in enumerate(np.ndindex(*tail)):
+        view[(..., *place)] += np.bincount(flat, columns[:, column], size).reshape(heads)
