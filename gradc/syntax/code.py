@@ -173,6 +173,43 @@ def postorder(expression: tree.Expr, known: Mapping[Node, Value] = MappingProxyT
     return out
 
 
+def within(statement: tree.Statement) -> tuple[tree.Statement, ...]:
+    """The statements in the braces of a block; none of another statement."""
+    if isinstance(statement, tree.IfBlock):
+        return statement.then + statement.other
+    return statement.body if isinstance(statement, tree.For | tree.While) else ()
+
+
+def expressions_in(statement: tree.Statement) -> list[tree.Expr]:
+    """The expressions of an assignment or of the head of a block."""
+    if isinstance(statement, tree.Assign):
+        return [statement.value]
+    if isinstance(statement, tree.IndexAssign):
+        return [statement.value, *inside(statement.binders, statement.condition)]
+    if isinstance(statement, tree.IfBlock):
+        return [statement.test]
+    found: list[tree.Expr | None] = []
+    if isinstance(statement, tree.For):
+        found = [statement.first, statement.stop, statement.segments]
+    elif isinstance(statement, tree.While):
+        found = [statement.test, statement.segments]
+    return [each for each in found if each is not None]
+
+
+def assigned_in(statement: tree.Statement) -> list[tree.Name]:
+    """The names that a statement gives values to, those in blocks included, in the order of the text."""
+    found: list[tree.Name] = []
+    stack = [statement]
+    while stack:
+        current = stack.pop()
+        if isinstance(current, tree.Assign):
+            found += current.targets
+        elif isinstance(current, tree.IndexAssign):
+            found.append(current.target)
+        stack += reversed(within(current))
+    return found
+
+
 def body_code(definition: tree.FunctionDef) -> list[Node]:
     """The code of a function's body, without that of its parameters."""
     code: list[Node] = []
@@ -184,6 +221,8 @@ def body_code(definition: tree.FunctionDef) -> list[Node]:
             code += [statement, Bind(statement.start, statement.end, [statement.target])]
         elif isinstance(statement, tree.FunctionDef):
             code.append(Define(statement.start, statement.end, statement))
+        elif isinstance(statement, tree.Block):
+            code.append(statement)
     for result in definition.results:
         code += postorder(result)
     code.append(Return(definition.start, definition.end, len(definition.results)))
@@ -197,12 +236,12 @@ def statements_in(definition: tree.FunctionDef) -> list[tree.Expr]:
     while stack:
         current = stack.pop()
         found += [parameter.default for parameter in current.parameters if parameter.default is not None]
-        for statement in current.body:
-            if isinstance(statement, tree.Assign):
-                found.append(statement.value)
-            elif isinstance(statement, tree.IndexAssign):
-                found += [statement.value, *inside(statement.binders, statement.condition)]
-            elif isinstance(statement, tree.FunctionDef):
+        statements = list(current.body)
+        while statements:
+            statement = statements.pop()
+            found += expressions_in(statement)
+            statements += within(statement)
+            if isinstance(statement, tree.FunctionDef):
                 stack.append(statement)
         found += current.results
     return found

@@ -226,14 +226,16 @@ def used_as_index(statements: Iterable[tree.Statement]) -> frozenset[str]:
         if isinstance(statement, tree.FunctionDef):
             local = {parameter.name.id for parameter in statement.parameters}
             for inner in statement.body:
-                local |= {name.id for name in getattr(inner, "targets", ())}
-                local |= {inner.target.id} if isinstance(inner, tree.IndexAssign) else set()
+                local |= {name.id for name in code.assigned_in(inner)}
             stack += [(inner, hidden | local) for inner in statement.body]
             expressions, hidden = list(statement.results), hidden | local
-        elif isinstance(statement, tree.Assign):
-            expressions = [statement.value]
-        elif isinstance(statement, tree.IndexAssign):
-            expressions = [statement.value, *code.inside(statement.binders, statement.condition)]
+        else:
+            expressions = code.expressions_in(statement)
+        if isinstance(statement, tree.For):
+            found |= {n.id for n in (statement.first, statement.stop) if isinstance(n, tree.Name)} - hidden
+            hidden = hidden | {statement.index.id}
+        stack += [(inner, hidden) for inner in code.within(statement)]
+        if isinstance(statement, tree.IndexAssign):
             hidden = hidden | {n.id for n in statement.indices if isinstance(n, tree.Name)}
             found |= {n.id for b in statement.binders for n in (b.lower, b.upper) if isinstance(n, tree.Name)} - hidden
         for expression in expressions:

@@ -21,7 +21,7 @@ from gradc.ir.types import F64, Index, Type
 from gradc.limits import Clock
 from gradc.ops import build
 from gradc.source import Source, Span
-from gradc.syntax import code, literals, tree
+from gradc.syntax import blocks, code, literals, tree
 from gradc.syntax.apply import Applier
 from gradc.syntax.calls import Calls
 from gradc.syntax.comprehend import Comprehensions
@@ -348,6 +348,9 @@ class Lowering:
     def _index_assign(self, node: tree.IndexAssign, frame: Frame) -> None:
         self.stack.append(self.comprehensions.target(node, frame.scope))
 
+    def _block(self, node: tree.Block, frame: Frame) -> None:
+        blocks.lower(self, node, frame.scope)
+
     def take(self, count: int) -> list[Value | tuple[Value, ...]]:
         """The topmost ``count`` values, in the order in which they were pushed."""
         values = self.stack[len(self.stack) - count :]
@@ -517,6 +520,9 @@ Lowering._handlers = {
     tree.Attribute: Lowering._attribute,  # type: ignore[dict-item]
     tree.Comprehension: Lowering._comprehension,  # type: ignore[dict-item]
     tree.IndexAssign: Lowering._index_assign,  # type: ignore[dict-item]
+    tree.For: Lowering._block,  # type: ignore[dict-item]
+    tree.While: Lowering._block,  # type: ignore[dict-item]
+    tree.IfBlock: Lowering._block,  # type: ignore[dict-item]
     code.Bind: Lowering._bind,  # type: ignore[dict-item]
     code.BindParameter: Lowering._bind_default,  # type: ignore[dict-item]
     code.BindArgument: Lowering._bind_argument,  # type: ignore[dict-item]

@@ -19,7 +19,7 @@ from gradc.ir.types import INT, SCALARS, Type, typed
 from gradc.limits import DEFAULT, Clock, Limits, too_many_nodes
 from gradc.ops.evaluate import evaluate_constants
 from gradc.source import Source
-from gradc.syntax import tree
+from gradc.syntax import blocks, tree
 from gradc.syntax.arrays import FUNCTIONS
 from gradc.syntax.code import DIFFERENTIATORS
 from gradc.syntax.declare import Declarations, array_default
@@ -186,6 +186,9 @@ class ModuleLowering:
             tree.FunctionDef: self._function,
             tree.DerivativeDef: self._derivative,
             tree.Output: self._output,
+            tree.For: self._block,
+            tree.While: self._block,
+            tree.IfBlock: self._block,
         }
         for statement in self.module.program.statements:
             outlook.begin(statement)
@@ -293,6 +296,9 @@ class ModuleLowering:
                 name.end,
                 f"the constant is {CONSTANTS[name.id]:.6g}",
             )
+
+    def _block(self, statement: tree.Block) -> None:
+        blocks.lower(self.lowering, statement, self.scope)
 
     def _function(self, statement: tree.FunctionDef) -> None:
         name = statement.name

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from gradc.syntax import tree
-from gradc.syntax.code import inside, walk
+from gradc.syntax.code import assigned_in, inside, walk
 
 
 class Outlook:
@@ -28,13 +28,9 @@ NOTHING = Outlook()
 
 
 def _defined_by(statement: tree.Statement) -> list[tree.Name]:
-    if isinstance(statement, tree.Assign):
-        return statement.targets
-    if isinstance(statement, tree.IndexAssign):
-        return [statement.target]
     if isinstance(statement, tree.Declaration):
         return [item.name for item in statement.items]
-    return []
+    return assigned_in(statement)
 
 
 class FileOutlook(Outlook):

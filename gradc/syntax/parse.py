@@ -33,6 +33,10 @@ MAX_WORDS = 10_000_000
 """More words than this are not read: they would make more nodes than a graph may have, after minutes and gigabytes."""
 
 
+MAX_DEPTH = 100
+"""So many blocks may stand in each other: what becomes of them is worked on from the outside in, by recursion."""
+
+
 # Characters that no text may hold, not even in a comment: NUL and halves of surrogate pairs, which other tools stumble
 # over, and marks that make a line look different from what it says.
 _FORBIDDEN = re.compile("[\0\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -87,6 +91,15 @@ def _name(text: str) -> str:
     if place is not None:
         raise ValueError(place)
     return canonical(text)
+
+
+def _depth(keyword: Token, body: tuple[tree.Statement, ...]) -> int:
+    """How deep a block with this body nests; one that nests too deep is refused."""
+    depth = 1 + max([each.depth for each in body if isinstance(each, tree.Block)], default=0)
+    if depth > MAX_DEPTH:
+        assert keyword.start_pos is not None
+        raise Refused(keyword.start_pos, "deep")
+    return depth
 
 
 class Builder:
@@ -186,6 +199,52 @@ class Builder:
         target, indices, value, ranges = parts
         binders, condition, end = ranges or ([], None, value.end)
         return tree.IndexAssign(target.start, end, target, indices, value, binders, condition)
+
+    @staticmethod
+    def for_loop(parts: list[Any]) -> tree.For:
+        """``for t in 0..n checkpoint 10 { statements }``."""
+        keyword, index, _, first, _, stop, option, (body, end) = parts
+        checkpoint, segments = option or (False, None)
+        depth = _depth(keyword, body)
+        return tree.For(keyword.start_pos, end, index, first, stop, checkpoint, segments, body, depth)
+
+    @staticmethod
+    def while_loop(parts: list[Any]) -> tree.While:
+        """``while c checkpoint { statements }``."""
+        keyword, test, option, (body, end) = parts
+        checkpoint, segments = option or (False, None)
+        return tree.While(keyword.start_pos, end, test, checkpoint, segments, body, _depth(keyword, body))
+
+    @staticmethod
+    def checkpoint(parts: list[Any]) -> tuple[bool, tree.Expr | None]:
+        """That a loop is checkpointed, and into how many pieces if that is said."""
+        return True, parts[1]
+
+    @staticmethod
+    def if_block(parts: list[Any]) -> tree.IfBlock:
+        """``if c { statements } else { statements }``."""
+        keyword, test, (then, end), otherwise = parts
+        other, end = otherwise or ((), end)
+        return tree.IfBlock(keyword.start_pos, end, test, then, other, _depth(keyword, then + other))
+
+    @staticmethod
+    def other_block(parts: list[Any]) -> tuple[tuple[tree.Statement, ...], int]:
+        """``else { statements }``."""
+        result: tuple[tuple[tree.Statement, ...], int] = parts[1]
+        return result
+
+    @staticmethod
+    def other_if(parts: list[Any]) -> tuple[tuple[tree.Statement, ...], int]:
+        """``else if c { statements }``."""
+        return (parts[1],), parts[1].end
+
+    @staticmethod
+    def block(parts: list[Any]) -> tuple[tuple[tree.Statement, ...], int]:
+        """The statements in braces, and where these end."""
+        opened, body, close = parts
+        if not body:
+            raise Refused(opened.start_pos, "empty")
+        return tuple(body), close.end_pos
 
     @staticmethod
     def short_function(parts: list[Any]) -> tree.FunctionDef:

@@ -80,3 +80,19 @@ def no_parts(source: Source, at: int) -> Diagnostic:
     """``2.5.T``; ``at`` is the point behind the number."""
     end = word_at(source.text, at + 1).end
     return located("E0101", "a number has no attributes", source, at, end, "attribute of a number")
+
+
+def too_deep(source: Source, at: int) -> Diagnostic:
+    """A block with too many blocks in each other; ``at`` is its first word."""
+    word = word_at(source.text, at)
+    hints = ["make the inner blocks a function"]
+    return located("E0703", "blocks nest more than 100 deep", source, at, word.end, "holds them all", hints)
+
+
+def empty_block(source: Source, at: int) -> Diagnostic:
+    """``{ }`` behind the head of a loop, an ``if`` or an ``else``."""
+    end = word_at(source.text, at + 1)
+    while end.kind == "end" and end.text:
+        end = word_at(source.text, end.end)
+    hints = ["give a name a value in it, or leave the statement out"]
+    return located("E0101", "an empty block does nothing", source, at, end.end, "no statement", hints)

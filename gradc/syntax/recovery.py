@@ -10,7 +10,7 @@ from lark import UnexpectedInput, UnexpectedToken
 from gradc.errors import Diagnostic
 from gradc.source import Source
 from gradc.syntax.mistakes import Situation
-from gradc.syntax.phrases import chained, no_elements, no_parts, not_a_gradient
+from gradc.syntax.phrases import chained, empty_block, no_elements, no_parts, not_a_gradient, too_deep
 from gradc.syntax.refused import Refused
 from gradc.syntax.spelling import bad_character, too_large
 from gradc.syntax.words import Place, word_at
@@ -18,7 +18,9 @@ from gradc.syntax.words import Place, word_at
 _REFUSALS: dict[str, Callable[[Source, int], Diagnostic]] = {
     "character": bad_character,
     "chained": chained,
+    "deep": too_deep,
     "elements": no_elements,
+    "empty": empty_block,
     "gradient": not_a_gradient,
     "parts": no_parts,
     "too large": too_large,

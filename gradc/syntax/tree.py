@@ -220,7 +220,49 @@ class Use(Node):
     path_end: int
 
 
-Statement = Declaration | Assign | IndexAssign | Output | FunctionDef | DerivativeDef | Use
+# Blocks --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)
+class For(Node):
+    """``for index in first..stop { body }``, a half-open range; ``checkpoint`` says that the word stands behind it,
+    ``segments`` the number behind that.
+
+    ``depth`` is how many blocks stand in each other here, this one included; the parser bounds it.
+    """
+
+    index: Name
+    first: Expr
+    stop: Expr
+    checkpoint: bool
+    segments: Expr | None
+    body: tuple[Statement, ...]
+    depth: int
+
+
+@dataclass(slots=True, eq=False)
+class While(Node):
+    """``while test { body }``, with ``checkpoint`` and ``segments`` as those of ``For``."""
+
+    test: Expr
+    checkpoint: bool
+    segments: Expr | None
+    body: tuple[Statement, ...]
+    depth: int
+
+
+@dataclass(slots=True, eq=False)
+class IfBlock(Node):
+    """``if test { then } else { other }``. Without an ``else``, ``other`` is empty; of ``else if`` it is that block."""
+
+    test: Expr
+    then: tuple[Statement, ...]
+    other: tuple[Statement, ...]
+    depth: int
+
+
+Block = For | While | IfBlock
+Statement = Declaration | Assign | IndexAssign | Output | FunctionDef | DerivativeDef | Use | Block
 
 
 @dataclass(slots=True, eq=False)
