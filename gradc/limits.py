@@ -14,7 +14,8 @@ class Limits:
 
     ``source_bytes`` and ``files`` bound what is read, ``nodes`` the graph that a program is lowered to (functions are
     inlined, so a short text can ask for 2^100 of them), ``expanded_nodes`` the one with its derivatives,
-    ``inline_depth`` how deep calls of functions nest, ``seconds`` the whole way from text to graph.
+    ``inline_depth`` how deep calls of functions nest, ``seconds`` the whole way from text to graph. Of a run,
+    ``iterations`` bounds each loop, and ``run_seconds`` how long it takes.
     """
 
     source_bytes: int = 64 * 2**20
@@ -23,6 +24,8 @@ class Limits:
     expanded_nodes: int = 5_000_000
     inline_depth: int = 10_000
     seconds: float = 60.0
+    iterations: int = 10_000_000
+    run_seconds: float = 3600.0
 
 
 DEFAULT = Limits()

@@ -8,14 +8,18 @@ differentiate what lies between», so names stay nodes of their own until all re
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
+from typing import Any
 
+from gradc.ad.dependence import REGIONS
 from gradc.ad.forward import tangent
+from gradc.ad.regions import settle
 from gradc.ad.reverse import adjoints
 from gradc.errors import CompileError, Diagnostic
 from gradc.ir.builder import Builder, NodeLimit, Simplifier, replay, transfer
-from gradc.ir.graph import Graph, ancestors
+from gradc.ir.graph import Graph, ancestors, graphs
+from gradc.ir.prune import over_bodies, prune
 from gradc.ir.sizes import Dim
 from gradc.ir.types import Type, typed
 from gradc.limits import DEFAULT, Limits, too_many_nodes
@@ -25,8 +29,12 @@ REQUESTS = ("grad", "jvp", "vjp")
 
 
 def has_requests(graph: Graph) -> bool:
-    """Whether the graph holds derivative requests that are not yet expanded."""
-    return any(data["op"] in REQUESTS for data in graph.data.values())
+    """Whether the graph, or a body in it, holds derivative requests that are not yet expanded."""
+    return _holds(graph, REQUESTS)
+
+
+def _holds(graph: Graph, ops: Collection[str]) -> bool:
+    return any(data["op"] in ops for each in graphs(graph) for data in each.data.values())
 
 
 class Expander:
@@ -35,6 +43,7 @@ class Expander:
     def __init__(self, graph: Graph, builder: Builder, templates: Templates) -> None:
         self.graph = graph
         self.builder = builder
+        self.templates = templates
         self.local = LocalGradients(builder, templates.partials)
         self.number: dict[int, int] = {}
         self.swept: dict[tuple[int, int | None], dict[int, int]] = {}
@@ -59,12 +68,27 @@ class Expander:
                 builder.span = data.get("span")
                 made = tangent(builder, self.local, y, {v: direction})
                 number[node] = self.zero(data["type"]) if made is None else made
+            elif op in REGIONS:
+                number[node] = self.region(node, data)
             else:
                 number[node] = replay(self.graph, node, builder, number)
                 if op == "name" and (order := self.orders.get(number[data["operands"][0]])):
                     self.orders[number[node]] = order
         builder.span = builder.adjoint_of = None
         return number
+
+    def region(self, node: int, data: Mapping[str, Any]) -> int:
+        """A region with the requests in its bodies expanded."""
+        builder = self.builder
+        attrs = {
+            key: self.templates.expanded(value) if isinstance(value, Graph) else value
+            for key, value in data["attrs"].items()
+        }
+        builder.reserve(self.graph)
+        builder.span = data.get("span")
+        marked = data.get("adjoint_of")
+        builder.adjoint_of = None if marked is None else self.number.get(marked)
+        return builder.apply(data["op"], *[self.number[operand] for operand in data["operands"]], attrs=attrs)
 
     def reverse(self, node: int, y: int, v: int, seed: int | None = None) -> int:
         """The derivative of y by v, from the sweep that all requests for y share."""
@@ -97,22 +121,38 @@ class Templates:
     """
 
     def __init__(self, graph: Graph, limits: Limits = DEFAULT) -> None:
+        self.limits = limits
         self.partials: dict[str, Template] = {}
         self.bodies: dict[str, Graph] = {}
+        self._made: dict[Graph, Graph] = {}
         for name, function in graph.functions.items():
-            self.partials[name] = Template(self._expanded(function.partials, limits))
-            self.bodies[name] = self._expanded(function.body, limits)
+            self.partials[name] = Template(self.expanded(function.partials))
+            self.bodies[name] = self.expanded(function.body)
 
-    def _expanded(self, graph: Graph, limits: Limits) -> Graph:
+    def expanded(self, graph: Graph) -> Graph:
+        """A graph, or a region's body, with its requests expanded; calls stay. Each graph once."""
         if not has_requests(graph):
             return graph
-        builder = Builder(graph.ops, max_nodes=limits.expanded_nodes)
-        return transfer(graph, builder, Expander(graph, builder, self).run())
+        if graph not in self._made:
+            self._made[graph] = self.stream(graph, Builder(graph.ops, max_nodes=self.limits.expanded_nodes))[0]
+        return self._made[graph]
+
+    def stream(self, graph: Graph, builder: Builder) -> tuple[Graph, dict[int, int]]:
+        """The graph with its requests expanded, made in a builder, and the map to its nodes."""
+        expander = Expander(graph, builder, self)
+        number = expander.run()
+        found = transfer(graph, builder, number)
+        superseded = expander.local.superseded
+        if superseded:
+            found, further = settle(found, superseded)
+            number = {old: further[new] for old, new in number.items() if new in further}
+        found, further = prune(found)
+        return found, {old: further[new] for old, new in number.items() if new in further}
 
 
 def has_calls(graph: Graph) -> bool:
     """Whether the graph calls functions that have derivatives of their own."""
-    return any(data["op"] == "call" for data in graph.data.values())
+    return _holds(graph, ("call",))
 
 
 Call = tuple[str, tuple[int, ...]]
@@ -187,6 +227,15 @@ class Inliner:
         return None
 
 
+def inlined(graph: Graph, templates: Templates) -> Graph:
+    """A body of a region without requests, with the bodies of functions in place of their calls."""
+    if not has_calls(graph):
+        return graph
+    builder = Builder(graph.ops, max_nodes=templates.limits.expanded_nodes)
+    made = transfer(graph, builder, inline_into(graph, builder, templates))
+    return over_bodies(made, lambda body: inlined(body, templates))
+
+
 def inline_into(graph: Graph, builder: Builder, templates: Templates) -> dict[int, int]:
     """Stream a graph without requests, with the bodies of functions in place of their calls."""
     inliner = Inliner(builder, templates.bodies)
@@ -216,12 +265,12 @@ def expand(
     try:
         templates = Templates(graph, limits)
         builder = Builder(graph.ops, simplifier, limits.expanded_nodes)
-        number = Expander(graph, builder, templates).run()
-        expanded = transfer(graph, builder, number)
+        expanded, number = templates.stream(graph, builder)
         if graph.functions:
             builder = Builder(graph.ops, simplifier, limits.expanded_nodes)
             further = inline_into(expanded, builder, templates)
             expanded = transfer(expanded, builder, further)
+            expanded = over_bodies(expanded, lambda body: inlined(body, templates))
             number = {old: further[new] for old, new in number.items()}
     except NodeLimit:
         raise too_many_nodes(limits.expanded_nodes) from None

@@ -14,14 +14,16 @@ def differentiable(data: Data, node: int) -> list[tuple[int, int]]:
     op = entry["op"]
     if op == "stop_gradient":
         return []
-    return [(i, operand) for i, operand in enumerate(entry["operands"]) if data[operand]["type"].real]
+    return [(i, operand) for i, operand in enumerate(entry["operands"]) if data[operand]["type"].smooth]
 
 
-def active(data: Data, y: int, wrt: Collection[int]) -> list[int]:
-    """The nodes on a way from one of ``wrt`` to ``y``, both included, in order of creation; linear in the cone of y."""
-    seen = {y}
-    stack = [y]
-    lowest = min(wrt, default=y)
+def active(data: Data, roots: Collection[int], wrt: Collection[int]) -> list[int]:
+    """The nodes on a way from one of ``wrt`` to one of the ``roots``, both included, in order of creation; linear in the
+    cone of the roots.
+    """
+    seen = set(roots)
+    stack = list(seen)
+    lowest = min(wrt, default=max(seen, default=0))
     while stack:
         for _, operand in differentiable(data, stack.pop()):
             # Nothing older than the oldest target can depend on one.

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from gradc.ad import regions
+from gradc.ad.dependence import REGIONS
 from gradc.ad.flow import active, differentiable
 from gradc.ad.reverse import balanced_sum, times
 from gradc.ir.builder import Builder
@@ -29,11 +31,21 @@ def tangent(builder: Builder, local: LocalGradients, y: int, directions: Mapping
     A selection picks the tangent of the branch that is taken, so what the other one would give is never multiplied into
     the result. What is made is marked ``adjoint_of`` y.
     """
-    data = builder.data
-    order = active(data, y, directions)
-    sweep = _Sweep(builder, local, set(order))
     marked = builder.adjoint_of
     builder.adjoint_of = y
+    try:
+        return tangents(builder, local, [y], directions).get(y)
+    finally:
+        builder.adjoint_of = marked
+
+
+def tangents(
+    builder: Builder, local: LocalGradients, roots: Sequence[int], directions: Mapping[int, int]
+) -> dict[int, int]:
+    """Append the tangents of the roots; one that is missing is zero everywhere."""
+    data = builder.data
+    order = active(data, roots, directions)
+    sweep = _Sweep(builder, local, set(order))
     try:
         for node in order:
             builder.span = data[node].get("span")
@@ -43,9 +55,8 @@ def tangent(builder: Builder, local: LocalGradients, y: int, directions: Mapping
             made = sweep.step(node)
             if made is not None:
                 sweep.found[node] = made
-        return sweep.settled(sweep.found[y], None) if y in sweep.found else None
+        return {y: sweep.settled(sweep.found[y], None) for y in roots if y in sweep.found}
     finally:
-        builder.adjoint_of = marked
         builder.span = None
 
 
@@ -55,14 +66,26 @@ class _Sweep:
         self.local = local
         self.members = members
         self.found: dict[int, Guarded] = {}
+        # Of the regions that have been gone through, the tangents of their results.
+        self.results: dict[int, Mapping[int, int]] = {}
 
     def step(self, node: int) -> Guarded | None:
         """The tangent of a node whose operands have theirs."""
         builder = self.builder
+        op = builder.op(node)
+        if op == "get":
+            (region,) = builder.operands(node)
+            made = self.results.get(region, {}).get(builder.data[node]["attrs"]["place"])
+            return None if made is None else (made, None)
         edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in self.found]
         if not edges:
             return None
-        op = builder.op(node)
+        if op in REGIONS:
+            entering = {position: self.settled(self.found[operand], None) for position, operand in edges}
+            self.results[node] = regions.push(self.local, node, entering, self.members)
+            return None
+        if op == "add_tapes":
+            return builder.apply(op, *[self.found[operand][0] for _, operand in edges]), None
         if op == "name":
             return self.found[edges[0][1]]
         if op == "select":
@@ -137,7 +160,7 @@ class _Sweep:
     def settled(self, term: Guarded, known: int | None) -> int:
         """The tangent as a value wherever the condition ``known`` holds: 0 where there is none."""
         value, guard = term
-        if guard is None or guard == known:
+        if guard is None or guard == known or self.builder.type(value).parts:
             return value
         zero = build.filled(self.builder, 0.0, self.builder.type(value))
         return build.choose(self.builder, guard, value, zero)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from gradc.ad.flow import differentiable
+from gradc.ad.dependence import REGIONS, reached
 from gradc.ad.needs import GENTLE, needed
 from gradc.ir.builder import Builder
 from gradc.ir.types import Index
@@ -75,6 +76,10 @@ class Guards:
     def edge(self, node: int, guard: Guard, position: int) -> Guard:
         """The guard of what flows from a node with ``guard`` towards its operand at ``position``."""
         entry = self.builder.data[node]
+        if entry["op"] in REGIONS:
+            for condition, taken in reached(self.builder, node, position):
+                guard = self.within(guard, condition, taken)
+            return guard
         if entry["op"] != "select":
             return guard
         condition = entry["operands"][0]
@@ -122,20 +127,20 @@ class Guards:
             self._needed[key] = needed(self.builder, node, position, operand, left, self.own)
         return self.within(kept, self._needed[key], True)
 
-    def of(self, order: Sequence[int], y: int) -> dict[int, Guard]:
+    def of(self, order: Sequence[int], roots: Sequence[int]) -> dict[int, Guard]:
         """The guards of the active nodes; empty where no selection is among them, which is the common case.
 
         A node that sends no derivative any further needs none of its own.
         """
         data = self.builder.data
-        if not any(data[node]["op"] == "select" for node in order):
+        if not any(data[node]["op"] == "select" or data[node]["op"] in REGIONS for node in order):
             return {}
         members = set(order)
         for node in order:
             below = [operand for _, operand in differentiable(data, node) if operand in members]
             if below and (data[node]["op"] not in GENTLE or not self.steep.isdisjoint(below)):
                 self.steep.add(node)
-        uses: dict[int, list[Guard]] = {y: [ALWAYS]}
+        uses: dict[int, list[Guard]] = {y: [ALWAYS] for y in roots}
         found: dict[int, Guard] = {}
         for node in reversed(order):
             edges = [(p, operand) for p, operand in differentiable(data, node) if operand in members]

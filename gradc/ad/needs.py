@@ -18,6 +18,8 @@ from gradc.ops.structure import AT, parts
 GENTLE: Final = frozenset(
     {
         "name",
+        "get",
+        "add_tapes",
         "select",
         "access",
         "assemble",

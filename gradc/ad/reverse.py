@@ -14,14 +14,15 @@ Selecting only where the adjoint enters the branch would multiply 0 by what may 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gradc.ad import regions
 from gradc.ad.flow import active, differentiable
 from gradc.ad.guards import ALWAYS, Guard, Guards, conditions
 from gradc.ir.builder import Builder
 from gradc.ir.op import Scatter
-from gradc.ir.types import Index
+from gradc.ir.types import TAPE, TUPLE, Index, Type, family
 from gradc.ops import build
 from gradc.rules.gradients import LocalGradients
 from gradc.source import Span
@@ -61,7 +62,15 @@ class _Part:
     span: Span | None
 
 
-Term = int | _Part
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A contribution to one of the results of a region."""
+
+    place: int
+    value: int
+
+
+Term = int | _Part | _Result
 
 
 @dataclass(slots=True, eq=False)
@@ -97,26 +106,40 @@ def _branch(places: dict[Guard, _Branch], known: set[tuple[int, bool]], guard: G
 
 
 class Sweep:
-    """One reverse sweep from y: the adjoints of every node on a way from ``wrt`` to it."""
+    """One reverse sweep: the adjoints of every node on a way from ``wrt`` to one of those that have ``seeds``.
+
+    ``bases`` are values to which the adjoints of their nodes are added: in a loop, what earlier iterations gave.
+    """
 
     def __init__(
-        self, builder: Builder, local: LocalGradients, y: int, wrt: Sequence[int], seed: int | None, each: bool = True
+        self,
+        builder: Builder,
+        local: LocalGradients,
+        seeds: Sequence[tuple[int, int | None]],
+        wrt: Sequence[int],
+        own: Iterable[Index] = (),
+        bases: Mapping[int, int] | None = None,
     ) -> None:
         self.builder = builder
         self.local = local
-        self.y = y
-        self.order = active(builder.data, y, wrt)
+        roots = list(dict.fromkeys(y for y, _ in seeds))
+        self.order = active(builder.data, roots, wrt)
         # A derivative of a family is a family: these indices are summed over nowhere.
-        self.own = builder.type(y).free if each else ()
-        if seed is not None and each:
-            self.own = (*self.own, *builder.type(seed).free)
+        self.own = tuple(own)
         self.made = Guards(builder, self.own)
-        self.guards = self.made.of(self.order, y)
+        self.guards = self.made.of(self.order, roots)
         # Contributions to a node, each with the guard under which it arose; the last user comes first.
         self.incoming: dict[int, list[tuple[Term, Guard]]] = {}
-        if self.order:
-            start = seed if seed is not None else builder.constant(1.0, builder.type(y))
-            self.incoming[y] = [(start, ALWAYS)]
+        members = set(self.order)
+        # Whether single elements are added to what is there already, and not to an array of zeros.
+        self.accumulates = bases is not None
+        for node, base in (bases or {}).items():
+            if node in members:
+                self.incoming[node] = [(base, ALWAYS)]
+        for y, seed in reversed(seeds):
+            if y in members:
+                start = builder.constant(1.0, builder.type(y)) if seed is None else seed
+                self.incoming.setdefault(y, []).append((start, ALWAYS))
 
     def run(self, wrt: Sequence[int]) -> dict[int, int]:
         """The adjoints of ``wrt``; one that is missing is zero everywhere."""
@@ -129,7 +152,11 @@ class Sweep:
             if contributions is None:
                 continue
             builder.span = data[node].get("span")
-            adjoint = self.gather(node, contributions)
+            type = builder.type(node)
+            if type.dtype == TUPLE:
+                self.enter(node, contributions, members)
+                continue
+            adjoint = self.gather(node, type, contributions)
             if node in wanted:
                 found[node] = self.leave(adjoint, self.guards.get(node, ALWAYS))
             edges = [(p, operand) for p, operand in differentiable(data, node) if operand in members]
@@ -143,7 +170,12 @@ class Sweep:
         builder = self.builder
         op = builder.op(node)
         guard = self.guards.get(node, ALWAYS)
-        if op in ("name", "select"):
+        if op == "get":
+            ((_, region),) = edges
+            place = builder.data[node]["attrs"]["place"]
+            self.incoming.setdefault(region, []).append((_Result(place, adjoint), guard))
+            return
+        if op in ("name", "select", "add_tapes"):
             for position, operand in edges:
                 self._leave(node, position, operand, adjoint, self.made.edge(node, guard, position))
             return
@@ -163,6 +195,25 @@ class Sweep:
             partial = partials.get(position)
             if partial is not None:
                 self._leave(node, position, operand, times(builder, adjoint, partial), guard)
+
+    def enter(self, node: int, contributions: list[tuple[Term, Guard]], members: Collection[int]) -> None:
+        """Differentiate a region whose results have these contributions."""
+        builder = self.builder
+        parts = builder.type(node).parts
+        listed: dict[int, list[tuple[Term, Guard]]] = {}
+        for term, guard in contributions:
+            assert isinstance(term, _Result)
+            listed.setdefault(term.place, []).append((term.value, guard))
+        free = builder.type(node).free
+        adjoints = {
+            place: self.gather(node, family(parts[place], free), terms) for place, terms in sorted(listed.items())
+        }
+        guard = self.guards.get(node, ALWAYS)
+        edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in members]
+        found = regions.pull(self.local, node, adjoints, [position for position, _ in edges], members)
+        for position, operand in reversed(edges):
+            if position in found:
+                self._leave(node, position, operand, found[position], self.made.edge(node, guard, position))
 
     def _settle(self, guard: Guard, value: int, *kept: Guard) -> int:
         """The value selected by the conditions of a guard that are not kept for all operands."""
@@ -198,24 +249,30 @@ class Sweep:
         )
         self.incoming.setdefault(operand, []).append((term, guard))
 
-    def gather(self, node: int, contributions: list[tuple[Term, Guard]]) -> int:
-        """The sum of the contributions, in the order of the users; those from inside a branch are selected first."""
+    def gather(self, node: int, type: Type, contributions: list[tuple[Term, Guard]]) -> int:
+        """The sum of the contributions to what is of that type, in the order of the users; those from inside a branch
+        are selected first.
+        """
         contributions.reverse()
         goal = self.guards.get(node, ALWAYS)
-        if all(guard is goal for _, guard in contributions):
-            return self._add(node, [term for term, _ in contributions])
-        return self._merge(node, contributions, goal)
+        if type.dtype == TAPE or all(guard is goal for _, guard in contributions):
+            return self._add(type, [term for term, _ in contributions])
+        return self._merge(type, contributions, goal)
 
-    def _add(self, node: int, terms: Sequence[Term]) -> int:
-        """The sum of contributions to a node's adjoint; those to elements are assembled, all in one go."""
+    def _add(self, type: Type, terms: Sequence[Term]) -> int:
+        """The sum of contributions to an adjoint; those to elements are assembled, all in one go."""
         builder = self.builder
-        shape = builder.type(node).shape
+        if type.dtype == TAPE:
+            tapes = [term for term in terms if isinstance(term, int)]
+            return builder.apply("add_tapes", *tapes) if len(tapes) > 1 else tapes[0]
+        shape = type.shape
         whole: list[int] = []
         parts: list[_Part] = []
         for term in terms:
             if isinstance(term, int):
                 whole.append(term)
                 continue
+            assert isinstance(term, _Part)
             table = self._tabulated(term, shape)
             if table is None:
                 parts.append(term)
@@ -248,7 +305,7 @@ class Sweep:
         value = build.total(builder, part.what.value, [index for index in part.over if index not in indices])
         return build.tabulate(builder, value, indices)
 
-    def _merge(self, node: int, contributions: list[tuple[Term, Guard]], goal: Guard) -> int:
+    def _merge(self, type: Type, contributions: list[tuple[Term, Guard]], goal: Guard) -> int:
         """Add what arose under the same guard, leave the innermost branch, and so on outwards.
 
         Each branch is left once for all that comes out of it, so a long chain of ``else if`` stays linear; the two
@@ -269,15 +326,15 @@ class Sweep:
                 if outer is None or not branch.terms:
                     continue
                 opposite = outer.branches.get((branch.condition, not branch.taken))
-                inside = self._add(node, branch.terms)
+                inside = self._add(type, branch.terms)
                 other = build.filled(builder, 0.0, builder.type(inside))
                 if opposite is not None and opposite.terms:
-                    other = self._add(node, opposite.terms)
+                    other = self._add(type, opposite.terms)
                 if opposite is not None:
                     opposite.terms = []
                 choices = (inside, other) if branch.taken else (other, inside)
                 outer.terms.append(build.choose(builder, branch.condition, *choices))
-        return self._add(node, root.terms)
+        return self._add(type, root.terms)
 
     def leave(self, adjoint: int, guard: Guard) -> int:
         """The adjoint as seen from outside all branches."""
@@ -301,9 +358,12 @@ def adjoints(
     number, and the seed its adjoint. A node that is missing in the result has derivative zero. What is made is marked
     ``adjoint_of`` y.
     """
+    own: tuple[Index, ...] = builder.type(y).free if each else ()
+    if seed is not None and each:
+        own = (*own, *builder.type(seed).free)
     marked = builder.adjoint_of
     builder.adjoint_of = y
     try:
-        return Sweep(builder, local, y, wrt, seed, each).run(wrt)
+        return Sweep(builder, local, [(y, seed)], wrt, own).run(wrt)
     finally:
         builder.adjoint_of = marked

@@ -9,14 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import numpy
 
+from gradc.backends import loops
 from gradc.errors import CallError, Diagnostic
 from gradc.ir.graph import Graph, ancestors
+from gradc.limits import DEFAULT, Limits
 from gradc.ops.evaluate import evaluator
 from gradc.source import Source, Span
+
+REGIONS: Final = frozenset({"for", "while", "branch", "get", "add_tapes"})
+"""The operators that run bodies, and those that read or join what these give."""
 
 Step = tuple[Callable[..., Any], int, int, "int | tuple[int, ...] | None"]
 
@@ -30,10 +36,13 @@ class Plan:
         *,
         nodes: Sequence[int] | None = None,
         sources: Sequence[Source] = (),
+        limits: Limits = DEFAULT,
     ) -> None:
         """Plan the outputs of a graph, or the values of ``nodes``."""
         results = [node for _, node in graph.outputs] if nodes is None else nodes
         self.graph = graph
+        self.sources = sources
+        self.limits = limits
         self.texts = {source.name: source for source in sources}
         data = graph.data
         # Single precision exists in NumPy only.
@@ -74,6 +83,8 @@ class Plan:
         graph = self.graph
         row = graph.ops[graph.op(node)]
         dtype = graph.type(node).dtype
+        if row.name in REGIONS:
+            return self._region(node, target, operands)
         if row.kind in ("request", "region"):
             hints = ("put `expand` into the pipeline; without it a program can be looked at, not run",)
             raise CallError(Diagnostic("E0905", "the pipeline leaves derivatives that are not expanded", hints=hints))
@@ -89,6 +100,21 @@ class Plan:
         if len(operands) == 2:
             return compute, target, operands[0], operands[1]
         return compute, target, operands[0], operands
+
+    def _region(self, node: int, target: int, operands: tuple[int, ...]) -> Step:
+        data = self.graph.data[node]
+        if data["op"] == "get":
+            return itemgetter(data["attrs"]["place"]), target, operands[0], None
+        compute: Callable[..., Any] = loops.add_tapes
+        if data["op"] == "branch":
+            compute = loops.branch(data, self._planned)
+        elif data["op"] != "add_tapes":
+            place = loops.Place(self.graph, node, self.texts, self.limits)
+            compute = loops.loop(data, place, self._planned, lambda _: ())
+        return compute, target, -1, operands
+
+    def _planned(self, body: Graph, nodes: Sequence[int] | None) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        return Plan(body, nodes=nodes, sources=self.sources, limits=self.limits).run
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The results for the inputs, in their orders. Raises ``CallError`` where integer arithmetic fails."""

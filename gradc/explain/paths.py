@@ -200,7 +200,7 @@ class _Finder:
         self.arrays = Locals(builder, local)
         members: set[int] = set()
         for y in of:
-            members.update(active(builder.data, y, wrt))
+            members.update(active(builder.data, [y], wrt))
         self.order = sorted(members)
         self.members = members
         self.named = {*names, *of, *wrt}
@@ -318,7 +318,7 @@ class _Finder:
     ) -> list[tuple[tuple[int, bool], ...]]:
         """The single conditions under which each place of a statement has any influence."""
         guards = Guards(self.builder)
-        guarded = guards.of(active(self.builder.data, top, standins), top)
+        guarded = guards.of(active(self.builder.data, [top], standins), [top])
         found = []
         for step, position in places:
             guard = guards.edge(copy[step], guarded.get(copy[step], ALWAYS), position)

@@ -104,7 +104,7 @@ class Locals:
     def _elementwise(self, top: int, standin: int) -> bool:
         """Whether every element of the operand enters one element of the value."""
         builder = self.builder
-        for node in active(builder.data, top, [standin]):
+        for node in active(builder.data, [top], [standin]):
             if node == standin:
                 continue
             row = builder.ops[builder.op(node)]

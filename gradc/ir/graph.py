@@ -181,6 +181,14 @@ class Graph:
         )
         return mutable
 
+    def with_attrs(self, changed: Mapping[int, Mapping[str, Any]]) -> Graph:
+        """The same graph, whose nodes keep their types, with other attributes for some of the nodes."""
+        dag = Dag()
+        for node, data in self.data.items():
+            dag.append(node, {**data, "attrs": dict(changed[node])} if node in changed else data)
+        tables = (self.names, self.spans, self.adjoints, self.functions, self.constraints)
+        return Graph(freeze(dag), self.ops, self.inputs, self.outputs, *tables)
+
     @classmethod
     def from_nx(
         cls,
@@ -280,3 +288,18 @@ def ancestors(data: Mapping[int, Mapping[str, Any]], roots: Iterable[int]) -> se
                 seen.add(operand)
                 stack.append(operand)
     return seen
+
+
+def graphs(graph: Graph) -> Iterator[Graph]:
+    """The graph and the bodies of regions in it, those in bodies too, each once."""
+    seen = {graph}
+    waiting = [graph]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        for data in current.data.values():
+            # Nearly every node has no attributes, or none that is a body.
+            for value in data["attrs"].values() if "attrs" in data else ():
+                if isinstance(value, Graph) and value not in seen:
+                    seen.add(value)
+                    waiting.append(value)

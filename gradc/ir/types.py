@@ -10,6 +10,11 @@ from gradc.ir.sizes import Dim
 
 DTYPES: Final = ("f64", "f32", "int", "bool")
 
+TUPLE: Final = "tuple"
+"""In the place of a number type: the several results of a region, which ``get`` tells apart."""
+TAPE: Final = "tape"
+"""In the place of a number type: one value for every iteration of a loop, as many as there turn out to be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Index:
@@ -29,12 +34,14 @@ class Index:
 class Type:
     """The type of a node: number type, shape (one extent an axis) and free indices, in the order of their names.
 
-    A value with free indices is a family of values, one for every choice of the indices.
+    A value with free indices is a family of values, one for every choice of the indices. The types in a tuple, or the
+    one of all values on a tape, are its ``parts``, which have no free indices of their own.
     """
 
     dtype: str
     shape: tuple[Dim, ...] = ()
     free: tuple[Index, ...] = ()
+    parts: tuple[Type, ...] = ()
 
     @property
     def real(self) -> bool:
@@ -42,9 +49,14 @@ class Type:
         return self.dtype == "f64" or self.dtype == "f32"
 
     @property
+    def smooth(self) -> bool:
+        """Whether derivatives flow through it: a real value, or a tuple or tape with real values in it."""
+        return self.dtype == "f64" or self.dtype == "f32" or any(part.smooth for part in self.parts)
+
+    @property
     def scalar(self) -> bool:
-        """Whether there is one value, not an array or an indexed family of them."""
-        return not self.shape and not self.free
+        """Whether there is one value, not an array, an indexed family or several values."""
+        return not self.shape and not self.free and not self.parts
 
     @property
     def rank(self) -> int:
@@ -52,7 +64,12 @@ class Type:
         return len(self.shape)
 
     def __str__(self) -> str:
-        text = self.dtype
+        if self.dtype == TAPE:
+            text = f"tape {self.parts[0]}"
+        elif self.dtype == TUPLE:
+            text = f"({', '.join(map(str, self.parts))})"
+        else:
+            text = self.dtype
         if self.shape:
             text += f"[{', '.join(map(str, self.shape))}]"
         if self.free:
@@ -72,6 +89,31 @@ def typed(dtype: str, shape: tuple[Dim, ...] = (), free: Iterable[Index] = ()) -
     """The type of these parts, the shared one for a scalar; the free indices in any order, also repeated."""
     indices = free if isinstance(free, tuple) and len(free) < 2 else union(free)
     return SCALARS[dtype] if not shape and not indices else Type(dtype, shape, indices)
+
+
+def family(type: Type, free: Iterable[Index]) -> Type:
+    """A value of that type for every choice of further free indices."""
+    indices = union((*type.free, *free))
+    if indices == type.free:
+        return type
+    return Type(type.dtype, type.shape, indices, type.parts)
+
+
+def single(type: Type) -> Type:
+    """The type of one value of a family."""
+    return type if not type.free else Type(type.dtype, type.shape, (), type.parts) if type.parts else typed(
+        type.dtype, type.shape
+    )
+
+
+def tuple_of(parts: Iterable[Type], free: Iterable[Index] = ()) -> Type:
+    """The type of several results; none of the parts is a family."""
+    return Type(TUPLE, (), union(free), tuple(parts))
+
+
+def tape_of(part: Type, free: Iterable[Index] = ()) -> Type:
+    """The type of a value for each iteration of a loop; the part is no family."""
+    return Type(TAPE, (), union(free), (part,))
 
 
 def union(indices: Iterable[Index]) -> tuple[Index, ...]:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from gradc.ir.attributes import MEANINGS, is_index, is_offset, is_shape
-from gradc.ir.graph import Graph
+from gradc.ir.graph import Graph, graphs
 from gradc.ir.op import Op, bound
 from gradc.ir.sizes import Dim
-from gradc.ir.types import SCALARS, Index, Type, TypeMismatch, union
+from gradc.ir.types import SCALARS, TAPE, TUPLE, Index, Type, TypeMismatch, union
 from gradc.source import Span
 
 
@@ -46,11 +46,24 @@ def verify(graph: Graph) -> Graph:
     - I9 functions and their calls agree: body and partials take the parameters, the body gives one value, the partials
       one a parameter, and a call has as many operands;
     - I10 no input, constant or output has free indices, and indices of one name have one extent;
-    - I11 constraints compare extents, by `==` or `>=`.
+    - I11 constraints compare extents, by `==` or `>=`;
+    - I12 the bodies of regions are such graphs themselves; they refer to nothing outside.
 
     The bodies of functions are graphs of their own, to be verified by who makes them; a call in one is resolved by the
     table of the program that it belongs to.
     """
+    for inner in graphs(graph):
+        if inner is graph:
+            _verify(graph)
+            continue
+        try:
+            _verify(inner)
+        except InvalidGraph as problem:
+            raise InvalidGraph(f"in the body of a region, {problem}", "I12") from None
+    return graph
+
+
+def _verify(graph: Graph) -> None:
     seen: dict[object, int] = {}
     types = _Types()
     for expected, (node, data) in enumerate(graph.data.items()):
@@ -92,7 +105,6 @@ def verify(graph: Graph) -> Graph:
         if marked is not None and marked not in graph.data:
             _fail("I8", node, f"is an adjoint of {marked}, which does not exist")
     _verify_tables(graph)
-    return graph
 
 
 class _Types:
@@ -108,14 +120,27 @@ class _Types:
             return
         if not isinstance(type, Type):
             _fail("I4", node, f"has {type!r} for a type")
-        if type.dtype not in SCALARS:
+        if type.dtype in (TUPLE, TAPE):
+            self.several(node, type)
+        elif type.dtype not in SCALARS:
             _fail("I4", node, f"has the unknown number type {type.dtype!r}")
+        elif type.parts:
+            _fail("I4", node, f"has the type {type}, a number type with parts")
         if not is_shape(type.shape):
             _fail("I4", node, f"has the shape {type.shape!r}, not {MEANINGS['shape'][1]}")
         if type.free.__class__ is not tuple or not all(map(is_index, type.free)) or union(type.free) != type.free:
             _fail("I4", node, f"has the free indices {type.free!r}, not different indices in their order")
         self.indices(node, type.free)
         self.checked[id(type)] = type
+
+    def several(self, node: int, type: Type) -> None:
+        """The type of results of a region, or of what a loop keeps of its iterations."""
+        if type.shape or (type.dtype == TAPE) != (len(type.parts) == 1 and type.dtype == TAPE):
+            _fail("I4", node, f"has the type {type!r}, which is not one of parts alone")
+        for part in type.parts:
+            self.check(node, part)
+            if part.free or part.dtype == TUPLE or (type.dtype == TAPE and part.dtype == TAPE):
+                _fail("I4", node, f"has the type {type}, whose part {part} cannot be one")
 
     def indices(self, node: int, indices: Iterable[Index]) -> None:
         for index in indices:

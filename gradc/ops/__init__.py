@@ -22,6 +22,7 @@ from gradc.ops import (
     linalg,
     precedence,
     reduce,
+    regions,
     spectra,
     structure,
 )
@@ -106,6 +107,7 @@ TABLE: Final = OpTable(
             *linalg.ROWS,
             *decompose.ROWS,
             *spectra.ROWS,
+            *regions.ROWS,
         ],
         package_file(GRADIENTS).read_text(encoding="utf-8"),
     ),

@@ -221,6 +221,16 @@ class LocalGradients:
         self.constants = Constants(builder.data, builder.ops)
         # Of the functions that have derivatives of their own, by name.
         self.templates = templates
+        # Of the bodies of loops, with what their iterations start from among the outputs.
+        self.bodies: dict[Graph, Graph] = {}
+        # Regions that another one gives the results of, with the place of each there.
+        self.superseded: dict[int, tuple[int, Mapping[int, int]]] = {}
+
+    def inside(self, builder: Builder) -> LocalGradients:
+        """The same for a builder of a body."""
+        found = LocalGradients(builder, self.templates)
+        found.bodies = self.bodies
+        return found
 
     def of(self, node: int, positions: Sequence[int], active: Collection[int]) -> dict[int, int]:
         """The partial derivatives of a node by its operands at ``positions``; a position left out is zero.

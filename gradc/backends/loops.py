@@ -1,0 +1,194 @@
+"""Runs regions: loops over the plan of their body, and the one of two bodies that a condition chooses.
+
+A region is a function of its operands that gives the tuple of its results. What its body does in one iteration is a
+plan of its own, made once for all iterations. A tape is a list with the value of each iteration in its place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan
+from typing import Any, Final
+
+import numpy as np
+
+from gradc.errors import CallError, Diagnostic
+from gradc.ir.graph import Graph
+from gradc.ir.region import Loop
+from gradc.ir.types import Type
+from gradc.limits import Limits
+from gradc.source import Source, Span
+
+Body = Callable[[Sequence[Any]], Sequence[Any]]
+"""The inputs of a body to its outputs."""
+
+Planned = Callable[[Graph, Sequence[int] | None], Body]
+"""Plans the outputs of a graph, or the values of some of its nodes."""
+
+DTYPES: Final[Mapping[str, Any]] = {"f64": np.float64, "f32": np.float32, "int": np.int64, "bool": np.bool_}
+
+# So many iterations pass between two looks at the clock.
+_LOOK: Final = 1 << 10
+
+
+class Place:
+    """Where a region stands, for what is said about it."""
+
+    def __init__(self, graph: Graph, node: int, sources: Mapping[str, Source], limits: Limits) -> None:
+        self.span: Span | None = graph.span(node)
+        self.sources = sources
+        self.limits = limits
+
+    def refuse(self, code: str, message: str, label: str = "", *hints: str) -> CallError:
+        """What is wrong, at the region."""
+        span = self.span
+        text = self.sources[span.file].line(span.line) if span and span.file in self.sources else ""
+        return CallError(Diagnostic(code, message, span, label, hints, text=text))
+
+
+class Watch:
+    """Counts iterations, and looks at the clock now and then."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.end = time.monotonic() + place.limits.run_seconds
+
+    def look(self) -> None:
+        """Raise a diagnostic once the time is over."""
+        if time.monotonic() > self.end:
+            seconds = self.place.limits.run_seconds
+            raise self.place.refuse("E0641", f"this loop runs for more than {seconds:g} seconds", "still running")
+
+
+def loop(data: Mapping[str, Any], place: Place, planned: Planned, shape: Callable[[Type], Any]) -> Callable[..., Any]:
+    """The function that a ``for`` or ``while`` node is; ``shape`` gives the extents of a type."""
+    described = Loop.of(data["attrs"])
+    body = planned(described.body, None)
+    if described.test is None:
+        return _for(described, place, body, shape)
+    return _while(described, place, body, planned)
+
+
+def _rows(operand: Any) -> Any:
+    """What an iteration reads of a scanned operand, by its number."""
+    return operand.tolist() if isinstance(operand, np.ndarray) and operand.ndim == 1 else operand
+
+
+class _Collected:
+    """An array that a loop fills, one element an iteration."""
+
+    def __init__(self, type: Type, count: int, shape: tuple[int, ...]) -> None:
+        self.scalar = not shape
+        self.dtype = DTYPES[type.dtype]
+        self.items: Any = [0] * count if self.scalar else np.empty((count, *shape), self.dtype)
+
+    def array(self) -> Any:
+        return np.array(self.items, self.dtype) if self.scalar else self.items
+
+
+def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]) -> Callable[..., Any]:
+    carried, scanned, collected = described.carried, described.scanned, described.collected
+    graph = described.body
+    kinds = [graph.type(node) for _, node in graph.outputs[carried : carried + collected]]
+    single = [not shape(graph.type(node)) for node in graph.inputs[1 + carried : 1 + carried + scanned]]
+
+    def run(start: int, stop: int, *operands: Any) -> tuple[Any, ...]:
+        count = stop - start
+        if count < 0:
+            hint = "a range runs upwards, up to, but without, its end; it may be empty, as 0..0"
+            raise place.refuse("E0640", f"the range {start}..{stop} ends before it begins", "this loop", hint)
+        if count > place.limits.iterations:
+            raise _too_many(place, place.limits.iterations)
+        state = list(operands[:carried])
+        rows = [_rows(x) if one else x for x, one in zip(operands[carried : carried + scanned], single, strict=True)]
+        rest = operands[carried + scanned :]
+        arrays = [_Collected(type, count, shape(type)) for type in kinds]
+        items = [each.items for each in arrays]
+        items += [[None] * count for _ in range(described.tapes)]
+        watch = Watch(place)
+        for at in reversed(range(count)) if described.backwards else range(count):
+            found = body([start + at, *state, *[row[at] for row in rows], *rest])
+            state = found[:carried]  # type: ignore[assignment]
+            for item, value in zip(items, found[carried:], strict=True):
+                item[at] = value
+            if not at & (_LOOK - 1):
+                watch.look()
+        return (*state, *[each.array() for each in arrays], *items[collected:])
+
+    return run
+
+
+def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Callable[..., Any]:
+    carried, tapes = described.carried, described.tapes
+    assert described.test is not None
+    compared = _compared(described.test)
+    test = planned(described.test, [described.test.outputs[0][1], *compared])
+    most = place.limits.iterations
+
+    def run(*operands: Any) -> tuple[Any, ...]:
+        state = list(operands[:carried])
+        rest = operands[carried:]
+        items: list[list[Any]] = [[] for _ in range(tapes)]
+        watch = Watch(place)
+        count = 0
+        while True:
+            goes_on, *numbers = test([count, *state, *rest])
+            if not goes_on:
+                break
+            if count == most:
+                raise _too_many(place, most)
+            found = body([count, *state, *rest])
+            state = found[:carried]  # type: ignore[assignment]
+            for item, value in zip(items, found[carried:], strict=True):
+                item.append(value)
+            count += 1
+            if not count & (_LOOK - 1):
+                watch.look()
+        if any(isnan(x) for x in numbers):
+            hint = "find what makes it with `--debug-nans`, or test for it: x == x is false for a NaN"
+            message = f"the condition of this loop compares a NaN after {count} iterations"
+            raise place.refuse("E0642", message, "a comparison with NaN is false", hint)
+        return (*state, *items, count)
+
+    return run
+
+
+def _compared(test: Graph) -> list[int]:
+    """The real numbers that the comparisons of a test compare."""
+    found: list[int] = []
+    stack = [test.outputs[0][1]]
+    while stack:
+        node = stack.pop()
+        operands = test.operands(node)
+        for operand in operands:
+            type = test.type(operand)
+            if type.dtype == "bool":
+                stack.append(operand)
+            elif type.real and type.scalar and test.type(node).dtype == "bool":
+                found.append(operand)
+    return list(dict.fromkeys(found))
+
+
+def _too_many(place: Place, most: int) -> CallError:
+    hint = "`max_iterations=` in Python, `--max-iterations` on the command line say how many there may be"
+    return place.refuse("E0641", f"this loop has not ended after {most:,} iterations", "", hint)
+
+
+def branch(data: Mapping[str, Any], planned: Planned) -> Callable[..., Any]:
+    """The function that a ``branch`` node is: only the body that is chosen runs."""
+    attrs = data["attrs"]
+    then, other = planned(attrs["then"], None), planned(attrs["other"], None)
+
+    def run(condition: Any, *operands: Any) -> tuple[Any, ...]:
+        return tuple(then(operands) if condition else other(operands))
+
+    return run
+
+
+def add_tapes(*tapes: Any) -> Any:
+    """Tapes added up, in order."""
+    first, *others = tapes
+    for other in others:
+        first = [x + y for x, y in zip(first, other, strict=True)]
+    return first
