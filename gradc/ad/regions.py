@@ -52,7 +52,7 @@ class Body:
         self._names.add(own)
         if operand is not None:
             self.operands.append(operand)
-        return self.builder.input(own, type)
+        return self.builder.operand(own, type)
 
     def replay(self, body: Graph, number: dict[int, int]) -> dict[int, int]:
         """Another body's nodes, whose inputs are in ``number``, here again."""

@@ -123,6 +123,19 @@ class Builder:
         self.inputs.append(node)
         return node
 
+    def operand(self, name: str, type: Type, size: Dim | None = None) -> int:
+        """An input of a body, which an operand of its region is; ``size`` is the extent that it is for every call."""
+        attrs: dict[str, Any] = {"kind": "operand"}
+        if size is not None:
+            attrs["size"] = size
+        node = self._append("input", (), type, attrs, name)
+        self.inputs.append(node)
+        return node
+
+    def room(self) -> int | None:
+        """How many further nodes may be made; None for any number."""
+        return None if self._max == math.inf else int(self._max) - len(self.data)
+
     def declare(self, data: Mapping[str, Any]) -> int:
         """Declare what is an input of another graph: without operands, what it says can be shared."""
         node = self._number()

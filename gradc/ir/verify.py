@@ -205,7 +205,7 @@ def _verify_type(graph: Graph, node: int, row: Op) -> None:
 
 
 _RELATIONS = ("==", ">=")
-_KINDS = ("input", "param")
+_KINDS = ("input", "param", "operand")
 _PYTHON_TYPES = {"f64": float, "f32": float, "int": int, "bool": bool}
 
 

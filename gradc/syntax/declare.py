@@ -77,7 +77,8 @@ class Declarations:
                 f"the constant is {CONSTANTS[name.id]:.6g}",
             )
             lowering.warn("W0103", message, self.scope.source, name.start, name.end, label)
-        self.scope.bind(name, value, lowering.builder).used = True
+        binding = self.scope.bind(name, value, lowering.builder)
+        binding.used, binding.fixed = True, "a size"
 
     def _number(self, name: str) -> int | None:
         """The number that a size is in this compilation."""

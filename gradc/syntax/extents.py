@@ -34,6 +34,9 @@ def dim_of(data: Data, value: int | Weak, depth: int = _DEPTH) -> Dim | None:
     if op == "size":
         size: Dim = entry["attrs"]["size"]
         return size
+    if op == "input" and entry["attrs"]["kind"] == "operand":
+        known: Dim | None = entry["attrs"].get("size")
+        return known
     if op == "input":
         return sizes.named(entry["name"])
     if op == "name":

@@ -23,6 +23,7 @@ from gradc.ops import build
 from gradc.source import Source, Span
 from gradc.syntax import blocks, code, literals, tree
 from gradc.syntax.apply import Applier
+from gradc.syntax.blocks import Region
 from gradc.syntax.calls import Calls
 from gradc.syntax.comprehend import Comprehensions
 from gradc.syntax.extents import dim_of
@@ -79,6 +80,8 @@ class Lowering:
         self.frames: list[Frame] = []
         self._steps = 0
         self._imported: dict[int, int] = {}
+        # The region whose body this lowers into, if it is one's.
+        self.region: Region | None = None
         # Whether this is a trial run, for errors alone.
         self.trial = False
         # What the calls that have been inlined gave.
@@ -221,7 +224,7 @@ class Lowering:
         if binding is not None:
             binding.used = True
             if binding.home is not self.builder:
-                self.stack.append(self._import(node, binding, frame))
+                self.stack.append(self.imported(node, binding, frame))
             else:
                 self.stack.append(binding.value)
             return
@@ -233,8 +236,10 @@ class Lowering:
         unknown_name(self, node, frame.scope)
         self.stack.append(POISON)
 
-    def _import(self, node: tree.Name, binding: Binding, frame: Frame) -> Value:
-        """A constant from outside the closed function that is being built."""
+    def imported(self, node: tree.Name, binding: Binding, frame: Frame) -> Value:
+        """A value from outside: of a region, or a constant that a function with a derivative of its own reads."""
+        if self.region is not None:
+            return self.region.enter(self, node, binding, frame)
         value = binding.value
         if isinstance(value, Weak):
             return Weak(value.exact, value.real)
@@ -436,22 +441,7 @@ class Lowering:
     ) -> None:
         """Bind the value of a statement to its names; a name for which ``identify`` holds becomes a node."""
         source = scope.source
-        values: Sequence[Value]
-        if len(targets) == 1:
-            values = [self.single(source, place, value)]
-        elif isinstance(value, tuple) and len(value) == len(targets):
-            values = value
-        else:
-            if not isinstance(value, Poison):
-                found = len(value) if isinstance(value, tuple) else 1
-                self.error(
-                    "E0305",
-                    f"{len(targets)} names take apart {found} value" + ("s" if found != 1 else ""),
-                    source,
-                    place,
-                    f"{len(targets)} names on the left",
-                )
-            values = [POISON] * len(targets)
+        values = self.apart(place, targets, value, source)
         for target, result in zip(targets, values, strict=True):
             known = scope.values.get(target.id)
             if known is not None:
@@ -463,6 +453,25 @@ class Lowering:
                 result = self.identify(prefix + target.shown, result)
             binding = scope.bind(target, result, self.builder)
             binding.used = closure is not None
+
+    def apart(
+        self, place: tree.Node, targets: Sequence[tree.Name], value: Value | tuple[Value, ...], source: Source
+    ) -> Sequence[Value]:
+        """The value of a statement for each of its names; poison after a report."""
+        if len(targets) == 1:
+            return [self.single(source, place, value)]
+        if isinstance(value, tuple) and len(value) == len(targets):
+            return value
+        if not isinstance(value, Poison):
+            found = len(value) if isinstance(value, tuple) else 1
+            self.error(
+                "E0305",
+                f"{len(targets)} names take apart {found} value" + ("s" if found != 1 else ""),
+                source,
+                place,
+                f"{len(targets)} names on the left",
+            )
+        return [POISON] * len(targets)
 
     def redefined(self, name: tree.Name, known: Binding, source: Source) -> None:
         """Report a second definition of a name."""

@@ -232,7 +232,8 @@ class ModuleLowering:
             self._shadowing(item.name)
             self.builder.span = self.source.span(item.name.start, item.name.end)
             node = self.builder.input(item.name.shown, type, kind=statement.kind, default=default)
-            self.scope.bind(item.name, self.declarations.value(item, node, type), self.builder)
+            binding = self.scope.bind(item.name, self.declarations.value(item, node, type), self.builder)
+            binding.fixed = "a param" if statement.kind == "param" else "an input"
 
     def _default(self, item: tree.Declared, type: Type) -> Any:
         """What a default stands for: a number, which fills an array, or the nested tuples of an array."""

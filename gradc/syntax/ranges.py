@@ -184,7 +184,8 @@ class Ranges:
         value = build.index(builder, index)
         if low != 0:
             value = builder.apply("add", value, build.extent(builder, low))
-        self.scope.bind(binder.name, value, builder).used = True
+        binding = self.scope.bind(binder.name, value, builder)
+        binding.used, binding.fixed = True, "an index"
         return value
 
     def _open(self, expression: tree.Expr) -> bool:

@@ -73,6 +73,10 @@ class Binding:
     # The builder whose nodes ``value`` counts: a function with a derivative is built apart from the program.
     home: Builder
     used: bool = False
+    # What it is, of a name that keeps its value, whatever a loop says: an input, an index.
+    fixed: str = ""
+    # What the name meant before a loop gave it another value.
+    previous: Binding | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -93,6 +97,13 @@ class Scope:
         self.values[name.id] = binding
         return binding
 
+    def rebind(self, name: tree.Name, value: Value, home: Builder) -> Binding:
+        """Give ``name`` a new value here; what was written before still sees the old one."""
+        previous = self.values.get(name.id)
+        binding = self.bind(name, value, home)
+        binding.previous = previous
+        return binding
+
     def define(self, name: str, closure: Closure) -> None:
         """Define the function ``name`` here. It sees itself, so that recursion can be told from an unknown name."""
         self.order += 1
@@ -105,7 +116,9 @@ class Scope:
         limit: int | None = None
         while scope is not None:
             found = scope.values.get(name)
-            if found is not None and (limit is None or found.order <= limit):
+            while found is not None and limit is not None and found.order > limit:
+                found = found.previous
+            if found is not None:
                 return found
             limit, scope = scope.limit, scope.parent
         return None
