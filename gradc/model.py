@@ -119,9 +119,11 @@ class Model:
             with collector_paused():
                 if self._inputs.shapes.arrays or self.options.debug_nans:
                     memory, watched = self.options.max_memory, self.options.debug_nans
-                    plan = ArrayPlan(graph, sizes, sources=self.sources, max_memory=memory, watched=watched)
+                    plan = ArrayPlan(
+                        graph, sizes, sources=self.sources, max_memory=memory, watched=watched, limits=self.options.limits
+                    )
                 else:
-                    plan = Plan(graph, sources=self.sources)
+                    plan = Plan(graph, sources=self.sources, limits=self.options.limits)
             kept = [each for each in list(self._cache) if each[0] == "plan"]
             if len(kept) >= _PLANS:
                 self._cache.pop(kept[0], None)

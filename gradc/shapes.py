@@ -11,7 +11,7 @@ import numpy as np
 from gradc.arguments import written
 from gradc.errors import CallError, Diagnostic
 from gradc.ir import sizes as extents
-from gradc.ir.graph import Constraint, Graph
+from gradc.ir.graph import Constraint, Graph, graphs
 from gradc.ir.sizes import Dim, Size
 from gradc.ir.types import Index
 from gradc.source import Source, Span, canonical
@@ -55,8 +55,9 @@ class Shapes:
         self.texts = {source.name: source for source in sources}
         self.spans = [graph.span(node) for node in graph.inputs]
         self.arrays = any(
-            data["type"].shape or data["type"].free or graph.ops[data["op"]].kind == "structural"
-            for data in graph.data.values()
+            data["type"].shape or data["type"].free or graph.ops[data["op"]].kind == "structural" or data["op"] == "size"
+            for each in graphs(graph)
+            for data in each.data.values()
         )
         # An integer input is a size only where some extent is made of it: each value of a size has its own plan.
         names = _sizes(graph) if self.arrays else frozenset()
@@ -220,8 +221,12 @@ def _bare(dim: Dim) -> str:
 def _sizes(graph: Graph) -> frozenset[str]:
     """The names of all sizes in a graph: in types, attributes and constraints."""
     found: set[str] = set()
-    for data in graph.data.values():
-        for dim in _dims((data["type"].shape, data["type"].free, tuple(data.get("attrs", {}).values()))):
+    for data in [data for each in graphs(graph) for data in each.data.values()]:
+        attrs = data.get("attrs", {})
+        if data["op"] == "input":
+            # An operand of a body that is a size need not be known while planning.
+            attrs = {}
+        for dim in _dims((data["type"].shape, data["type"].free, tuple(attrs.values()))):
             found |= extents.names(dim)
     for constraint in graph.constraints:
         found |= extents.names(constraint.left) | extents.names(constraint.right)

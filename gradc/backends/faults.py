@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.errors import Diagnostic
+from gradc.errors import CallError, Diagnostic
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph
 from gradc.ir.op import bound
@@ -343,6 +343,9 @@ def _diagnostic(
     graph: Graph, fault: Fault, where: tuple[int, ...], read: Callable[[int], Any], sources: Mapping[str, Source]
 ) -> Diagnostic:
     node, problem = fault.node, fault.problem
+    if isinstance(problem, CallError):
+        # In the body of a region.
+        return problem.diagnostics[0]
     span = graph.span(node)
     if isinstance(problem, OutOfRange) and graph.op(node) == "assemble":
         # Which of the parts it is, the index tells.

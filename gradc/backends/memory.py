@@ -45,7 +45,7 @@ class Room:
 
     def claim(self, node: int, shape: Sequence[int]) -> None:
         """Raise ``CallError`` if a single array is too large."""
-        size = prod(shape) * _BYTES[self.graph.type(node).dtype]
+        size = prod(shape) * _BYTES.get(self.graph.type(node).dtype, 8)
         if not shape or (size <= _SMALL and self.limit is None):
             return
         if size > (allowed := self.allowed()):
@@ -67,14 +67,14 @@ class Room:
                 # What is written over an operand takes its place.
                 sizes[step.target] = sizes.pop(root[step.reuses], 0)
             elif shape and step.target not in planner.views and step.out < 0:
-                sizes[step.target] = prod(shape) * _BYTES[self.graph.type(step.node).dtype]
+                sizes[step.target] = prod(shape) * _BYTES.get(self.graph.type(step.node).dtype, 8)
                 live += sizes[step.target]
             if live + step.work > self.peak or self.worst[0] < 0:
                 self.peak, self.worst = live + step.work, (step.node, shape or ())
             live -= sum(sizes.pop(owner, 0) for owner in {root[slot] for slot in step.free} - {root[step.target]})
         for node in copied:
             shape = planner.full(node)
-            live += prod(shape) * _BYTES[self.graph.type(node).dtype] if shape else 0
+            live += prod(shape) * _BYTES.get(self.graph.type(node).dtype, 8) if shape else 0
             if live > self.peak:
                 self.peak, self.worst = live, (node, shape)
         if self.limit is not None:

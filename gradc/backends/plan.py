@@ -12,10 +12,12 @@ from gradc.backends.buffers import Pool, arrange
 from gradc.backends.faults import Faults
 from gradc.backends.memory import Room
 from gradc.backends.planner import DTYPES, Planner, Shape
+from gradc.backends.interp import Plan
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
-from gradc.ir.graph import Graph
+from gradc.ir.graph import Graph, graphs
 from gradc.ir.types import Index, Type
+from gradc.limits import DEFAULT, Limits
 from gradc.source import Source
 
 
@@ -35,11 +37,13 @@ class ArrayPlan:
         sources: Sequence[Source] = (),
         max_memory: int | None = None,
         watched: bool = False,
+        limits: Limits = DEFAULT,
     ) -> None:
         results = [node for _, node in graph.outputs] if nodes is None else list(nodes)
         self.texts = {source.name: source for source in sources}
         self.room = Room(graph, max_memory, self.texts)
         planner = Planner(graph, sizes, results, self.room)
+        planner.limits = limits
         if watched:
             planner.inlined = planner.masks = set()
         try:
@@ -154,6 +158,28 @@ class ArrayPlan:
         type = self.graph.type(node)
         dims = (*(index.extent for index in type.free), *type.shape)
         return tuple(extents.evaluate(dim, self.sizes) for dim in dims)
+
+
+def body_plan(
+    planner: Planner, body: Graph, nodes: Sequence[int] | None
+) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """What a region's body does in a plan: of single numbers alone it needs no arrays."""
+    sources = tuple(planner.room.sources.values())
+    if not has_arrays(body):
+        return Plan(body, nodes=nodes, sources=sources, limits=planner.limits).run
+    plan = ArrayPlan(
+        body, planner.sizes, nodes=nodes, sources=sources, max_memory=planner.room.limit, limits=planner.limits
+    )
+    return plan.run
+
+
+def has_arrays(graph: Graph) -> bool:
+    """Whether there is more than single numbers in a graph, or in a body in it."""
+    return any(
+        data["type"].shape or data["type"].free or each.ops[data["op"]].kind == "structural" or data["op"] == "size"
+        for each in graphs(graph)
+        for data in each.data.values()
+    )
 
 
 def _weights(planner: Planner) -> set[int]:

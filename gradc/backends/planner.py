@@ -26,6 +26,7 @@ from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, ancestors
 from gradc.ir.op import Op, Site
 from gradc.ir.types import Index, Type
+from gradc.limits import DEFAULT
 from gradc.ops import arrays
 from gradc.ops.evaluate import evaluator
 from gradc.ops.reduce import EmptyReduction, exponentials
@@ -101,6 +102,13 @@ class Planner:
         self.inlined = products.inlined(graph, self.order, results)
         self.masks = products.masks(graph, self.order, results, self.inlined)
         self.current = -1
+        self.limits = DEFAULT
+
+    def nested(self, body: Graph, nodes: Sequence[int] | None) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        """The plan of a region's body."""
+        from gradc.backends.plan import body_plan
+
+        return body_plan(self, body, nodes)
 
     # Shapes --------------------------------------------------------------------------------------------------------
 
@@ -252,6 +260,7 @@ class Planner:
 
     def plan(self) -> None:
         """Make the steps of all nodes that the results need."""
+        from gradc.backends import regions
         from gradc.backends.assembling import assemble
         from gradc.backends.reading import access
 
@@ -266,6 +275,11 @@ class Planner:
             "broadcast": self._broadcast,
             "access": partial(access, self),
             "assemble": partial(assemble, self),
+            "for": partial(regions.region, self),
+            "while": partial(regions.region, self),
+            "branch": partial(regions.region, self),
+            "get": partial(regions.get, self),
+            "add_tapes": partial(regions.add_tapes, self),
         }
         for node in self.order:
             if node in self.inlined:

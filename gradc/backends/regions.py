@@ -1,0 +1,220 @@
+"""Plans regions in programs over arrays: the plan of a body is that of a graph of its own.
+
+A family of loops with one number of iterations is one loop over families. Where each member of a family goes its own
+way, as with the condition of a ``while``, the members are run one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gradc.backends import loops
+from gradc.backends.faults import Faults
+from gradc.backends.loops import DTYPES
+from gradc.errors import CallError
+from gradc.ir.builder import Builder, replay
+from gradc.ir.graph import Graph
+from gradc.ir.region import Loop
+from gradc.ir.types import TAPE, Type, typed
+from gradc.ops import build
+
+if TYPE_CHECKING:
+    from gradc.backends.planner import Planner, Shape, Value
+
+
+def get(planner: Planner, node: int) -> Value:
+    """One of the results of a region."""
+    graph = planner.graph
+    (operand,) = graph.operands(node)
+    value = planner.values[operand]
+    type = graph.type(node)
+    rep = None if type.scalar or type.parts else planner.full(node)
+    take = itemgetter(graph.attrs(node)["place"])
+    if value.known:
+        return planner.keep(take(planner.base[value.slot]), rep)
+    return planner.emit(take, [value], rep, view=True)
+
+
+def add_tapes(planner: Planner, node: int) -> Value:
+    """The sum of tapes."""
+    operands = [planner.values[operand] for operand in planner.graph.operands(node)]
+    return planner.emit(loops.add_tapes, operands, None)
+
+
+def region(planner: Planner, node: int) -> Value:
+    """A loop or branch: a step that gives the tuple of its results."""
+    graph = planner.graph
+    free = graph.type(node).free
+    batch = planner.batch(free)
+    operands: list[Value] = []
+    lanes: list[bool] = []
+    for operand in graph.operands(node):
+        type = graph.type(operand)
+        if type.parts or (type.scalar and planner.values[operand].rep is None):
+            operands.append(planner.values[operand])
+            lanes.append(bool(type.free))
+            continue
+        value = planner.whole(operand, free if type.free else ())
+        if type.free:
+            shape = batch + planner.concrete(type.shape)
+            if value.rep != shape:
+                value = planner.emit(_broadcast(shape), [value], shape, view=True, repeats=True)
+        operands.append(value)
+        lanes.append(bool(type.free))
+    run = _single(planner, node) if not free else _family(planner, node, lanes, batch)
+    blank = [_blank(planner, part, batch) for part in graph.type(node).parts]
+
+    def guarded(found: Faults, *values: Any) -> Any:
+        try:
+            return run(*values)
+        except CallError as problem:
+            # It matters only if the results are selected.
+            found.note(problem, True)
+            return tuple(make() for make in blank)
+
+    return planner.failing(guarded, operands, None)
+
+
+def _broadcast(shape: Shape) -> Callable[[Any], Any]:
+    return lambda x: np.broadcast_to(x, shape)
+
+
+class _BlankTape:
+    """In place of a tape: as many values as are asked for."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.value
+
+
+def _blank(planner: Planner, type: Type, batch: Shape) -> Callable[[], Any]:
+    """What stands for a result where there is none."""
+    if type.dtype == TAPE:
+        inner = _blank(planner, type.parts[0], batch)
+        return lambda: _BlankTape(inner())
+    shape = batch + planner.concrete(type.shape)
+    nothing = np.nan if type.real else 0
+    if not shape:
+        return lambda: nothing if type.real else type.dtype == "bool" if type.dtype == "bool" else 0
+    return lambda: np.full(shape, nothing, DTYPES[type.dtype])
+
+
+def _shape(planner: Planner) -> Callable[[Type], Shape]:
+    return lambda type: planner.concrete(type.shape)
+
+
+def _function(planner: Planner, node: int, attrs: dict[str, Any]) -> Callable[..., Any]:
+    """The region with these attributes as a function of its operands."""
+    op = planner.graph.op(node)
+    data = {"op": op, "attrs": attrs}
+    if op == "branch":
+        return loops.branch(data, planner.nested)
+    place = loops.Place(planner.graph.written, node, planner.room.sources, planner.limits)
+    return loops.loop(data, place, planner.nested, _shape(planner))
+
+
+def _single(planner: Planner, node: int) -> Callable[..., Any]:
+    return _function(planner, node, dict(planner.graph.attrs(node)))
+
+
+def _family(planner: Planner, node: int, lanes: Sequence[bool], batch: Shape) -> Callable[..., Any]:
+    """The function of a family of regions; ``lanes`` says which operands are families."""
+    graph = planner.graph
+    attrs = dict(graph.attrs(node))
+    op = graph.op(node)
+    if op == "while" or any(lanes[: 2 if op == "for" else 1]):
+        return _one_by_one(planner, node, lanes, batch)
+    if op == "branch":
+        for key in ("then", "other"):
+            attrs[key] = batched(attrs[key], batch, {at for at, lane in enumerate(lanes[1:]) if lane})
+        return _function(planner, node, attrs)
+    loop = Loop.of(attrs)
+    carried, scanned = loop.carried, loop.scanned
+    mapped = {at for at, lane in enumerate(lanes[2:], start=1) if lane} | set(range(1, 1 + carried))
+    attrs["body"] = batched(loop.body, batch, mapped)
+    run = _function(planner, node, attrs)
+    count = len(batch)
+    first = {2 + at for at in range(carried) if not lanes[2 + at]}
+    rows = {2 + carried + at for at in range(scanned) if lanes[2 + carried + at]}
+    arrays = range(carried, carried + loop.collected)
+    starts = {at: batch + planner.concrete(loop.body.type(loop.body.inputs[at - 1]).shape) for at in first}
+
+    def whole(*operands: Any) -> tuple[Any, ...]:
+        given = list(operands)
+        for at in first:
+            given[at] = np.broadcast_to(given[at], starts[at])
+        for at in rows:
+            if isinstance(given[at], np.ndarray):
+                given[at] = np.moveaxis(given[at], count, 0)
+        found = list(run(*given))
+        for at in arrays:
+            found[at] = np.moveaxis(found[at], 0, count)
+        return tuple(found)
+
+    return whole
+
+
+def batched(body: Graph, batch: Shape, mapped: set[int]) -> Graph:
+    """The body for all members of a family at once: inputs at these places, and all outputs, have axes in front."""
+    builder = Builder(body.ops)
+    builder.functions.update(body.functions)
+    builder.reserve(body)
+    indices = [builder.fresh("lane", extent) for extent in batch]
+    number: dict[int, int] = {}
+    at: list[int] = []
+    for place, node in enumerate(body.inputs):
+        type = body.type(node)
+        if place in mapped:
+            type = typed(type.dtype, (*batch, *type.shape))
+        number[node] = builder.operand(body.name(node) or "x", type, body.attrs(node).get("size"))
+    at = [build.index(builder, index) for index in indices]
+    for place in sorted(mapped):
+        node = body.inputs[place]
+        number[node] = build.access(builder, number[node], (None,) * len(at), at)
+    for node in body.data:
+        if node not in number:
+            number[node] = replay(body, node, builder, number)
+    outputs = [(name, build.tabulate(builder, number[node], indices)) for name, node in body.outputs]
+    return builder.finish(outputs)
+
+
+class Lanes(dict[tuple[int, ...], Any]):
+    """The tapes of a family, whose members may be of different lengths, by their indices."""
+
+
+def _one_by_one(planner: Planner, node: int, lanes: Sequence[bool], batch: Shape) -> Callable[..., Any]:
+    """The function that runs the members of a family one after the other."""
+    run = _single(planner, node)
+    graph = planner.graph
+    parts = graph.type(node).parts
+    scalar = [not graph.type(operand).shape and not graph.type(operand).parts for operand in graph.operands(node)]
+
+    def every(*operands: Any) -> tuple[Any, ...]:
+        found: list[Any] = [
+            Lanes() if type.dtype == TAPE else np.empty(batch + planner.concrete(type.shape), DTYPES[type.dtype])
+            for type in parts
+        ]
+        for place in np.ndindex(*batch):
+            given = [
+                x if not lane else _member(x, place, one) for x, lane, one in zip(operands, lanes, scalar, strict=True)
+            ]
+            for whole, part in zip(found, run(*given), strict=True):
+                whole[place] = part
+        return tuple(found)
+
+    return every
+
+
+def _member(operand: Any, place: tuple[int, ...], scalar: bool) -> Any:
+    if isinstance(operand, Lanes):
+        return operand[place]
+    if isinstance(operand, list):
+        return [_member(each, place, scalar) for each in operand]
+    found = operand[place]
+    return found.item() if scalar else found
