@@ -23,6 +23,8 @@ GENTLE: Final = frozenset(
         "select",
         "access",
         "assemble",
+        "accumulate",
+        "put",
         "tabulate",
         "broadcast",
         "reshape",
@@ -70,9 +72,15 @@ def _moved(builder: Builder, node: int, position: int, operand: int, condition: 
     if op == "tabulate":
         indices = attrs["indices"]
         return build.access(builder, condition, (AT,) * len(indices), [build.index(builder, each) for each in indices])
-    if op == "assemble":
-        items, places = next((items, places) for start, items, _, places in parts(attrs) if start == position)
-        return build.access(builder, condition, items, [operands[at] for at in places], bool(attrs.get("lenient")))
+    if op in ("put", "accumulate") and position == 0:
+        return condition
+    if op == "put":
+        return build.access(builder, condition, attrs["items"], operands[2:])
+    if op in ("assemble", "accumulate"):
+        shift = op == "accumulate"
+        items, places = next((items, places) for start, items, _, places in parts(attrs) if start + shift == position)
+        indices = [operands[at + shift] for at in places]
+        return build.access(builder, condition, items, indices, bool(attrs.get("lenient")))
     if op == "broadcast":
         missing = len(shape) - len(due)
         axes = [axis for axis in range(len(shape)) if axis < missing or due[axis - missing] != shape[axis]]

@@ -287,7 +287,12 @@ class Sweep:
                 attrs["lenient"] = True
             # One that does lie outside is a mistake where the element is read.
             span, builder.span = builder.span, next((part.span for part in parts if part.what.indices), builder.span)
-            whole.append(builder.apply("assemble", *operands, attrs=attrs))
+            if self.accumulates and whole:
+                # In a loop an array of zeros for every few elements would be made in each iteration.
+                del attrs["shape"]
+                whole = [builder.apply("accumulate", balanced_sum(builder, whole), *operands, attrs=attrs)]
+            else:
+                whole.append(builder.apply("assemble", *operands, attrs=attrs))
             builder.span = span
         return balanced_sum(builder, whole)
 

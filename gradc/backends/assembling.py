@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.backends.faults import Faults, OutOfRange
+from gradc.backends.kernels import Update
 from gradc.backends.reading import _slice, checked, even, inside
 from gradc.ir.types import Index
 from gradc.ops.structure import parts as parts_of
@@ -64,11 +65,51 @@ def assemble(planner: Planner, node: int) -> Value:
     return planner.emit(run, values, shape)
 
 
+def put(planner: Planner, node: int) -> Value:
+    """The array with other elements that a ``put`` node makes."""
+    graph = planner.graph
+    array, value, *places = graph.operands(node)
+    items = planner._plain(graph.attrs(node)["items"])
+    base = _base(planner, node, array)
+    write, used = _part(planner, node, value, items, (), places, _Occupied(None))
+    return planner.emit(Update(lambda out, given: write(out, True, given)), [base, *used], planner.full(node))
+
+
+def accumulate(planner: Planner, node: int) -> Value:
+    """The array to which an ``accumulate`` node adds parts."""
+    graph = planner.graph
+    operands = graph.operands(node)
+    base = _base(planner, node, operands[0])
+    values: list[Value] = []
+    writes: list[tuple[Write, int, int]] = []
+    for position, items, over, places in parts_of({"parts": planner._plain(graph.attrs(node)["parts"])}):
+        indices = [operands[at + 1] for at in places]
+        write, used = _part(planner, node, operands[position + 1], items, over, indices, _Occupied(None))
+        writes.append((write, len(values), len(values) + len(used)))
+        values += used
+
+    def add(out: Any, given: Sequence[Any]) -> None:
+        for write, start, stop in writes:
+            write(out, False, given[start:stop])
+
+    return planner.emit(Update(add), [base, *values], planner.full(node))
+
+
+def _base(planner: Planner, node: int, array: int) -> Value:
+    """The array that is changed, in full."""
+    shape = planner.full(node)
+    value = planner.whole(array, planner.graph.type(node).free)
+    if value.rep == shape:
+        return value
+    return planner.emit(lambda x: np.broadcast_to(x, shape), [value], shape, view=True, repeats=True)
+
+
 class _Occupied:
     """Which elements of the array parts have written, as far as that is worth knowing."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.map = np.zeros(shape, bool) if np.prod(shape, dtype=float) <= _MAPPED else None
+    def __init__(self, shape: tuple[int, ...] | None) -> None:
+        known = shape is not None and np.prod(shape, dtype=float) <= _MAPPED
+        self.map = np.zeros(shape, bool) if known and shape is not None else None
         self.disjoint = self.map is not None
 
     def add(self, place: Callable[[Any], Any] | None) -> None:

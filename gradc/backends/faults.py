@@ -219,9 +219,10 @@ def masked_indices(graph: Graph, node: int) -> dict[int, int]:
     It is a derivative; where an element was not selected its index may not exist either.
     """
     attrs = graph.attrs(node)
-    if graph.op(node) != "assemble" or not attrs.get("lenient"):
+    if graph.op(node) not in ("assemble", "accumulate") or not attrs.get("lenient"):
         return {}
-    return {place: start for start, _, _, places in parts(attrs) for place in places}
+    shift = graph.op(node) == "accumulate"
+    return {place + shift: start + shift for start, _, _, places in parts(attrs) for place in places}
 
 
 def _weighs(
@@ -245,8 +246,9 @@ def _never(graph: Graph, node: int, sizes: Mapping[str, int]) -> set[int]:
     def empty(indices: Iterable[Index]) -> bool:
         return any(extents.evaluate(index.extent, sizes) == 0 for index in indices)
 
-    if graph.op(node) == "assemble":
-        return {at for start, _, over, places in parts(attrs) if empty(over) for at in (start, *places)}
+    if graph.op(node) in ("assemble", "accumulate"):
+        shift = graph.op(node) == "accumulate"
+        return {at + shift for start, _, over, places in parts(attrs) if empty(over) for at in (start, *places)}
     return set(range(len(graph.operands(node)))) if empty(bound(attrs)) else set()
 
 
@@ -347,7 +349,7 @@ def _diagnostic(
         # In the body of a region.
         return problem.diagnostics[0]
     span = graph.span(node)
-    if isinstance(problem, OutOfRange) and graph.op(node) == "assemble":
+    if isinstance(problem, OutOfRange) and graph.op(node) in ("assemble", "accumulate"):
         # Which of the parts it is, the index tells.
         span = graph.span(problem.place) or span
     text = sources[span.file].line(span.line) if span and span.file in sources else ""

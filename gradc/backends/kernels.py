@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -55,8 +55,26 @@ def _choose_over_second(condition: Any, x: Any, y: Any) -> Any:
     return y
 
 
+class Update:
+    """Gives an array with other elements: a copy that ``write`` changes, given the operands behind the array."""
+
+    def __init__(self, write: Callable[[Any, Sequence[Any]], None]) -> None:
+        self.write = write
+
+    def __call__(self, array: Any, *given: Any) -> Any:
+        """The changed copy."""
+        return self.within(np.array(array), *given)
+
+    def within(self, array: Any, *given: Any) -> Any:
+        """The array itself, changed."""
+        self.write(array, given)
+        return array
+
+
 def over(run: Callable[..., Any], position: int) -> Callable[..., Any] | None:
     """The function writing its result over the operand at ``position``; None for one that cannot."""
+    if isinstance(run, Update):
+        return run.within if position == 0 else None
     if run is _choose:
         return {1: _choose_over_first, 2: _choose_over_second}.get(position)
     if not isinstance(run, np.ufunc) or run.nout != 1:

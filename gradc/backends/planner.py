@@ -261,7 +261,7 @@ class Planner:
     def plan(self) -> None:
         """Make the steps of all nodes that the results need."""
         from gradc.backends import regions
-        from gradc.backends.assembling import assemble
+        from gradc.backends.assembling import accumulate, assemble, put
         from gradc.backends.reading import access
 
         special: dict[str, Callable[[int], Value]] = {
@@ -275,6 +275,8 @@ class Planner:
             "broadcast": self._broadcast,
             "access": partial(access, self),
             "assemble": partial(assemble, self),
+            "put": partial(put, self),
+            "accumulate": partial(accumulate, self),
             "for": partial(regions.region, self),
             "while": partial(regions.region, self),
             "branch": partial(regions.region, self),

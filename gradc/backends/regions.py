@@ -172,7 +172,7 @@ def batched(body: Graph, batch: Shape, mapped: set[int]) -> Graph:
         type = body.type(node)
         if place in mapped:
             type = typed(type.dtype, (*batch, *type.shape))
-        number[node] = builder.operand(body.name(node) or "x", type, body.attrs(node).get("size"))
+        number[node] = builder.operand(body.name(node) or "x", type, body.attrs(node).get("extent"))
     at = [build.index(builder, index) for index in indices]
     for place in sorted(mapped):
         node = body.inputs[place]

@@ -127,7 +127,7 @@ class Builder:
         """An input of a body, which an operand of its region is; ``size`` is the extent that it is for every call."""
         attrs: dict[str, Any] = {"kind": "operand"}
         if size is not None:
-            attrs["size"] = size
+            attrs["extent"] = size
         node = self._append("input", (), type, attrs, name)
         self.inputs.append(node)
         return node

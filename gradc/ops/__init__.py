@@ -25,6 +25,7 @@ from gradc.ops import (
     regions,
     spectra,
     structure,
+    update,
 )
 from gradc.resources import package_file
 
@@ -102,6 +103,7 @@ TABLE: Final = OpTable(
             *elementary.ROWS,
             *functions.ROWS,
             *structure.ROWS,
+            *update.ROWS,
             *reduce.ROWS,
             *along.ROWS,
             *linalg.ROWS,

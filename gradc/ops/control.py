@@ -39,14 +39,14 @@ ROWS = (
         name="input",
         doc=(
             "A value given by the call: an input or a param (attribute kind), with a default that the call may leave "
-            "out. In the body of a region it is an operand of that; the attribute size is the extent that it always "
-            "is."
+            "out. In the body of a region it is an operand of that; the attribute extent is what it always "
+            "is, an extent."
         ),
         kind="leaf",
         arity=(0, 0),
         type_rule=typerules.leaf,
         dependence=(),
-        attrs={"kind": str, "default": object, "size": object},
+        attrs={"kind": str, "default": object, "extent": object},
         reference="gradc.ir.graph",
     ),
     Op(

@@ -36,7 +36,7 @@ def _size(types: Sequence[Type], attrs: Attrs) -> Type:
     return INT
 
 
-def _whole(types: Sequence[Type], first: int) -> list[Index]:
+def whole_indices(types: Sequence[Type], first: int) -> list[Index]:
     """The free indices of index operands, which are single integers."""
     free: list[Index] = []
     for position in range(first, len(types)):
@@ -51,7 +51,7 @@ def _access(types: Sequence[Type], attrs: Attrs) -> Type:
     array = types[0]
     if len(items) > array.rank or sum(item is AT for item in items) != len(types) - 1:
         raise TypeMismatch(f"an array of {len(items)} axes or more", 0)
-    return typed(array.dtype, indexed(array.shape, items), (*array.free, *_whole(types, 1)))
+    return typed(array.dtype, indexed(array.shape, items), (*array.free, *whole_indices(types, 1)))
 
 
 def parts(attrs: Mapping[str, Any]) -> list[tuple[int, tuple[Any, ...], tuple[Index, ...], range]]:
@@ -65,7 +65,8 @@ def parts(attrs: Mapping[str, Any]) -> list[tuple[int, tuple[Any, ...], tuple[In
     return found
 
 
-def _assemble(types: Sequence[Type], attrs: Attrs) -> Type:
+def filled(types: Sequence[Type], attrs: Attrs) -> Type:
+    """The type of an array of the attribute ``shape`` that parts fill."""
     shape = attrs["shape"]
     free: list[Index] = []
     bound: dict[Index, int] = {}
@@ -78,7 +79,7 @@ def _assemble(types: Sequence[Type], attrs: Attrs) -> Type:
             raise TypeMismatch(f"elements of type {types[0].dtype}", position)
         if found.shape != indexed(shape, items):
             raise TypeMismatch(f"a part of shape {list(map(str, indexed(shape, items)))}", position)
-        inner = [*found.free, *_whole(types[: places.stop], places.start)]
+        inner = [*found.free, *whole_indices(types[: places.stop], places.start)]
         free += [index for index in inner if index not in over]
         bound.update(dict.fromkeys(over, position))
     for index in free:
@@ -230,7 +231,7 @@ ROWS = (
         ),
         kind="structural",
         arity=(1, None),
-        type_rule=_assemble,
+        type_rule=filled,
         pullback=_take_apart,
         linear="joint",
         dependence=("linear",),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from gradc.errors import CompileError, Diagnostic, located, suggestion
 from gradc.ir.graph import Graph
+from gradc.ir.prune import over_bodies, prune
 from gradc.ir.verify import InvalidGraph, verify
 from gradc.passes.dce import dce
 from gradc.passes.simplify import simplify
@@ -76,6 +77,22 @@ def _rules(graph: Graph, options: tuple[str, ...], context: Context) -> Rules | 
     return rules_of(graph.ops, classes, context.disabled) if classes else None
 
 
+def _deep(run: Runner) -> Runner:
+    """The pass run on the bodies of regions first, the innermost before those around it."""
+
+    def wrapped(graph: Graph, options: tuple[str, ...], context: Context) -> Outcome:
+        changed = over_bodies(graph, lambda body: wrapped(body, options, context)[0])
+        return run(changed, options, context)
+
+    return wrapped
+
+
+def _dce(graph: Graph, options: tuple[str, ...], context: Context) -> Outcome:
+    living, number = dce(graph)
+    pruned, further = prune(living)
+    return pruned, number if pruned is living else compose(number, further)
+
+
 def _simplify(graph: Graph, options: tuple[str, ...], context: Context) -> Outcome:
     rules = _rules(graph, options, context)
     rounds = _ROUNDS if "fixpoint" in options else 1
@@ -108,20 +125,20 @@ PASSES: Final = Passes(
         Pass(
             "simplify",
             "fold, rewrite, dedupe and dissolve in one walk, and bring operands into one order",
-            _simplify,
+            _deep(_simplify),
             (*CLASSES, "fixpoint"),
         ),
-        Pass("stabilise", "rewrite with the exact and stable rules before derivatives are taken", _stabilise),
-        Pass("rewrite", "apply the rewrite rules of the classes named", _rewrite, CLASSES, CLASSES[:3]),
-        Pass("fold", "compute what depends on constants alone", lambda g, _, __: simplify(g, fold=True)),
-        Pass("dedupe", "merge equal nodes", lambda g, _, __: simplify(g)),
+        Pass("stabilise", "rewrite with the exact and stable rules before derivatives are taken", _deep(_stabilise)),
+        Pass("rewrite", "apply the rewrite rules of the classes named", _deep(_rewrite), CLASSES, CLASSES[:3]),
+        Pass("fold", "compute what depends on constants alone", _deep(lambda g, _, __: simplify(g, fold=True))),
+        Pass("dedupe", "merge equal nodes", _deep(lambda g, _, __: simplify(g))),
         Pass(
             "dissolve",
             "put values in the place of their names, but for the names in parentheses",
-            lambda g, keep, _: simplify(g, dissolve=True, keep=keep),
+            _deep(lambda g, keep, _: simplify(g, dissolve=True, keep=keep)),
             None,
         ),
-        Pass("dce", "drop what no output needs", lambda g, _, __: dce(g)),
+        Pass("dce", "drop what no output needs, in bodies of regions too", _dce),
     ]
 )
 """The passes that need nothing but a graph. Whoever can expand requests and calls adds `expand` and `inline`."""

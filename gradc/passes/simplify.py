@@ -6,11 +6,11 @@ finds more to do. Nodes that are no longer used are left for ``dce``.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from gradc.ir.builder import Builder, replay, transfer
-from gradc.ir.graph import Graph
+from gradc.ir.graph import Graph, graphs
 from gradc.rules.rewrite import Firing, Rules, simplifier
 
 REQUESTS: Final = frozenset({"grad", "jvp", "vjp"})
@@ -18,12 +18,29 @@ REQUESTS: Final = frozenset({"grad", "jvp", "vjp"})
 
 def targets(graph: Graph) -> frozenset[int]:
     """The nodes that derivative requests differentiate with respect to: a name among them is not the value it names."""
-    return frozenset(data["operands"][1] for data in graph.data.values() if data["op"] in REQUESTS)
+    found: set[int] = set()
+    for data in graph.data.values():
+        if data["op"] in REQUESTS:
+            found.add(data["operands"][1])
+        for value in data["attrs"].values() if "attrs" in data else ():
+            if isinstance(value, Graph):
+                found.update(_from_outside(value, data["operands"]))
+    return frozenset(found)
+
+
+def _from_outside(body: Graph, operands: Sequence[int]) -> Iterator[int]:
+    """The operands of a region with respect to which its body differentiates. They are the last of its inputs."""
+    inner = targets(body)
+    for place, node in enumerate(reversed(body.inputs[-len(operands) :] if operands else ()), start=1):
+        if node in inner:
+            yield operands[-place]
 
 
 def pending(graph: Graph) -> bool:
     """Whether the graph is not yet one that can be run: derivative requests or calls are to be expanded."""
-    return any(data["op"] in REQUESTS or data["op"] == "call" for data in graph.data.values())
+    return any(
+        data["op"] in REQUESTS or data["op"] == "call" for each in graphs(graph) for data in each.data.values()
+    )
 
 
 def simplify(

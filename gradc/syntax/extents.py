@@ -35,7 +35,7 @@ def dim_of(data: Data, value: int | Weak, depth: int = _DEPTH) -> Dim | None:
         size: Dim = entry["attrs"]["size"]
         return size
     if op == "input" and entry["attrs"]["kind"] == "operand":
-        known: Dim | None = entry["attrs"].get("size")
+        known: Dim | None = entry["attrs"].get("extent")
         return known
     if op == "input":
         return sizes.named(entry["name"])
