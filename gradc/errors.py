@@ -18,7 +18,6 @@ CODES: dict[str, str] = {
     "E0103": "malformed number",
     "E0104": "unexpected character",
     "E0105": "not a text in UTF-8",
-    "E0106": "notation that is not built yet",
     # Names
     "E0201": "unknown name",
     "E0202": "defined twice",

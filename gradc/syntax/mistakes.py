@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from gradc.errors import Diagnostic, located, nearest
 from gradc.ops import TABLE
 from gradc.source import Source
-from gradc.syntax import mistakes_arrays
+from gradc.syntax import mistakes_arrays, mistakes_blocks
 from gradc.syntax.phrases import BINARY, EXPRESSION, FOREIGN, NAMED, SLICE, STATEMENTS
 from gradc.syntax.spelling import bad_character, bad_number, no_letter
-from gradc.syntax.words import CLOSING, KEYWORDS, OPENING, Place, Word, word_at
+from gradc.syntax.words import BLOCKS, CLOSING, KEYWORDS, OPENING, Place, Word, word_at
 
 
 class Situation:
@@ -57,9 +57,10 @@ class Situation:
 
     def explain(self) -> Diagnostic:
         """The most telling diagnostic."""
-        arrays = partial(mistakes_arrays.explain, self)
+        arrays, blocks = partial(mistakes_arrays.explain, self), partial(mistakes_blocks.explain, self)
         for look in (
             self._letters,
+            blocks,
             arrays,
             self._spelling,
             self._brackets,
@@ -144,8 +145,6 @@ class Situation:
             return bad_number(self.source, before.start, here.start)
         if here.kind in ("name", "number") and before is not None and before.text == "." and len(self.words) > 1:
             return None
-        if here.text in ("for", "while") and not (self.words or self._named_next()):
-            return self._reserved(f"`{here.text}` is reserved notation", "loops are not part of this version")
         if here.kind == "string":
             if len(here.text) == 1 or not here.text.endswith('"'):
                 return self.say(
@@ -177,9 +176,6 @@ class Situation:
             return self.say(f"unknown {what} `{here.text}`", "", FOREIGN[here.text])
         return None
 
-    def _reserved(self, message: str, label: str) -> Diagnostic:
-        return self.say(message, label, code="E0106")
-
     # Brackets --------------------------------------------------------------------------------------------------------
 
     def _brackets(self) -> Diagnostic | None:
@@ -189,8 +185,10 @@ class Situation:
             line = place.new_line(self.source)
             if not here.text or line is not None:
                 self.resume = line
+                self.whole = top.text == "{"
                 return self.unclosed(top)
-        if here.text == "}" and top is not None and top.text == "{" and self.first != "return" and not self.value:
+        returns = top is not None and top.text == "{" and self.place.head not in BLOCKS
+        if here.text == "}" and returns and self.first != "return" and not self.value:
             self.whole = True
             return self.say(
                 "the block returns nothing", "expected `return` before this", "a block ends with `return …`"
@@ -272,7 +270,7 @@ class Situation:
         """A statement cannot begin with this."""
         here, top = self.here, self.place.open[-1][0] if self.place.open else None
         if top is not None and top.text == "{":
-            if "RBRACE" in self.accepted:
+            if "RBRACE" in self.accepted and self.place.head not in BLOCKS:
                 self.whole = True
                 if self.place.outdented():
                     self.resume = self.source.text.rfind("\n", 0, here.start) + 1
@@ -286,10 +284,6 @@ class Situation:
             return self.say("expected a statement", self.found(), "a comment starts with `#`")
         if here.text == "return":
             return self.say("`return` outside of a block", "", "results of a program are named by `output`")
-        if here.text == "if":
-            return self.say(
-                "expected a statement", "`if` begins an expression", "name its value: `y = if c then a else b`"
-            )
         if here.kind in ("number", "string") or here.text in ("(", "[", "-", "+", "not", "{"):
             return self.no_name(here)
         return None
@@ -299,7 +293,7 @@ class Situation:
         if self.assigned():
             message = "only a name can be given a value"
             return self.say(message, "this is not a name", "write `name = expression`", at=first)
-        words = self.place.following(12)
+        words = list(takewhile(lambda word: word.text != "}", self.place.following(12)))
         last = words[-1] if words else self.before or first
         shown = self.source.text[first.start : last.end]
         shown = shown if len(words) < 12 and len(shown) <= 40 and '"' not in shown and "{" not in shown else "…"
@@ -396,7 +390,8 @@ class Situation:
         if before.text == "=" and self.ended:
             return self.say("expected an expression behind `=`", found)
         if here.text == "{":
-            return self.say(f"expected an expression behind `{before.text}`", found, "an array is written `[1, 2]`")
+            hint = "" if self.first in BLOCKS else "an array is written `[1, 2]`"
+            return self.say(f"expected an expression behind `{before.text}`", found, hint)
         if before.text == "=" and here.text == "=":
             return self.say("expected an expression, found `=`", "", "`==` compares, without a space")
         if here.text == ")" and before.text == "(":

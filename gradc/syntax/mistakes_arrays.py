@@ -22,7 +22,7 @@ _STEPS = frozenset(["step", "by", "..", ":"])
 
 _CONDITION = "a condition stands behind `if`: `for i, j if i < j`"
 _INDEX = "write `for i`, or `for i in 0..n` with its range"
-_HALF_OPEN = "write `a..b`: from a up to, but without, b"
+HALF_OPEN = "write `a..b`: from a up to, but without, b"
 _FIRST = "what is computed comes first: `[x[i] for i]`"
 _STEP = "an index runs in steps of 1; `x[2*i]` is every second element"
 
@@ -122,12 +122,12 @@ def _in_range(s: Situation, name: Word, words: list[Word]) -> Diagnostic | None:
     if not words and here.text in ("..", "..."):
         return s.say("a range has a start", f"expected an expression before `{here.text}`", "write `0..n`")
     if words and not dots and not s.value and here.text in ("...", ":"):
-        return s.say("expected `..` in a range", s.found(), _HALF_OPEN)
+        return s.say("expected `..` in a range", s.found(), HALF_OPEN)
     if words and not dots and not s.value:
         if here.kind in ("name", "number") and here.text not in _CONDITIONS:
-            return s.say("expected `..` in a range", s.found(), _HALF_OPEN)
+            return s.say("expected `..` in a range", s.found(), HALF_OPEN)
         if here.text in _CONDITIONS or here.text in CLOSING or here.text in (",", "if") or s.ended:
-            return _no_range(s, words)
+            return no_range(s, words)
     if dots and dots[-1] == len(words) - 1:
         if here.text == "=" and here.start == words[-1].end:
             return s.say(
@@ -144,7 +144,7 @@ def _in_range(s: Situation, name: Word, words: list[Word]) -> Diagnostic | None:
     return None
 
 
-def _no_range(s: Situation, words: list[Word]) -> Diagnostic:
+def no_range(s: Situation, words: list[Word]) -> Diagnostic:
     """``for i in 5``, ``for i in range(n)``, ``for i in x``."""
     start, end = words[0].start, words[-1].end
     text = s.source.text[start:end]

@@ -33,10 +33,6 @@ MAX_WORDS = 10_000_000
 """More words than this are not read: they would make more nodes than a graph may have, after minutes and gigabytes."""
 
 
-MAX_DEPTH = 100
-"""So many blocks may stand in each other: what becomes of them is worked on from the outside in, by recursion."""
-
-
 # Characters that no text may hold, not even in a comment: NUL and halves of surrogate pairs, which other tools stumble
 # over, and marks that make a line look different from what it says.
 _FORBIDDEN = re.compile("[\0\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -96,7 +92,7 @@ def _name(text: str) -> str:
 def _depth(keyword: Token, body: tuple[tree.Statement, ...]) -> int:
     """How deep a block with this body nests; one that nests too deep is refused."""
     depth = 1 + max([each.depth for each in body if isinstance(each, tree.Block)], default=0)
-    if depth > MAX_DEPTH:
+    if depth > tree.MAX_DEPTH:
         assert keyword.start_pos is not None
         raise Refused(keyword.start_pos, "deep")
     return depth
@@ -217,7 +213,7 @@ class Builder:
 
     @staticmethod
     def checkpoint(parts: list[Any]) -> tuple[bool, tree.Expr | None]:
-        """That a loop is checkpointed, and into how many pieces if that is said."""
+        """That a loop is checkpointed, and how many of its steps are kept if that is said."""
         return True, parts[1]
 
     @staticmethod

@@ -6,6 +6,7 @@ import re
 
 from gradc.errors import Diagnostic, located
 from gradc.source import Source
+from gradc.syntax.tree import MAX_DEPTH
 from gradc.syntax.words import word_at
 
 # The terminals that an expression may begin with.
@@ -86,7 +87,7 @@ def too_deep(source: Source, at: int) -> Diagnostic:
     """A block with too many blocks in each other; ``at`` is its first word."""
     word = word_at(source.text, at)
     hints = ["make the inner blocks a function"]
-    return located("E0703", "blocks nest more than 100 deep", source, at, word.end, "holds them all", hints)
+    return located("E0703", f"blocks nest more than {MAX_DEPTH} deep", source, at, word.end, "holds them all", hints)
 
 
 def empty_block(source: Source, at: int) -> Diagnostic:

@@ -68,8 +68,14 @@ class Recovery:
         self._last = distance if inner else -1
         begin = place.begin
         end = line if line is not None else self._end(place, place.braces if inner else 0)
+        if inner and "   " not in re.sub(r"[^\n]", " ", self._text[begin:end]):
+            # There is no room for what stands in for the statement.
+            inner = False
+            end = self._end(Place(self._text, self._base, place.here.start), 0)
         if inner:
             blank = re.sub(r"[^\n]", " ", self._text[begin:end])
+            # A block of nothing but mistakes is not an empty one.
+            blank = blank.replace("   ", "_=0", 1)
             self._text = self._text[:begin] + blank + self._text[end:]
         else:
             self._base = end
@@ -81,7 +87,7 @@ class Recovery:
         announced = False
         while word.text:
             top = place.open[-1][0].text if place.open else ""
-            if word.text == "}" and 0 < depth == place.braces and top == "{":
+            if word.text == "}" and 0 < depth == place.braces:
                 break
             if word.text == "\n" and top in ("(", "[") and place.starts_statement(word.end):
                 break

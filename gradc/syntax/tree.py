@@ -222,13 +222,16 @@ class Use(Node):
 
 # Blocks --------------------------------------------------------------------------------------------------------------
 
+MAX_DEPTH = 100
+"""So many blocks may stand in each other, an ``else if`` in the ``if`` before it: recursion over them is safe."""
+
 
 @dataclass(slots=True, eq=False)
 class For(Node):
     """``for index in first..stop { body }``, a half-open range; ``checkpoint`` says that the word stands behind it,
     ``segments`` the number behind that.
 
-    ``depth`` is how many blocks stand in each other here, this one included; the parser bounds it.
+    ``depth`` is how many blocks stand in each other here, this one included; at most ``MAX_DEPTH``.
     """
 
     index: Name

@@ -29,6 +29,12 @@ KEYWORDS = frozenset(
 )
 
 OPENING = {"(": ")", "{": "}", "[": "]"}
+BLOCKS = frozenset(["for", "while", "if", "else"])
+"""The first words of statements with braces that are no functions; ``else`` where it begins a line."""
+
+# What belongs to a block of another language that is not understood, where it begins the next line.
+_GOES_ON = frozenset(["else", "elif", "elseif", "elsif", "end", "endfor", "endif", "endwhile", "done", "fi", "od", "{"])
+
 CLOSING = {")": "(", "}": "{", "]": "["}
 
 
@@ -107,6 +113,17 @@ class Place:
         return self.words[-1] if self.words else None
 
     @property
+    def head(self) -> str:
+        """The first word of the statement in whose braces the offset lies; of ``… } else {`` the first one, too."""
+        outer = self._outer[-1][0] if self._outer else []
+        return outer[0].text if outer else ""
+
+    @property
+    def in_block(self) -> bool:
+        """Whether the offset lies in the braces of a loop or of an ``if``, however deep."""
+        return any(outer and outer[0].text in BLOCKS for outer, _ in self._outer)
+
+    @property
     def called(self) -> bool:
         """Whether the offset lies in the parentheses of a call."""
         return self.role == "call"
@@ -169,8 +186,10 @@ class Place:
         return self._column(self.here.start) <= self._column(first) and "\n" in self.text[first : self.here.start]
 
     def continues(self, line: int) -> bool:
-        """Whether the line that begins at offset ``line`` is indented more than this statement."""
+        """Whether the line that begins at offset ``line`` is indented more than this statement, or goes on with it."""
         word = word_at(self.text, line)
+        if self.words and self.words[0].text in BLOCKS and word.text in _GOES_ON:
+            return True
         return word.kind != "end" and self._column(word.start) > self._column(self._first())
 
     def _column(self, at: int) -> int:
@@ -188,6 +207,7 @@ class Place:
 _NAME = r"[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*"
 _STATEMENT = re.compile(
     r"([ \t]*)(?:(?:input|param|output|fn|use|derivative|return)\b"
+    r"|(?:for|while|if)\b[^\n{]{1,200}\{"
     rf"|{_NAME}(?:(?:[ \t]*,[ \t]*{_NAME}){{0,9}}|[ \t]*\[[^=\n]{{1,100}}\])[ \t]*=(?!=))"
 )
 
