@@ -10,19 +10,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from gradc.ad.dependence import REGIONS
-from gradc.ad.forward import tangent
+from gradc.ad.forward import tangent, tangents
+from gradc.ad.nested import Directions, State, layer
 from gradc.ad.regions import settle
 from gradc.ad.reverse import adjoints
 from gradc.errors import CompileError, Diagnostic
 from gradc.ir.builder import Builder, NodeLimit, Simplifier, replay, transfer
-from gradc.ir.graph import Graph, ancestors, graphs
+from gradc.ir.graph import Graph, ancestors, bodies_of, graphs
 from gradc.ir.prune import over_bodies, prune
+from gradc.ir.region import Loop
 from gradc.ir.sizes import Dim
 from gradc.ir.types import Type, typed
 from gradc.limits import DEFAULT, Limits, too_many_nodes
+from gradc.ops import build
 from gradc.rules.gradients import LocalGradients, Template
 
 REQUESTS = ("grad", "jvp", "vjp")
@@ -40,12 +44,27 @@ def _holds(graph: Graph, ops: Collection[str]) -> bool:
 class Expander:
     """Streams one graph into a builder and expands what it meets."""
 
-    def __init__(self, graph: Graph, builder: Builder, templates: Templates) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        builder: Builder,
+        templates: Templates,
+        number: Mapping[int, int] = MappingProxyType({}),
+        env: Mapping[int, Directions] = MappingProxyType({}),
+        state: State | None = None,
+    ) -> None:
+        """Of a body, ``number`` has the inputs, ``env`` the tangents along those by which it differentiates, and
+        ``state`` says which requests are left for another layer.
+        """
         self.graph = graph
         self.builder = builder
         self.templates = templates
         self.local = LocalGradients(builder, templates.partials)
-        self.number: dict[int, int] = {}
+        self.number: dict[int, int] = dict(number)
+        self.env = env
+        self.state = state
+        # Where the results of a region are that has been given further ones.
+        self.places: dict[int, dict[int, int]] = {}
         self.swept: dict[tuple[int, int | None], dict[int, int]] = {}
         # How often the values that are derivatives have been differentiated.
         self.orders: dict[int, int] = {}
@@ -56,12 +75,30 @@ class Expander:
                 y, v, *seed = data["operands"]
                 self.wanted[y, seed[0] if seed else None].append(v)
 
+    def inside(
+        self,
+        graph: Graph,
+        builder: Builder,
+        number: Mapping[int, int],
+        env: Mapping[int, Directions],
+        state: State,
+    ) -> Expander:
+        """The same for a body."""
+        return Expander(graph, builder, self.templates, number, env, state)
+
     def run(self) -> dict[int, int]:
         """Stream the graph; the map from its nodes to the builder's."""
         number, builder = self.number, self.builder
         for node, data in self.graph.data.items():
+            if node in number:
+                continue
             op = data["op"]
-            if op in ("grad", "vjp"):
+            if self.state is not None and node in self.state.waiting:
+                number[node] = replay(self.graph, node, builder, number)
+            elif op in REQUESTS and number[data["operands"][1]] in self.env:
+                builder.span = data.get("span")
+                number[node] = self.carried(node, *data["operands"])
+            elif op in ("grad", "vjp"):
                 number[node] = self.reverse(node, *data["operands"])
             elif op == "jvp":
                 y, v, direction = (number[operand] for operand in data["operands"])
@@ -70,6 +107,10 @@ class Expander:
                 number[node] = self.zero(data["type"]) if made is None else made
             elif op in REGIONS:
                 number[node] = self.region(node, data)
+            elif op == "get" and data["operands"][0] in self.places:
+                builder.span = data.get("span")
+                place = self.places[data["operands"][0]][data["attrs"]["place"]]
+                number[node] = builder.apply("get", number[data["operands"][0]], attrs={"place": place})
             else:
                 number[node] = replay(self.graph, node, builder, number)
                 if op == "name" and (order := self.orders.get(number[data["operands"][0]])):
@@ -78,17 +119,40 @@ class Expander:
         return number
 
     def region(self, node: int, data: Mapping[str, Any]) -> int:
-        """A region with the requests in its bodies expanded."""
-        builder = self.builder
-        attrs = {
-            key: self.templates.expanded(value) if isinstance(value, Graph) else value
-            for key, value in data["attrs"].items()
-        }
-        builder.reserve(self.graph)
-        builder.span = data.get("span")
-        marked = data.get("adjoint_of")
-        builder.adjoint_of = None if marked is None else self.number.get(marked)
-        return builder.apply(data["op"], *[self.number[operand] for operand in data["operands"]], attrs=attrs)
+        """A region with the requests in its bodies expanded: all of them, or one layer where others wait outside."""
+        made = replay(self.graph, node, self.builder, self.number)
+        entering: set[int] = set()
+        if self.state is not None:
+            first = 1 if data["op"] == "branch" else Loop.of(data["attrs"]).first - 1
+            entering = {at - first for at, operand in enumerate(data["operands"]) if operand in self.state.tainted}
+        while any(map(has_requests, bodies_of(self.builder.data[made]))):
+            made, places = layer(self, made, entering)
+            before = self.places.get(node)
+            self.places[node] = places if before is None else {old: places[new] for old, new in before.items()}
+            if self.state is not None:
+                break
+        return made
+
+    def carried(self, node: int, y: int, v: int, seed: int | None = None) -> int:
+        """The derivative of y by a name from outside the body: from the tangents along each of its elements."""
+        number, builder = self.number, self.builder
+        directions = self.env[number[v]]
+        found = tangents(builder, self.local, [number[y]], directions.of).get(number[y])
+        if found is None:
+            return self.zero(self.graph.type(node))
+        op, indices = self.graph.op(node), directions.indices
+        if op == "grad":
+            return build.tabulate(builder, found, indices)
+        assert seed is not None
+        weight = number[seed]
+        if op == "jvp":
+            at = [build.index(builder, index) for index in indices]
+            part = build.access(builder, weight, (None,) * len(at), at) if at else weight
+            part = build.broadcast(builder, part, builder.type(found).shape)
+            return build.total(builder, builder.apply("mul", found, part), indices)
+        product = builder.apply("mul", found, weight)
+        total = build.total(builder, product, (), range(builder.type(found).rank))
+        return build.tabulate(builder, total, indices)
 
     def reverse(self, node: int, y: int, v: int, seed: int | None = None) -> int:
         """The derivative of y by v, from the sweep that all requests for y share."""

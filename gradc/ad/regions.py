@@ -19,6 +19,7 @@ from gradc.ad import dependence
 from gradc.ir.builder import Builder, replay, transfer
 from gradc.ir.graph import Graph, ancestors
 from gradc.ir.region import Loop
+from gradc.ir.sizes import Dim
 from gradc.ir.types import INT, TAPE, Type
 from gradc.ops import build
 
@@ -44,7 +45,7 @@ class Body:
         self.operands: list[int] = []
         self._names: set[str] = set()
 
-    def input(self, name: str, type: Type, operand: int | None = None) -> int:
+    def input(self, name: str, type: Type, operand: int | None = None, size: Dim | None = None) -> int:
         """A further input, and the operand of the region that it is to be."""
         own, count = name, 1
         while own in self._names:
@@ -52,7 +53,7 @@ class Body:
         self._names.add(own)
         if operand is not None:
             self.operands.append(operand)
-        return self.builder.operand(own, type)
+        return self.builder.operand(own, type, size)
 
     def replay(self, body: Graph, number: dict[int, int]) -> dict[int, int]:
         """Another body's nodes, whose inputs are in ``number``, here again."""

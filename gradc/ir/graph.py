@@ -299,7 +299,12 @@ def graphs(graph: Graph) -> Iterator[Graph]:
         yield current
         for data in current.data.values():
             # Nearly every node has no attributes, or none that is a body.
-            for value in data["attrs"].values() if "attrs" in data else ():
-                if isinstance(value, Graph) and value not in seen:
-                    seen.add(value)
-                    waiting.append(value)
+            for body in bodies_of(data) if "attrs" in data else ():
+                if body not in seen:
+                    seen.add(body)
+                    waiting.append(body)
+
+
+def bodies_of(data: Mapping[str, Any]) -> list[Graph]:
+    """The bodies that a node has."""
+    return [value for value in data.get("attrs", _NO_ATTRS).values() if isinstance(value, Graph)]
