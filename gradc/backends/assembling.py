@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradc.backends import scatter
 from gradc.backends.faults import Faults, OutOfRange
 from gradc.backends.kernels import Update
-from gradc.backends.reading import _slice, checked, even, inside
+from gradc.backends.reading import _slice, checked, constant, even, inside
 from gradc.ir.types import Index
 from gradc.ops.structure import parts as parts_of
 
@@ -248,9 +249,14 @@ def _vet(
     owns = [graph.type(place).free for place, _ in found]
     where = [_placed(planner, planner.values[place], own, family) for (place, _), own in zip(found, owns, strict=True)]
     count = len(family)
+    plain = [planner.values[place] for place, _ in found]
+    moved = [checked(planner, place, extent) for place, extent in found]
 
     def run(faults: Faults, x: Any, *given: Any) -> int:
-        placed, plain = given[: len(found)], given[len(found) :]
+        placed, plain, moved = (given[at : at + len(found)] for at in range(0, 3 * len(found), len(found)))
+        # What lies inside has been left as it was.
+        if all(index is array for index, array in zip(moved, plain, strict=True)):
+            return 0
         limits = [extent for _, extent in found]
         if any(np.size(k) and (np.min(k) < 0 or np.max(k) >= n) for k, n in zip(placed, limits, strict=True)):
             masks = [np.less(k, 0) | np.greater_equal(k, n) for k, n in zip(placed, limits, strict=True)]
@@ -263,7 +269,7 @@ def _vet(
                     faults.note(OutOfRange(values, extent, place), both.transpose([kept.index(each) for each in own]))
         return 0
 
-    planner.failing(run, [value, *where, *(planner.values[place] for place, _ in found)], None)
+    planner.failing(run, [value, *where, *plain, *moved], None)
 
 
 def _spread(planner: Planner, operand: int, family: Sequence[Index]) -> Value:
@@ -414,13 +420,20 @@ def _irregular(
     assert value.rep is not None
     graph = planner.graph
     batch = len(free)
-    picked: list[int] = [axis for axis, item in enumerate(items) if item is None]
-    basic = (slice(None),) * batch + tuple(slice(None) if item is None else _slice(*item) for item in items)
-    order = [*range(batch), *(batch + axis for axis in picked)]
-    rest_items = [batch + axis for axis, item in enumerate(items) if item is not None]
+    # A number that is known takes its axis out, as long as there is another index.
+    fixed = [constant(planner, place, extent) for place, extent in zip(indices, extents, strict=True)]
+    if all(place is None or number is not None for place, number in zip(indices, fixed, strict=True)):
+        fixed = [None] * len(items)
+    basic: tuple[Any, ...] = (slice(None),) * batch
+    for item, number in zip(items, fixed, strict=True):
+        basic += (_slice(*item) if item is not None else slice(None) if number is None else number,)
+    left = [axis for axis, number in enumerate(fixed) if number is None]
+    picked = [axis for axis in left if items[axis] is None]
+    order = [*range(batch), *(batch + left.index(axis) for axis in picked)]
+    rest_items = [batch + at for at, axis in enumerate(left) if items[axis] is not None]
     places: list[Value] = []
     for axis, place in enumerate(indices):
-        if place is not None:
+        if place is not None and fixed[axis] is None:
             found = checked(planner, place, extents[axis])
             places.append(_placed(planner, found, graph.type(place).free, family))
     shape = tuple(lengths[index] for index in family)
@@ -432,23 +445,30 @@ def _irregular(
         alone.update(moving if len(moving) == 1 else ())
     distinct = all(index in alone or lengths[index] < 2 for index in family)
 
+    heads = (*planner.batch(free), *(extents[axis] for axis in picked))
+    rows = [np.arange(lengths[index]).reshape((-1,) + (1,) * (len(family) - at - 1)) for at, index in enumerate(free)]
+    counted = not distinct and graph.type(planner.current).dtype != "bool"
+    if counted:
+        # Parts that go to the same places look at these once.
+        key = (shape, heads, *(place.slot for place in places))
+        if key not in planner.scattered:
+            planner.scattered[key] = planner.emit(scatter.places(shape, heads, rows), places, None)
+        places = [planner.scattered[key]]
+
     def write(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
         x, *where = given
         view = out[basic]
-        axes = [*order, *rest_items, *range(batch + len(items), view.ndim)]
+        axes = [*order, *rest_items, *range(batch + len(left), view.ndim)]
         view = view.transpose(axes)
-        rows = [
-            np.arange(lengths[index]).reshape((-1,) + (1,) * (len(family) - at - 1)) for at, index in enumerate(free)
-        ]
         tail = view.shape[batch + len(picked) :]
         x = np.broadcast_to(x, shape + tail)
-        if distinct:
+        if counted:
+            scatter.add_at(view, where[0], x, tail)
+        elif distinct:
             # Indices that are numbers, or lack leading axes, name as many elements with fewer axes of extent 1.
             view[tuple([np.broadcast_to(each, shape) for each in (*rows, *where)])] += x
-        elif out.dtype == bool:
-            np.logical_or.at(view, (*rows, *where), x)
         else:
-            _add_at(view, (*rows, *where), x, shape, tail)
+            np.logical_or.at(view, (*rows, *where), x)
 
     return write, [value, *places]
 
@@ -472,23 +492,3 @@ def _placed(planner: Planner, value: Value, own: Sequence[Index], family: Sequen
         full = tuple(next(axes) if index in present else 1 for index in family)
         value = planner.view(value, tuple(slice(None) if i in present else None for i in family), full)
     return value
-
-
-def _add_at(view: Any, where: tuple[Any, ...], x: Any, shape: tuple[int, ...], tail: tuple[int, ...]) -> None:
-    """``view[where] += x``, with elements that occur several times added as often."""
-    if not x.size:
-        return
-    heads = view.shape[: len(where)]
-    if len(where) == 1:
-        flat = np.broadcast_to(where[0], shape).ravel()
-    else:
-        flat = np.broadcast_to(np.ravel_multi_index(np.broadcast_arrays(*where), heads), shape).ravel()
-    width = int(np.prod(tail, dtype=np.int64))
-    if x.dtype != np.float64 or width > 64:
-        np.add.at(view, tuple(np.broadcast_to(each, shape) for each in where), x)
-        return
-    # Counting with weights is several times faster than adding element by element.
-    size = int(np.prod(heads, dtype=np.int64))
-    columns = x.reshape(len(flat), width)
-    for column, place in enumerate(np.ndindex(*tail)):
-        view[(..., *place)] += np.bincount(flat, columns[:, column], size).reshape(heads)

@@ -93,6 +93,10 @@ class Planner:
         # Views whose axes stand in another order than their memory, and copies of some in order.
         self.turned: set[int] = set()
         self._compacted: dict[int, Value] = {}
+        # Indices that have been looked at, by their slot and the extent of the axis.
+        self.vetted: dict[tuple[int, int], Value] = {}
+        # What is known of places that elements are added at.
+        self.scattered: dict[object, Value] = {}
         self.reps: dict[int, Shape | None] = {}
         self.dtypes: dict[int, str] = {}
         self.groups = self._groups()
@@ -467,8 +471,8 @@ class Planner:
         value = self.whole(operand, graph.type(node).free)
         # What is as large as the operand is written into arrays that are there.
         for each in group:
-            if graph.op(each) != "logsumexp":
-                self.shared[each] = self.emit(kernels.Blank(value.rep or (), DTYPES[site.dtype]), [value], value.rep)
+            if graph.op(each) != "logsumexp" and value.rep:
+                self.shared[each] = self.emit(kernels.Blank(value.rep, DTYPES[site.dtype]), [value], value.rep)
         both = self.emit(run, [value, *(self.shared[each] for each in group if each in self.shared)], None)
         for at, each in enumerate(group):
             if each in self.shared:
