@@ -254,10 +254,10 @@ def _vet(
 
     def run(faults: Faults, x: Any, *given: Any) -> int:
         placed, plain, moved = (given[at : at + len(found)] for at in range(0, 3 * len(found), len(found)))
-        # What lies inside has been left as it was.
-        if all(index is array for index, array in zip(moved, plain, strict=True)):
-            return 0
         limits = [extent for _, extent in found]
+        # What lies inside has been left as it was; nothing lies inside an empty axis.
+        if all(limits) and all(index is array for index, array in zip(moved, plain, strict=True)):
+            return 0
         if any(np.size(k) and (np.min(k) < 0 or np.max(k) >= n) for k, n in zip(placed, limits, strict=True)):
             masks = [np.less(k, 0) | np.greater_equal(k, n) for k, n in zip(placed, limits, strict=True)]
             weighs = np.not_equal(x, 0).any(axis=tuple(range(count, x.ndim)))

@@ -63,6 +63,7 @@ def roots(planner: Planner) -> list[int]:
 def arrange(planner: Planner, kept: set[int]) -> Pool:
     """Say for each step of a plan what is freed behind it and where its result goes; ``kept`` are roots that stay."""
     root = roots(planner)
+    _drop(planner, kept, root)
     holders: dict[int, list[int]] = {}
     for slot, owner in enumerate(root):
         holders.setdefault(owner, []).append(slot)
@@ -91,6 +92,19 @@ def arrange(planner: Planner, kept: set[int]) -> Pool:
         for owner in {root[slot] for slot in dying} - {root[step.reuses]}:
             pool.free(owner)
     return pool.finish(planner.steps)
+
+
+def _drop(planner: Planner, kept: set[int], root: Sequence[int]) -> None:
+    """Leave out steps whose results nobody reads."""
+    read = set(kept)
+    live: list[Step] = []
+    for step in reversed(planner.steps):
+        # What can fail says so, whoever reads it; what makes no array of its own may fill one that is there.
+        array = planner.reps.get(step.target) is not None
+        if 0 in step.operands or not array or root[step.target] in read:
+            read.update(root[slot] for slot in step.operands)
+            live.append(step)
+    planner.steps[:] = reversed(live)
 
 
 def _write_over(planner: Planner, step: Step, dying: Sequence[int], root: Sequence[int]) -> None:

@@ -77,12 +77,28 @@ def over(run: Callable[..., Any], position: int) -> Callable[..., Any] | None:
         return run.within if position == 0 else None
     if run is _choose:
         return {1: _choose_over_first, 2: _choose_over_second}.get(position)
+    if isinstance(run, Logistic):
+        return (
+            (lambda x, shared: run(x, shared, out=x)) if position == 0 else lambda x, shared: run(x, shared, out=shared)
+        )
     if not isinstance(run, np.ufunc) or run.nout != 1:
         return None
     ufunc = run
     if position == 0:
         return lambda x, *more: ufunc(x, *more, out=x)
     return lambda x, y: ufunc(x, y, out=y)
+
+
+class Logistic:
+    """A sigmoid or softplus of an array or its negative, from what several of them share."""
+
+    def __init__(self, op: str, negative: bool) -> None:
+        self.compute = arrays.sigmoid_of if op == "sigmoid" else arrays.softplus_of
+        self.negative = negative
+
+    def __call__(self, x: Any, shared: Any, out: Any = None) -> Any:
+        """``shared`` is ``decay(x)`` for a sigmoid, ``log1p`` of that for a softplus."""
+        return self.compute(x, shared, self.negative, out)
 
 
 class Blank:
@@ -108,7 +124,7 @@ def takes_out(run: Callable[..., Any]) -> bool:
     return (
         run in (_choose, take)
         or run in arrays.TAKE_OUT
-        or isinstance(run, (_Power, Blank))
+        or isinstance(run, (_Power, Blank, Logistic))
         or (isinstance(run, np.ufunc) and run.nout == 1)
     )
 

@@ -101,6 +101,9 @@ class Planner:
         self.dtypes: dict[int, str] = {}
         self.groups = self._groups()
         self.logistic = self._logistics()
+        self.order = self._postponed()
+        # The exponentials that logistic functions share, and their logarithms.
+        self.decays: dict[tuple[int, str], Value] = {}
         # Values that were computed with others, until their node's turn.
         self.shared: dict[int, Value] = {}
         self.inlined = products.inlined(graph, self.order, results)
@@ -346,7 +349,7 @@ class Planner:
         if node in self.shared:
             return self.shared.pop(node)
         if node in self.logistic and self.values[self.logistic[node][0]].rep is not None:
-            return self._logistic(node, *self.logistic[node])
+            return self._logistic(*self.logistic[node])
         operands, types = self._operands(node)
         if node in self.masks and operands[0].rep is not None:
             return operands[0]
@@ -484,16 +487,19 @@ class Planner:
             self.shared[each] = self.emit(take, [both], rep)
         return self.shared.pop(node)
 
-    def _logistic(self, node: int, base: int, group: Sequence[tuple[int, str, bool]]) -> Value:
-        """What several nodes want of the logistic function of one array, from one exponential."""
+    def _logistic(self, base: int, op: str, negative: bool) -> Value:
+        """A sigmoid or softplus from the exponential that others want too."""
         value = self.values[base]
-        both = self.emit(arrays.logistic([(op, negative) for _, op, negative in group]), [value], None)
-        for at, (each, _, _) in enumerate(group):
-            self.shared[each] = self.emit(itemgetter(at), [both], value.rep)
-        return self.shared.pop(node)
+        for function, row in ((arrays.decay, "sigmoid"), (np.log1p, "softplus")):
+            if (base, row) not in self.decays:
+                of = self.decays.get((base, "sigmoid"), value)
+                self.decays[base, row] = self.emit(function, [of], value.rep)
+            if row == op:
+                break
+        return self.emit(kernels.Logistic(op, negative), [value, self.decays[base, op]], value.rep)
 
-    def _logistics(self) -> dict[int, tuple[int, list[tuple[int, str, bool]]]]:
-        """Nodes that want a sigmoid or softplus of one array or its negative: that array, and all of them."""
+    def _logistics(self) -> dict[int, tuple[int, str, bool]]:
+        """Nodes that want a sigmoid or softplus of one array or its negative, as others do: that array, and what."""
         graph = self.graph
         found: dict[int, list[tuple[int, str, bool]]] = {}
         for node in self.order:
@@ -503,7 +509,26 @@ class Planner:
                 negative = graph.op(base) == "neg"
                 base = graph.operands(base)[0] if negative else base
                 found.setdefault(base, []).append((node, op, negative))
-        return {node: (base, group) for base, group in found.items() if len(group) > 1 for node, _, _ in group}
+        return {
+            node: (base, op, negative)
+            for base, group in found.items()
+            if len(group) > 1
+            for node, op, negative in group
+        }
+
+    def _postponed(self) -> list[int]:
+        """The order of the nodes, where what is made of shared parts is not made before it is read."""
+        order: list[int] = []
+        waiting: set[int] = set()
+        for node in self.order:
+            operands = self.graph.operands(node)
+            if node in self.logistic and node not in self.results and waiting.isdisjoint(operands):
+                waiting.add(node)
+                continue
+            due = [operand for operand in dict.fromkeys(operands) if operand in waiting]
+            waiting.difference_update(due)
+            order += [*due, node]
+        return order + sorted(waiting)
 
     def _groups(self) -> dict[int, list[int]]:
         """Nodes that want the exponentials of one array over the same axes, each with all of them."""
