@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.backends import scatter
+from gradc.backends import orders, scatter
 from gradc.backends.faults import Faults, OutOfRange
 from gradc.backends.kernels import Update
 from gradc.backends.reading import _slice, checked, constant, even, inside
@@ -56,14 +56,21 @@ def assemble(planner: Planner, node: int) -> Value:
         values += used
     dtype = DTYPES[type.dtype]
     disjoint, covered = occupied.disjoint, occupied.covered()
+    # The array is likely to meet others of its shape.
+    order = planner.habits.get(shape, orders.plain(len(shape)))
+    memory, axes = tuple(shape[axis] for axis in order), orders.inverse(order)
+    new = np.empty if disjoint and covered else np.zeros
 
     def run(*given: Any) -> Any:
-        out = np.empty(shape, dtype) if disjoint and covered else np.zeros(shape, dtype)
+        out = new(memory, dtype).transpose(axes)
         for write, start, stop in writes:
             write(out, disjoint, given[start:stop])
         return out
 
-    return planner.emit(run, values, shape)
+    made = planner.emit(run, values, shape)
+    if not made.known:
+        planner.ordered(made.slot, order)
+    return made
 
 
 def put(planner: Planner, node: int) -> Value:

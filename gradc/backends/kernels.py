@@ -110,7 +110,9 @@ class Blank:
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         """The array, or the one that is there; what it is to hold is computed from ``x``."""
-        return np.empty(self.shape, self.dtype) if out is None else out
+        if out is not None:
+            return out
+        return np.empty_like(x, self.dtype) if x.shape == self.shape else np.empty(self.shape, self.dtype)
 
 
 def take(array: Any, index: Any, out: Any = None) -> Any:
@@ -127,6 +129,11 @@ def takes_out(run: Callable[..., Any]) -> bool:
         or isinstance(run, (_Power, Blank, Logistic))
         or (isinstance(run, np.ufunc) and run.nout == 1)
     )
+
+
+def elementwise(run: Callable[..., Any]) -> bool:
+    """Whether the result lies in memory as the operands of its shape do."""
+    return takes_out(run) and run is not take
 
 
 def power(exponent: float) -> Callable[..., Any] | None:

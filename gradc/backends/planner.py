@@ -17,10 +17,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.backends import faults, kernels, products
+from gradc.backends import faults, kernels, orders, products
 from gradc.backends.faults import Faults
 from gradc.backends.layout import Layout
 from gradc.backends.memory import Room
+from gradc.backends.orders import Order
 from gradc.errors import CallError, Diagnostic
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, ancestors
@@ -93,6 +94,9 @@ class Planner:
         # Views whose axes stand in another order than their memory, and copies of some in order.
         self.turned: set[int] = set()
         self._compacted: dict[int, Value] = {}
+        # The order of their axes in memory, where it is known, and the one that arrays of a shape have had.
+        self.orders: dict[int, Order] = {}
+        self.habits: dict[Shape, Order] = {}
         # Indices that have been looked at, by their slot and the extent of the axis.
         self.vetted: dict[tuple[int, int], Value] = {}
         # What is known of places that elements are added at.
@@ -172,7 +176,36 @@ class Planner:
             return Value(slot, rep, source.root)
         if rep is not None:
             self.fresh.add(slot)
+            if kernels.elementwise(run):
+                alike = {
+                    self.orders.get(each.slot) if each.slot in self.turned else None
+                    for each in operands
+                    if self.reps.get(each.slot) == rep
+                }
+                if len(alike) == 1:
+                    self.ordered(slot, alike.pop())
         return Value(slot, rep, slot)
+
+    def ordered(self, slot: int, order: Order | None) -> None:
+        """Note the order of the axes of an array in memory; None for one that is not known, or plain."""
+        rep = self.reps.get(slot)
+        if order is None or rep is None:
+            return
+        if order == orders.plain(len(order)):
+            self.turned.discard(slot)
+            return
+        self.turned.add(slot)
+        self.orders[slot] = order
+        if slot in self.fresh:
+            self.habits[rep] = order
+
+    def _follow(self, source: Value, made: Value) -> Value:
+        """Note the order of a view, of the last step, from that of its source."""
+        order = self.orders.get(source.slot) if source.slot in self.turned else orders.plain(len(source.rep or ()))
+        if order is None or made.known:
+            return made
+        self.ordered(made.slot, orders.followed(self.steps[-1].run, source.rep or (), order))
+        return made
 
     def failing(self, run: Callable[..., Any], operands: Sequence[Value], rep: Shape | None) -> Value:
         """A step whose function takes the run's faults first, to which it may add."""
@@ -193,7 +226,8 @@ class Planner:
 
     def view(self, value: Value, index: tuple[Any, ...], rep: Shape) -> Value:
         """A basic index into an array."""
-        return self.emit(itemgetter(index), [value], rep, view=True)
+        made = self.emit(itemgetter(index), [value], rep, view=True)
+        return self._follow(value, made) if value.slot in self.turned else made
 
     def same(self, slot: int, other: int) -> bool:
         """Whether two arrays have one shape and one dtype."""
@@ -388,7 +422,7 @@ class Planner:
         rep = tuple(value.rep[at] for at in places)
         made = self.emit(lambda x: x.transpose(places), [value], rep, view=True)
         self.turned.add(made.slot)
-        return made
+        return self._follow(value, made)
 
     def _number(
         self, node: int, row: Op, operands: list[Value], types: Sequence[Type], attrs: Mapping[str, Any]
@@ -552,6 +586,7 @@ class Planner:
             found = self.emit(run, operands, rep, view=True)
             if row.name == "transpose":
                 self.turned.add(found.slot)
+                return self._follow(operands[0], found)
             return found
         return self.failing(faults.guarded(run, rep, DTYPES[site.dtype], count), operands, rep)
 
