@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.backends import orders, scatter
+from gradc.backends import kernels, orders, scatter
 from gradc.backends.faults import Faults, OutOfRange
 from gradc.backends.kernels import Update
+from gradc.backends.orders import Order
 from gradc.backends.reading import _slice, checked, constant, even, inside
 from gradc.ir.types import Index
 from gradc.ops.structure import parts as parts_of
@@ -49,7 +50,7 @@ def assemble(planner: Planner, node: int) -> Value:
         return _stack(planner, node, listed, operands)
     values: list[Value] = []
     writes: list[tuple[Write, int, int]] = []
-    occupied = _Occupied(shape[batch:])
+    occupied = _Occupied(shape[batch:], len(listed) == 1)
     for position, items, over, places in listed:
         write, used = _part(planner, node, operands[position], items, over, [operands[at] for at in places], occupied)
         writes.append((write, len(values), len(values) + len(used)))
@@ -58,16 +59,7 @@ def assemble(planner: Planner, node: int) -> Value:
     disjoint, covered = occupied.disjoint, occupied.covered()
     # The array is likely to meet others of its shape.
     order = planner.habits.get(shape, orders.plain(len(shape)))
-    memory, axes = tuple(shape[axis] for axis in order), orders.inverse(order)
-    new = np.empty if disjoint and covered else np.zeros
-
-    def run(*given: Any) -> Any:
-        out = new(memory, dtype).transpose(axes)
-        for write, start, stop in writes:
-            write(out, disjoint, given[start:stop])
-        return out
-
-    made = planner.emit(run, values, shape)
+    made = planner.emit(_Filled(writes, shape, order, dtype, disjoint, covered), values, shape)
     if not made.known:
         planner.ordered(made.slot, order)
     return made
@@ -112,10 +104,40 @@ def _base(planner: Planner, node: int, array: int) -> Value:
     return planner.emit(lambda x: np.broadcast_to(x, shape), [value], shape, view=True, repeats=True)
 
 
+class _Filled(kernels.Placed):
+    """Writes parts, each with some of the operands, into an array whose axes stand in memory in some order."""
+
+    def __init__(
+        self,
+        writes: Sequence[tuple[Write, int, int]],
+        shape: tuple[int, ...],
+        order: Order,
+        dtype: Any,
+        disjoint: bool,
+        covered: bool,
+    ) -> None:
+        self.writes = writes
+        self.memory, self.axes = tuple(shape[axis] for axis in order), orders.inverse(order)
+        self.dtype = dtype
+        self.disjoint = disjoint
+        self.blank = disjoint and covered
+
+    def __call__(self, *given: Any, out: Any = None) -> Any:
+        if out is None:
+            new = np.empty if self.blank else np.zeros
+            out = new(self.memory, self.dtype).transpose(self.axes)
+        elif not self.blank:
+            out[...] = 0
+        for write, start, stop in self.writes:
+            write(out, self.disjoint, given[start:stop])
+        return out
+
+
 class _Occupied:
     """Which elements of the array parts have written, as far as that is worth knowing."""
 
-    def __init__(self, shape: tuple[int, ...] | None) -> None:
+    def __init__(self, shape: tuple[int, ...] | None, only: bool = False) -> None:
+        self.only = only
         known = shape is not None and np.prod(shape, dtype=float) <= _MAPPED
         self.map = np.zeros(shape, bool) if known and shape is not None else None
         self.disjoint = self.map is not None
@@ -224,7 +246,7 @@ def _part(
     if carried:
         return _regular(planner, value, family, free, items, steps, moving, lengths, occupied, len(own.shape))
     occupied.add(None)
-    return _irregular(planner, value, family, free, items, indices, extents, lengths)
+    return _irregular(planner, value, family, free, items, indices, extents, lengths, occupied.only)
 
 
 def _nowhere(planner: Planner, indices: Sequence[int | None], extents: Sequence[int]) -> tuple[Write, list[Value]]:
@@ -422,6 +444,7 @@ def _irregular(
     indices: Sequence[int | None],
     extents: Sequence[int],
     lengths: dict[Index, int],
+    only: bool,
 ) -> tuple[Write, list[Value]]:
     """A part that goes to places that only the run knows, or that do not advance evenly: several may be the same."""
     assert value.rep is not None
@@ -454,6 +477,9 @@ def _irregular(
 
     heads = (*planner.batch(free), *(extents[axis] for axis in picked))
     rows = [np.arange(lengths[index]).reshape((-1,) + (1,) * (len(family) - at - 1)) for at, index in enumerate(free)]
+    reps = [each.shape for each in rows] + [place.rep or () for place in places]
+    number = graph.type(planner.current).real
+    full = number and distinct and np.broadcast_shapes(*reps) == shape
     counted = not distinct and graph.type(planner.current).dtype != "bool"
     if counted:
         # Parts that go to the same places look at these once.
@@ -468,14 +494,18 @@ def _irregular(
         axes = [*order, *rest_items, *range(batch + len(left), view.ndim)]
         view = view.transpose(axes)
         tail = view.shape[batch + len(picked) :]
-        x = np.broadcast_to(x, shape + tail)
-        if counted:
-            scatter.add_at(view, where[0], x, tail)
+        if full and only:
+            # What is added to 0 is never -0.
+            view[(*rows, *where)] = x + 0.0
+        elif full:
+            view[(*rows, *where)] += x
         elif distinct:
             # Indices that are numbers, or lack leading axes, name as many elements with fewer axes of extent 1.
             view[tuple([np.broadcast_to(each, shape) for each in (*rows, *where)])] += x
+        elif counted:
+            scatter.add_at(view, where[0], np.broadcast_to(x, shape + tail), tail)
         else:
-            np.logical_or.at(view, (*rows, *where), x)
+            np.logical_or.at(view, (*rows, *where), np.broadcast_to(x, shape + tail))
 
     return write, [value, *places]
 

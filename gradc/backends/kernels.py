@@ -89,6 +89,10 @@ def over(run: Callable[..., Any], position: int) -> Callable[..., Any] | None:
     return lambda x, y: ufunc(x, y, out=y)
 
 
+class Placed:
+    """A function that can write its result into an array that it is given as ``out``, wherever its operands lie."""
+
+
 class Logistic:
     """A sigmoid or softplus of an array or its negative, from what several of them share."""
 
@@ -126,14 +130,14 @@ def takes_out(run: Callable[..., Any]) -> bool:
     return (
         run in (_choose, take)
         or run in arrays.TAKE_OUT
-        or isinstance(run, (_Power, Blank, Logistic))
+        or isinstance(run, (_Power, Blank, Logistic, Placed))
         or (isinstance(run, np.ufunc) and run.nout == 1)
     )
 
 
 def elementwise(run: Callable[..., Any]) -> bool:
     """Whether the result lies in memory as the operands of its shape do."""
-    return takes_out(run) and run is not take
+    return takes_out(run) and run is not take and not isinstance(run, Placed)
 
 
 def power(exponent: float) -> Callable[..., Any] | None:
