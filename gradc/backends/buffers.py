@@ -116,7 +116,11 @@ def _write_over(planner: Planner, step: Step, dying: Sequence[int], root: Sequen
     for slot in dying:
         usable = root[slot] in planner.fresh and slot not in planner.repeating and planner.real(slot)
         run = kernels.over(step.run, step.operands.index(slot)) if usable else None
-        alike = planner.same(slot, step.target) and planner.orders.get(slot) == planner.orders.get(step.target)
+        order = planner.orders.get(slot)
+        alike = planner.same(slot, step.target) and order == planner.orders.get(step.target)
+        # NumPy would copy an array that is read with its axes in another order while it is written to.
+        crossed = [other for other in step.operands if root[other] == root[slot] and planner.orders.get(other) != order]
+        alike = alike and not crossed
         if run is not None and alike:
             step.run, step.reuses = run, slot
             return

@@ -93,6 +93,17 @@ class Placed:
     """A function that can write its result into an array that it is given as ``out``, wherever its operands lie."""
 
 
+class Into(Placed):
+    """Such a function, made of one that takes ``out``."""
+
+    def __init__(self, run: Callable[..., Any]) -> None:
+        self.run = run
+
+    def __call__(self, *operands: Any, out: Any = None) -> Any:
+        """The result, in ``out`` if that is given."""
+        return self.run(*operands, out=out)
+
+
 class Logistic:
     """A sigmoid or softplus of an array or its negative, from what several of them share."""
 

@@ -588,6 +588,8 @@ class Planner:
                 self.turned.add(found.slot)
                 return self._follow(operands[0], found)
             return found
+        if row.name == "triangle":
+            return self.emit(kernels.Into(run), operands, rep)
         return self.failing(faults.guarded(run, rep, DTYPES[site.dtype], count), operands, rep)
 
     def _tabulate(self, node: int) -> Value:
