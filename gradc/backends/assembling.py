@@ -71,7 +71,7 @@ def put(planner: Planner, node: int) -> Value:
     array, value, *places = graph.operands(node)
     items = planner._plain(graph.attrs(node)["items"])
     base = _base(planner, node, array)
-    write, used = _part(planner, node, value, items, (), places, _Occupied(None))
+    write, used = _part(planner, node, value, items, (), places, _Occupied(None), True)
     return planner.emit(Update(lambda out, given: write(out, True, given)), [base, *used], planner.full(node))
 
 
@@ -212,6 +212,7 @@ def _part(
     over: Sequence[Index],
     places: Sequence[int],
     occupied: _Occupied,
+    replaces: bool = False,
 ) -> tuple[Write, list[Value]]:
     graph = planner.graph
     free = graph.type(node).free
@@ -246,7 +247,7 @@ def _part(
     if carried:
         return _regular(planner, value, family, free, items, steps, moving, lengths, occupied, len(own.shape))
     occupied.add(None)
-    return _irregular(planner, value, family, free, items, indices, extents, lengths, occupied.only)
+    return _irregular(planner, value, family, free, items, indices, extents, lengths, occupied.only, replaces)
 
 
 def _nowhere(planner: Planner, indices: Sequence[int | None], extents: Sequence[int]) -> tuple[Write, list[Value]]:
@@ -445,6 +446,7 @@ def _irregular(
     extents: Sequence[int],
     lengths: dict[Index, int],
     only: bool,
+    replaces: bool,
 ) -> tuple[Write, list[Value]]:
     """A part that goes to places that only the run knows, or that do not advance evenly: several may be the same."""
     assert value.rep is not None
@@ -480,7 +482,7 @@ def _irregular(
     reps = [each.shape for each in rows] + [place.rep or () for place in places]
     number = graph.type(planner.current).real
     full = number and distinct and np.broadcast_shapes(*reps) == shape
-    counted = not distinct and graph.type(planner.current).dtype != "bool"
+    counted = not distinct and not replaces and graph.type(planner.current).dtype != "bool"
     if counted:
         # Parts that go to the same places look at these once.
         key = (shape, heads, *(place.slot for place in places))
@@ -494,7 +496,10 @@ def _irregular(
         axes = [*order, *rest_items, *range(batch + len(left), view.ndim)]
         view = view.transpose(axes)
         tail = view.shape[batch + len(picked) :]
-        if full and only:
+        if disjoint:
+            # Elements that are there are not added to.
+            view[tuple([np.broadcast_to(each, shape) for each in (*rows, *where)])] = x
+        elif full and only:
             # What is added to 0 is never -0.
             view[(*rows, *where)] = x + 0.0
         elif full:

@@ -111,3 +111,10 @@ def test_the_softmax_of_a_single_element_is_one() -> None:
     value, found = model(x=[2.0, 5.0])
     np.testing.assert_allclose(value, 21)
     np.testing.assert_allclose(found["x"], [3, 3])
+
+
+def test_an_element_that_a_loop_sets_is_replaced() -> None:
+    text = "input x[n], k[m]: int\nparam c\ny = c*x\nfor t in 0..m { y[k[t]] = 2*y[k[t]] + c }\nL = sum(y)\noutput L, y"
+    values = {"x": [1.0, 2.0, 3.0], "k": [0, 2, 0], "c": 2.0}
+    np.testing.assert_allclose(gradc.compile(text)(values)["y"], [14, 4, 14])
+    np.testing.assert_allclose(gradc.compile(text).value_and_grad("L")(values)[1]["c"], 16)
