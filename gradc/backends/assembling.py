@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradc.backends import kernels, orders, scatter
 from gradc.backends.faults import Faults, OutOfRange
 from gradc.backends.kernels import Update
-from gradc.backends.reading import _slice, checked, even, inside
+from gradc.backends.orders import Order
+from gradc.backends.reading import _slice, checked, constant, even, inside
 from gradc.ir.types import Index
 from gradc.ops.structure import parts as parts_of
 
@@ -48,21 +50,19 @@ def assemble(planner: Planner, node: int) -> Value:
         return _stack(planner, node, listed, operands)
     values: list[Value] = []
     writes: list[tuple[Write, int, int]] = []
-    occupied = _Occupied(shape[batch:])
+    occupied = _Occupied(shape[batch:], len(listed) == 1)
     for position, items, over, places in listed:
         write, used = _part(planner, node, operands[position], items, over, [operands[at] for at in places], occupied)
         writes.append((write, len(values), len(values) + len(used)))
         values += used
     dtype = DTYPES[type.dtype]
     disjoint, covered = occupied.disjoint, occupied.covered()
-
-    def run(*given: Any) -> Any:
-        out = np.empty(shape, dtype) if disjoint and covered else np.zeros(shape, dtype)
-        for write, start, stop in writes:
-            write(out, disjoint, given[start:stop])
-        return out
-
-    return planner.emit(run, values, shape)
+    # The array is likely to meet others of its shape.
+    order = planner.habits.get(shape, orders.plain(len(shape)))
+    made = planner.emit(_Filled(writes, shape, order, dtype, disjoint, covered), values, shape)
+    if not made.known:
+        planner.ordered(made.slot, order)
+    return made
 
 
 def put(planner: Planner, node: int) -> Value:
@@ -71,7 +71,7 @@ def put(planner: Planner, node: int) -> Value:
     array, value, *places = graph.operands(node)
     items = planner._plain(graph.attrs(node)["items"])
     base = _base(planner, node, array)
-    write, used = _part(planner, node, value, items, (), places, _Occupied(None))
+    write, used = _part(planner, node, value, items, (), places, _Occupied(None), True)
     return planner.emit(Update(lambda out, given: write(out, True, given)), [base, *used], planner.full(node))
 
 
@@ -104,10 +104,40 @@ def _base(planner: Planner, node: int, array: int) -> Value:
     return planner.emit(lambda x: np.broadcast_to(x, shape), [value], shape, view=True, repeats=True)
 
 
+class _Filled(kernels.Placed):
+    """Writes parts, each with some of the operands, into an array whose axes stand in memory in some order."""
+
+    def __init__(
+        self,
+        writes: Sequence[tuple[Write, int, int]],
+        shape: tuple[int, ...],
+        order: Order,
+        dtype: Any,
+        disjoint: bool,
+        covered: bool,
+    ) -> None:
+        self.writes = writes
+        self.memory, self.axes = tuple(shape[axis] for axis in order), orders.inverse(order)
+        self.dtype = dtype
+        self.disjoint = disjoint
+        self.blank = disjoint and covered
+
+    def __call__(self, *given: Any, out: Any = None) -> Any:
+        if out is None:
+            new = np.empty if self.blank else np.zeros
+            out = new(self.memory, self.dtype).transpose(self.axes)
+        elif not self.blank:
+            out[...] = 0
+        for write, start, stop in self.writes:
+            write(out, self.disjoint, given[start:stop])
+        return out
+
+
 class _Occupied:
     """Which elements of the array parts have written, as far as that is worth knowing."""
 
-    def __init__(self, shape: tuple[int, ...] | None) -> None:
+    def __init__(self, shape: tuple[int, ...] | None, only: bool = False) -> None:
+        self.only = only
         known = shape is not None and np.prod(shape, dtype=float) <= _MAPPED
         self.map = np.zeros(shape, bool) if known and shape is not None else None
         self.disjoint = self.map is not None
@@ -182,6 +212,7 @@ def _part(
     over: Sequence[Index],
     places: Sequence[int],
     occupied: _Occupied,
+    replaces: bool = False,
 ) -> tuple[Write, list[Value]]:
     graph = planner.graph
     free = graph.type(node).free
@@ -216,7 +247,7 @@ def _part(
     if carried:
         return _regular(planner, value, family, free, items, steps, moving, lengths, occupied, len(own.shape))
     occupied.add(None)
-    return _irregular(planner, value, family, free, items, indices, extents, lengths)
+    return _irregular(planner, value, family, free, items, indices, extents, lengths, occupied.only, replaces)
 
 
 def _nowhere(planner: Planner, indices: Sequence[int | None], extents: Sequence[int]) -> tuple[Write, list[Value]]:
@@ -248,10 +279,15 @@ def _vet(
     owns = [graph.type(place).free for place, _ in found]
     where = [_placed(planner, planner.values[place], own, family) for (place, _), own in zip(found, owns, strict=True)]
     count = len(family)
+    plain = [planner.values[place] for place, _ in found]
+    moved = [checked(planner, place, extent) for place, extent in found]
 
     def run(faults: Faults, x: Any, *given: Any) -> int:
-        placed, plain = given[: len(found)], given[len(found) :]
+        placed, plain, moved = (given[at : at + len(found)] for at in range(0, 3 * len(found), len(found)))
         limits = [extent for _, extent in found]
+        # What lies inside has been left as it was; nothing lies inside an empty axis.
+        if all(limits) and all(index is array for index, array in zip(moved, plain, strict=True)):
+            return 0
         if any(np.size(k) and (np.min(k) < 0 or np.max(k) >= n) for k, n in zip(placed, limits, strict=True)):
             masks = [np.less(k, 0) | np.greater_equal(k, n) for k, n in zip(placed, limits, strict=True)]
             weighs = np.not_equal(x, 0).any(axis=tuple(range(count, x.ndim)))
@@ -263,7 +299,7 @@ def _vet(
                     faults.note(OutOfRange(values, extent, place), both.transpose([kept.index(each) for each in own]))
         return 0
 
-    planner.failing(run, [value, *where, *(planner.values[place] for place, _ in found)], None)
+    planner.failing(run, [value, *where, *plain, *moved], None)
 
 
 def _spread(planner: Planner, operand: int, family: Sequence[Index]) -> Value:
@@ -409,18 +445,27 @@ def _irregular(
     indices: Sequence[int | None],
     extents: Sequence[int],
     lengths: dict[Index, int],
+    only: bool,
+    replaces: bool,
 ) -> tuple[Write, list[Value]]:
     """A part that goes to places that only the run knows, or that do not advance evenly: several may be the same."""
     assert value.rep is not None
     graph = planner.graph
     batch = len(free)
-    picked: list[int] = [axis for axis, item in enumerate(items) if item is None]
-    basic = (slice(None),) * batch + tuple(slice(None) if item is None else _slice(*item) for item in items)
-    order = [*range(batch), *(batch + axis for axis in picked)]
-    rest_items = [batch + axis for axis, item in enumerate(items) if item is not None]
+    # A number that is known takes its axis out, as long as there is another index.
+    fixed = [constant(planner, place, extent) for place, extent in zip(indices, extents, strict=True)]
+    if all(place is None or number is not None for place, number in zip(indices, fixed, strict=True)):
+        fixed = [None] * len(items)
+    basic: tuple[Any, ...] = (slice(None),) * batch
+    for item, number in zip(items, fixed, strict=True):
+        basic += (_slice(*item) if item is not None else slice(None) if number is None else number,)
+    left = [axis for axis, number in enumerate(fixed) if number is None]
+    picked = [axis for axis in left if items[axis] is None]
+    order = [*range(batch), *(batch + left.index(axis) for axis in picked)]
+    rest_items = [batch + at for at, axis in enumerate(left) if items[axis] is not None]
     places: list[Value] = []
     for axis, place in enumerate(indices):
-        if place is not None:
+        if place is not None and fixed[axis] is None:
             found = checked(planner, place, extents[axis])
             places.append(_placed(planner, found, graph.type(place).free, family))
     shape = tuple(lengths[index] for index in family)
@@ -432,23 +477,40 @@ def _irregular(
         alone.update(moving if len(moving) == 1 else ())
     distinct = all(index in alone or lengths[index] < 2 for index in family)
 
+    heads = (*planner.batch(free), *(extents[axis] for axis in picked))
+    rows = [np.arange(lengths[index]).reshape((-1,) + (1,) * (len(family) - at - 1)) for at, index in enumerate(free)]
+    reps = [each.shape for each in rows] + [place.rep or () for place in places]
+    number = graph.type(planner.current).real
+    full = number and distinct and np.broadcast_shapes(*reps) == shape
+    counted = not distinct and not replaces and graph.type(planner.current).dtype != "bool"
+    if counted:
+        # Parts that go to the same places look at these once.
+        key = (shape, heads, *(place.slot for place in places))
+        if key not in planner.scattered:
+            planner.scattered[key] = planner.emit(scatter.places(shape, heads, rows), places, None)
+        places = [planner.scattered[key]]
+
     def write(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
         x, *where = given
         view = out[basic]
-        axes = [*order, *rest_items, *range(batch + len(items), view.ndim)]
+        axes = [*order, *rest_items, *range(batch + len(left), view.ndim)]
         view = view.transpose(axes)
-        rows = [
-            np.arange(lengths[index]).reshape((-1,) + (1,) * (len(family) - at - 1)) for at, index in enumerate(free)
-        ]
         tail = view.shape[batch + len(picked) :]
-        x = np.broadcast_to(x, shape + tail)
-        if distinct:
+        if disjoint:
+            # Elements that are there are not added to.
+            view[tuple([np.broadcast_to(each, shape) for each in (*rows, *where)])] = x
+        elif full and only:
+            # What is added to 0 is never -0.
+            view[(*rows, *where)] = x + 0.0
+        elif full:
+            view[(*rows, *where)] += x
+        elif distinct:
             # Indices that are numbers, or lack leading axes, name as many elements with fewer axes of extent 1.
             view[tuple([np.broadcast_to(each, shape) for each in (*rows, *where)])] += x
-        elif out.dtype == bool:
-            np.logical_or.at(view, (*rows, *where), x)
+        elif counted:
+            scatter.add_at(view, where[0], np.broadcast_to(x, shape + tail), tail)
         else:
-            _add_at(view, (*rows, *where), x, shape, tail)
+            np.logical_or.at(view, (*rows, *where), np.broadcast_to(x, shape + tail))
 
     return write, [value, *places]
 
@@ -472,23 +534,3 @@ def _placed(planner: Planner, value: Value, own: Sequence[Index], family: Sequen
         full = tuple(next(axes) if index in present else 1 for index in family)
         value = planner.view(value, tuple(slice(None) if i in present else None for i in family), full)
     return value
-
-
-def _add_at(view: Any, where: tuple[Any, ...], x: Any, shape: tuple[int, ...], tail: tuple[int, ...]) -> None:
-    """``view[where] += x``, with elements that occur several times added as often."""
-    if not x.size:
-        return
-    heads = view.shape[: len(where)]
-    if len(where) == 1:
-        flat = np.broadcast_to(where[0], shape).ravel()
-    else:
-        flat = np.broadcast_to(np.ravel_multi_index(np.broadcast_arrays(*where), heads), shape).ravel()
-    width = int(np.prod(tail, dtype=np.int64))
-    if x.dtype != np.float64 or width > 64:
-        np.add.at(view, tuple(np.broadcast_to(each, shape) for each in where), x)
-        return
-    # Counting with weights is several times faster than adding element by element.
-    size = int(np.prod(heads, dtype=np.int64))
-    columns = x.reshape(len(flat), width)
-    for column, place in enumerate(np.ndindex(*tail)):
-        view[(..., *place)] += np.bincount(flat, columns[:, column], size).reshape(heads)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from gradc.backends import kernels
+from gradc.backends import kernels, orders
+from gradc.backends.orders import Order
 
 if TYPE_CHECKING:
     from gradc.backends.planner import Planner, Step
@@ -25,10 +26,14 @@ _MOST: Final = 1 << 28
 _FIT: Final = 2
 
 
+# The number of a buffer, the shape that it has in memory, and the axes of the view in terms of that.
+_View = tuple[int, tuple[int, ...], Any, Order]
+
+
 class Pool:
     """Buffers of runs that have ended, each set with a view for every step that writes into one."""
 
-    def __init__(self, sizes: Sequence[int], views: Sequence[tuple[int, tuple[int, ...], Any]]) -> None:
+    def __init__(self, sizes: Sequence[int], views: Sequence[_View]) -> None:
         self.sizes = sizes
         self.views = views
         # Appending and popping need no lock: two runs at once make two sets.
@@ -40,7 +45,7 @@ class Pool:
             return self._idle.pop()
         except IndexError:
             buffers = [np.empty(size, np.uint8) for size in self.sizes]
-            return [np.ndarray(shape, dtype, buffers[at]) for at, shape, dtype in self.views]
+            return [np.ndarray(shape, dtype, buffers[at]).transpose(axes) for at, shape, dtype, axes in self.views]
 
     def leave(self, views: list[Any]) -> None:
         """Keep a set for another run."""
@@ -63,6 +68,7 @@ def roots(planner: Planner) -> list[int]:
 def arrange(planner: Planner, kept: set[int]) -> Pool:
     """Say for each step of a plan what is freed behind it and where its result goes; ``kept`` are roots that stay."""
     root = roots(planner)
+    _drop(planner, kept, root)
     holders: dict[int, list[int]] = {}
     for slot, owner in enumerate(root):
         holders.setdefault(owner, []).append(slot)
@@ -93,11 +99,29 @@ def arrange(planner: Planner, kept: set[int]) -> Pool:
     return pool.finish(planner.steps)
 
 
+def _drop(planner: Planner, kept: set[int], root: Sequence[int]) -> None:
+    """Leave out steps whose results nobody reads."""
+    read = set(kept)
+    live: list[Step] = []
+    for step in reversed(planner.steps):
+        # What can fail says so, whoever reads it; what makes no array of its own may fill one that is there.
+        array = planner.reps.get(step.target) is not None
+        if 0 in step.operands or not array or root[step.target] in read:
+            read.update(root[slot] for slot in step.operands)
+            live.append(step)
+    planner.steps[:] = reversed(live)
+
+
 def _write_over(planner: Planner, step: Step, dying: Sequence[int], root: Sequence[int]) -> None:
     for slot in dying:
         usable = root[slot] in planner.fresh and slot not in planner.repeating and planner.real(slot)
         run = kernels.over(step.run, step.operands.index(slot)) if usable else None
-        if run is not None and planner.same(slot, step.target):
+        order = planner.orders.get(slot)
+        alike = planner.same(slot, step.target) and order == planner.orders.get(step.target)
+        # NumPy would copy an array that is read with its axes in another order while it is written to.
+        crossed = [other for other in step.operands if root[other] == root[slot] and planner.orders.get(other) != order]
+        alike = alike and not crossed
+        if run is not None and alike:
             step.run, step.reuses = run, slot
             return
 
@@ -110,12 +134,13 @@ def _place(planner: Planner, step: Step, pool: _Allocation) -> None:
         return
     # NumPy would give the result the order of its operands, which is faster than changing it.
     alike = [slot for slot in step.operands if planner.reps.get(slot) == shape]
-    if alike and all(slot in planner.turned for slot in alike):
+    order = planner.orders.get(step.target)
+    if order is None and alike and all(slot in planner.turned for slot in alike):
         return
     dtype = planner.kind(step.target)
     size = prod(shape) * np.dtype(dtype).itemsize
     if _LEAST <= size <= _MOST:
-        step.out = pool.place(step.target, size, shape, dtype)
+        step.out = pool.place(step.target, size, shape, dtype, order or orders.plain(len(shape)))
 
 
 class _Allocation:
@@ -123,11 +148,11 @@ class _Allocation:
 
     def __init__(self) -> None:
         self.sizes: list[int] = []
-        self.views: list[tuple[int, tuple[int, ...], Any]] = []
+        self.views: list[_View] = []
         self._of: dict[int, int] = {}
         self._idle: list[int] = []
 
-    def place(self, slot: int, size: int, shape: tuple[int, ...], dtype: Any) -> int:
+    def place(self, slot: int, size: int, shape: tuple[int, ...], dtype: Any, order: Order) -> int:
         """The number of the view that the array in ``slot`` is."""
         fitting = [at for at in self._idle if size <= self.sizes[at] <= _FIT * size]
         if fitting:
@@ -137,7 +162,7 @@ class _Allocation:
             at = len(self.sizes)
             self.sizes.append(size)
         self._of[slot] = at
-        self.views.append((at, shape, dtype))
+        self.views.append((at, tuple(shape[axis] for axis in order), dtype, orders.inverse(order)))
         return len(self.views) - 1
 
     def hand_on(self, owner: int, slot: int) -> None:

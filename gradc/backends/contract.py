@@ -48,6 +48,7 @@ class _Plan(NamedTuple):
     shape: tuple[int, ...]
     empty: bool  # whether an axis is empty, so that every sum is over nothing
     factors: int
+    order: Labels = ()  # of the last value
 
 
 def contraction(labels: Sequence[Labels], sizes: Sizes, output: Labels) -> Callable[..., Any]:
@@ -64,13 +65,18 @@ def contraction(labels: Sequence[Labels], sizes: Sizes, output: Labels) -> Calla
 
     Raises ValueError where labels contradict each other.
     """
+    return arranged(labels, sizes, output)[0]
+
+
+def arranged(labels: Sequence[Labels], sizes: Sizes, output: Labels) -> tuple[Callable[..., Any], Labels]:
+    """The same, and the output in the order of the memory of the result; labels of length one are left out."""
     plan = _plan(labels, sizes, output)
     if plan.empty:
-        return partial(_zeros, plan.shape)
+        return partial(_zeros, plan.shape), output
     functions = [step.run for step in plan.steps]
     if plan.factors == 2 and len(functions) == 1 and (plan.steps[0].left, plan.steps[0].right) == (0, 1):
-        return functions[0] if plan.finish is None else _then(functions[0], plan.finish)
-    return _runner(plan)
+        return functions[0] if plan.finish is None else _then(functions[0], plan.finish), plan.order
+    return _runner(plan), plan.order
 
 
 def blockwise(labels: Sequence[Labels], sizes: Sizes, output: Labels, place: int) -> Callable[..., Any]:
@@ -342,7 +348,7 @@ def _plan(labels: Sequence[Labels], sizes: Sizes, output: Labels) -> _Plan:
     shared = len(labels) == 1 and set(output) != known and not any(step.result for step in planner.steps)
     if shared and shape:
         planner.add(np.array, place, -1, 0, 0, planner.size(order))
-    return _Plan(planner.steps, _finish(order, planner.output, shape), shape, False, len(labels))
+    return _Plan(planner.steps, _finish(order, planner.output, shape), shape, False, len(labels), order)
 
 
 def _finish(order: Labels, squeezed: Labels, shape: tuple[int, ...]) -> Unary | None:

@@ -77,12 +77,43 @@ def over(run: Callable[..., Any], position: int) -> Callable[..., Any] | None:
         return run.within if position == 0 else None
     if run is _choose:
         return {1: _choose_over_first, 2: _choose_over_second}.get(position)
+    if isinstance(run, Logistic):
+        return (
+            (lambda x, shared: run(x, shared, out=x)) if position == 0 else lambda x, shared: run(x, shared, out=shared)
+        )
     if not isinstance(run, np.ufunc) or run.nout != 1:
         return None
     ufunc = run
     if position == 0:
         return lambda x, *more: ufunc(x, *more, out=x)
     return lambda x, y: ufunc(x, y, out=y)
+
+
+class Placed:
+    """A function that can write its result into an array that it is given as ``out``, wherever its operands lie."""
+
+
+class Into(Placed):
+    """Such a function, made of one that takes ``out``."""
+
+    def __init__(self, run: Callable[..., Any]) -> None:
+        self.run = run
+
+    def __call__(self, *operands: Any, out: Any = None) -> Any:
+        """The result, in ``out`` if that is given."""
+        return self.run(*operands, out=out)
+
+
+class Logistic:
+    """A sigmoid or softplus of an array or its negative, from what several of them share."""
+
+    def __init__(self, op: str, negative: bool) -> None:
+        self.compute = arrays.sigmoid_of if op == "sigmoid" else arrays.softplus_of
+        self.negative = negative
+
+    def __call__(self, x: Any, shared: Any, out: Any = None) -> Any:
+        """``shared`` is ``decay(x)`` for a sigmoid, ``log1p`` of that for a softplus."""
+        return self.compute(x, shared, self.negative, out)
 
 
 class Blank:
@@ -94,17 +125,30 @@ class Blank:
 
     def __call__(self, x: Any, out: Any = None) -> Any:
         """The array, or the one that is there; what it is to hold is computed from ``x``."""
-        return np.empty(self.shape, self.dtype) if out is None else out
+        if out is not None:
+            return out
+        return np.empty_like(x, self.dtype) if x.shape == self.shape else np.empty(self.shape, self.dtype)
+
+
+def take(array: Any, index: Any, out: Any = None) -> Any:
+    """The rows at indices that lie inside."""
+    # "clip" spares a buffer.
+    return array.take(index, axis=0, mode="clip", out=out)
 
 
 def takes_out(run: Callable[..., Any]) -> bool:
     """Whether the function can write its result into an array that it is given as ``out``."""
     return (
-        run is _choose
+        run in (_choose, take)
         or run in arrays.TAKE_OUT
-        or isinstance(run, (_Power, Blank))
+        or isinstance(run, (_Power, Blank, Logistic, Placed))
         or (isinstance(run, np.ufunc) and run.nout == 1)
     )
+
+
+def elementwise(run: Callable[..., Any]) -> bool:
+    """Whether the result lies in memory as the operands of its shape do."""
+    return takes_out(run) and run is not take and not isinstance(run, Placed)
 
 
 def power(exponent: float) -> Callable[..., Any] | None:

@@ -209,6 +209,10 @@ class Pair:
             stack = tuple(sorted(stack, key=self.target.index))
             if not vector and self.target[-1:] and self.target[-1] not in stack:
                 flip = self.target[-1] in rows
+                # What is computed from a result with short rows is slow.
+                last, first = (height, width) if flip else (width, height)
+                if not stack and last < _SHORT and first > 4 * last:
+                    flip = not flip
         labels = stack + columns + rows if flip else stack + rows + columns
 
         def build() -> Binary:

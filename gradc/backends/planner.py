@@ -17,10 +17,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.backends import faults, kernels, products
+from gradc.backends import faults, kernels, orders, products
 from gradc.backends.faults import Faults
 from gradc.backends.layout import Layout
 from gradc.backends.memory import Room
+from gradc.backends.orders import Order
 from gradc.errors import CallError, Diagnostic
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, ancestors
@@ -93,10 +94,20 @@ class Planner:
         # Views whose axes stand in another order than their memory, and copies of some in order.
         self.turned: set[int] = set()
         self._compacted: dict[int, Value] = {}
+        # The order of their axes in memory, where it is known, and the one that arrays of a shape have had.
+        self.orders: dict[int, Order] = {}
+        self.habits: dict[Shape, Order] = {}
+        # Indices that have been looked at, by their slot and the extent of the axis.
+        self.vetted: dict[tuple[int, int], Value] = {}
+        # What is known of places that elements are added at.
+        self.scattered: dict[object, Value] = {}
         self.reps: dict[int, Shape | None] = {}
         self.dtypes: dict[int, str] = {}
         self.groups = self._groups()
         self.logistic = self._logistics()
+        self.order = self._postponed()
+        # The exponentials that logistic functions share, and their logarithms.
+        self.decays: dict[tuple[int, str], Value] = {}
         # Values that were computed with others, until their node's turn.
         self.shared: dict[int, Value] = {}
         self.inlined = products.inlined(graph, self.order, results)
@@ -165,7 +176,36 @@ class Planner:
             return Value(slot, rep, source.root)
         if rep is not None:
             self.fresh.add(slot)
+            if kernels.elementwise(run):
+                alike = {
+                    self.orders.get(each.slot) if each.slot in self.turned else None
+                    for each in operands
+                    if self.reps.get(each.slot) == rep
+                }
+                if len(alike) == 1:
+                    self.ordered(slot, alike.pop())
         return Value(slot, rep, slot)
+
+    def ordered(self, slot: int, order: Order | None) -> None:
+        """Note the order of the axes of an array in memory; None for one that is not known, or plain."""
+        rep = self.reps.get(slot)
+        if order is None or rep is None:
+            return
+        if order == orders.plain(len(order)):
+            self.turned.discard(slot)
+            return
+        self.turned.add(slot)
+        self.orders[slot] = order
+        if slot in self.fresh:
+            self.habits[rep] = order
+
+    def _follow(self, source: Value, made: Value) -> Value:
+        """Note the order of a view, of the last step, from that of its source."""
+        order = self.orders.get(source.slot) if source.slot in self.turned else orders.plain(len(source.rep or ()))
+        if order is None or made.known:
+            return made
+        self.ordered(made.slot, orders.followed(self.steps[-1].run, source.rep or (), order))
+        return made
 
     def failing(self, run: Callable[..., Any], operands: Sequence[Value], rep: Shape | None) -> Value:
         """A step whose function takes the run's faults first, to which it may add."""
@@ -186,7 +226,8 @@ class Planner:
 
     def view(self, value: Value, index: tuple[Any, ...], rep: Shape) -> Value:
         """A basic index into an array."""
-        return self.emit(itemgetter(index), [value], rep, view=True)
+        made = self.emit(itemgetter(index), [value], rep, view=True)
+        return self._follow(value, made) if value.slot in self.turned else made
 
     def same(self, slot: int, other: int) -> bool:
         """Whether two arrays have one shape and one dtype."""
@@ -342,7 +383,7 @@ class Planner:
         if node in self.shared:
             return self.shared.pop(node)
         if node in self.logistic and self.values[self.logistic[node][0]].rep is not None:
-            return self._logistic(node, *self.logistic[node])
+            return self._logistic(*self.logistic[node])
         operands, types = self._operands(node)
         if node in self.masks and operands[0].rep is not None:
             return operands[0]
@@ -381,7 +422,7 @@ class Planner:
         rep = tuple(value.rep[at] for at in places)
         made = self.emit(lambda x: x.transpose(places), [value], rep, view=True)
         self.turned.add(made.slot)
-        return made
+        return self._follow(value, made)
 
     def _number(
         self, node: int, row: Op, operands: list[Value], types: Sequence[Type], attrs: Mapping[str, Any]
@@ -467,8 +508,8 @@ class Planner:
         value = self.whole(operand, graph.type(node).free)
         # What is as large as the operand is written into arrays that are there.
         for each in group:
-            if graph.op(each) != "logsumexp":
-                self.shared[each] = self.emit(kernels.Blank(value.rep or (), DTYPES[site.dtype]), [value], value.rep)
+            if graph.op(each) != "logsumexp" and value.rep:
+                self.shared[each] = self.emit(kernels.Blank(value.rep, DTYPES[site.dtype]), [value], value.rep)
         both = self.emit(run, [value, *(self.shared[each] for each in group if each in self.shared)], None)
         for at, each in enumerate(group):
             if each in self.shared:
@@ -480,16 +521,19 @@ class Planner:
             self.shared[each] = self.emit(take, [both], rep)
         return self.shared.pop(node)
 
-    def _logistic(self, node: int, base: int, group: Sequence[tuple[int, str, bool]]) -> Value:
-        """What several nodes want of the logistic function of one array, from one exponential."""
+    def _logistic(self, base: int, op: str, negative: bool) -> Value:
+        """A sigmoid or softplus from the exponential that others want too."""
         value = self.values[base]
-        both = self.emit(arrays.logistic([(op, negative) for _, op, negative in group]), [value], None)
-        for at, (each, _, _) in enumerate(group):
-            self.shared[each] = self.emit(itemgetter(at), [both], value.rep)
-        return self.shared.pop(node)
+        for function, row in ((arrays.decay, "sigmoid"), (np.log1p, "softplus")):
+            if (base, row) not in self.decays:
+                of = self.decays.get((base, "sigmoid"), value)
+                self.decays[base, row] = self.emit(function, [of], value.rep)
+            if row == op:
+                break
+        return self.emit(kernels.Logistic(op, negative), [value, self.decays[base, op]], value.rep)
 
-    def _logistics(self) -> dict[int, tuple[int, list[tuple[int, str, bool]]]]:
-        """Nodes that want a sigmoid or softplus of one array or its negative: that array, and all of them."""
+    def _logistics(self) -> dict[int, tuple[int, str, bool]]:
+        """Nodes that want a sigmoid or softplus of one array or its negative, as others do: that array, and what."""
         graph = self.graph
         found: dict[int, list[tuple[int, str, bool]]] = {}
         for node in self.order:
@@ -499,7 +543,26 @@ class Planner:
                 negative = graph.op(base) == "neg"
                 base = graph.operands(base)[0] if negative else base
                 found.setdefault(base, []).append((node, op, negative))
-        return {node: (base, group) for base, group in found.items() if len(group) > 1 for node, _, _ in group}
+        return {
+            node: (base, op, negative)
+            for base, group in found.items()
+            if len(group) > 1
+            for node, op, negative in group
+        }
+
+    def _postponed(self) -> list[int]:
+        """The order of the nodes, where what is made of shared parts is not made before it is read."""
+        order: list[int] = []
+        waiting: set[int] = set()
+        for node in self.order:
+            operands = self.graph.operands(node)
+            if node in self.logistic and node not in self.results and waiting.isdisjoint(operands):
+                waiting.add(node)
+                continue
+            due = [operand for operand in dict.fromkeys(operands) if operand in waiting]
+            waiting.difference_update(due)
+            order += [*due, node]
+        return order + sorted(waiting)
 
     def _groups(self) -> dict[int, list[int]]:
         """Nodes that want the exponentials of one array over the same axes, each with all of them."""
@@ -523,7 +586,10 @@ class Planner:
             found = self.emit(run, operands, rep, view=True)
             if row.name == "transpose":
                 self.turned.add(found.slot)
+                return self._follow(operands[0], found)
             return found
+        if row.name == "triangle":
+            return self.emit(kernels.Into(run), operands, rep)
         return self.failing(faults.guarded(run, rep, DTYPES[site.dtype], count), operands, rep)
 
     def _tabulate(self, node: int) -> Value:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from gradc.backends import faults
-from gradc.backends.contract import blockwise, blockwise_peak, contraction, peak
+from gradc.backends import faults, orders
+from gradc.backends.contract import arranged, blockwise, blockwise_peak, peak
 from gradc.ir.graph import Graph
 from gradc.ir.types import Index, Type
 from gradc.ops import integers
@@ -237,7 +237,11 @@ def _factor(planner: Planner, value: Value, labels: Sequence[int], full: Shape) 
             kept.append(axis)
     if len(kept) < len(index):
         value = planner.view(value, tuple(index), tuple(value.rep[axis] for axis in kept))
-    return value, tuple(labels[missing + axis] for axis in kept)
+    marks = tuple(labels[missing + axis] for axis in kept)
+    order = planner.orders.get(value.slot) if value.slot in planner.turned else None
+    if order is None:
+        return value, marks
+    return planner.turn(value, order), tuple(marks[axis] for axis in order)
 
 
 def contract(
@@ -287,10 +291,14 @@ def _contracted(
     labels = [each for _, each in arrays]
     windows = next((at for at, (value, _) in enumerate(arrays) if value.slot in planner.repeating), None)
     if windows is None:
-        run = contraction(labels, lengths, kept)
+        run, order = arranged(labels, lengths, kept)
     else:
-        run = blockwise(labels, lengths, kept, windows)
-    value = planner.emit(run, [value for value, _ in arrays], tuple(lengths[label] for label in kept))
+        run, order = blockwise(labels, lengths, kept, windows), kept
+    shape = tuple(lengths[label] for label in kept)
+    value = planner.emit(run, [value for value, _ in arrays], shape)
+    if not value.known:
+        strides = [len(order) - order.index(label) if label in order else 0 for label in kept]
+        planner.ordered(value.slot, orders.sorted_axes(strides, shape))
     if not value.known and any(prod(lengths[label] for label in each) > _LARGE for each in labels):
         elements = peak(labels, lengths, kept) if windows is None else blockwise_peak(labels, lengths, kept, windows)
         planner.steps[-1].work = elements * (4 if dtype == "f32" else 8)

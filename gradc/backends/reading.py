@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradc.backends import kernels
 from gradc.backends.faults import Faults, OutOfRange
 from gradc.ir.types import Index
 
@@ -62,17 +63,36 @@ def inside(planner: Planner, node: int, extent: int) -> bool | None:
     return not found.size or bool(found.min() >= 0 and found.max() < extent)
 
 
+def constant(planner: Planner, node: int | None, extent: int) -> int | None:
+    """The number that an index is, where it is known while planning and lies within its axis."""
+    if node is None or planner.values[node].rep is not None or not inside(planner, node, extent):
+        return None
+    return int(planner.base[planner.values[node].slot])
+
+
 def checked(planner: Planner, node: int, extent: int) -> Value:
-    """An index of which the elements that lie outside the axis are noted and moved inside."""
+    """An index of which the elements that lie outside the axis are noted and moved inside.
+
+    Where none does, the result of a run is the very array that the index is.
+    """
     value = planner.values[node]
     if inside(planner, node, extent):
         return value
     last = max(extent - 1, 0)
-    if planner.graph.attrs(planner.current).get("lenient"):
-        return planner.emit(lambda index: np.clip(index, 0, last), [value], value.rep)
+    # Whoever has looked at the same array before has found what there is to find.
+    known = planner.vetted.get((value.slot, extent)) if value.rep is not None else None
+    lenient = planner.graph.attrs(planner.current).get("lenient")
+    if lenient and known is not None:
+        return known
+    if lenient and value.rep is None:
+        return planner.emit(lambda index: min(max(index, 0), last), [value], None)
 
-    def array(found: Faults, index: Any) -> Any:
-        if index.size and (index.min() < 0 or index.max() > last or not extent):
+    def clipped(index: Any) -> Any:
+        outside = index.size and (index.min() < 0 or index.max() > last or not extent)
+        return np.clip(index, 0, last) if outside else index
+
+    def array(found: Faults, index: Any, same: Any = None) -> Any:
+        if same is not index and index.size and (index.min() < 0 or index.max() > last or not extent):
             found.note(OutOfRange(index, extent, node), (index < 0) | (index >= extent))
             return np.clip(index, 0, last)
         return index
@@ -83,10 +103,18 @@ def checked(planner: Planner, node: int, extent: int) -> Value:
         found.note(OutOfRange(index, extent, node), True)
         return 0
 
-    made = planner.failing(number if value.rep is None else array, [value], value.rep)
+    if lenient:
+        made = planner.emit(clipped, [value], value.rep)
+    elif value.rep is None:
+        made = planner.failing(number, [value], None)
+    else:
+        made = planner.failing(array, [value] if known is None else [value, known], value.rep)
     if not made.known:
+        planner.fresh.discard(made.slot)
         planner.views[made.slot] = value.slot
         made = replace(made, root=value.root)
+    if extent and value.rep is not None and not made.known:
+        planner.vetted[value.slot, extent] = made
     return made
 
 
@@ -262,20 +290,28 @@ def _gather(
     graph = planner.graph
     free = graph.type(node).free
     before = graph.type(graph.operands(node)[0]).free
-    # Slices first; then the axes that are indexed stand in front, behind those of free indices.
-    basic = [slice(None)] * count
+    # Slices and numbers first; then the axes that are indexed stand in front, behind those of free indices.
+    basic: list[Any] = [slice(None)] * count
     shape = list(value.rep[:count])
     picked, rest = list(range(count)), []
-    for axis, item in enumerate(items):
+    numbers = [constant(planner, place, extent) for place, extent in zip(indices, extents, strict=True)]
+    varied = [place if number is None else None for place, number in zip(indices, numbers, strict=True)]
+    if not any(place is not None for place in varied):
+        varied = list(indices)
+    lengths: dict[int, int] = {}
+    for axis, (item, number, extent) in enumerate(zip(items, numbers, extents, strict=True)):
         length = value.rep[count + axis]
-        if item is None:
+        if item is None and varied[axis] is None:
+            basic.append(number if length == extent else 0)
+        elif item is None:
+            lengths[axis] = length
             basic.append(slice(None))
-            picked.append(count + axis)
+            picked.append(len(shape))
             shape.append(length)
         else:
-            repeated = length != extents[axis]
+            repeated = length != extent
             basic.append(slice(None) if repeated else _slice(*item))
-            rest.append(count + axis)
+            rest.append(len(shape))
             shape.append(1 if repeated else item[2])
     if any(part != slice(None) for part in basic):
         value = planner.view(value, tuple(basic), tuple(shape))
@@ -289,11 +325,11 @@ def _gather(
         position = free.index(index)
         steps = np.arange(length).reshape((length,) + (1,) * (len(free) - position - 1))
         places.append(planner.keep(steps if length > 1 else np.zeros((1,) * (len(free) - position), int), steps.shape))
-    for axis, place in enumerate(indices):
+    for axis, place in enumerate(varied):
         if place is None:
             continue
         found = checked(planner, place, extents[axis])
-        if shape[count + axis] != extents[axis]:
+        if lengths[axis] != extents[axis]:
             # All elements along the axis are the same one; the index only says where it is outside.
             found = planner.emit(lambda k: k * 0, [found], found.rep)
         places.append(planner.align(found, 0, graph.type(place).free, free))
@@ -302,7 +338,7 @@ def _gather(
     final = (1,) * (len(free) - len(rep)) + rep + tail
     run: Callable[..., Any]
     if len(places) == 1:
-        run = _take
+        run = kernels.take
     else:
         run = _pick
     if not final:
@@ -316,11 +352,6 @@ def _gather(
 
 def _plain_number(value: Any, dtype: str) -> Any:
     return value if dtype == "f32" else value.item()
-
-
-def _take(array: Any, index: Any) -> Any:
-    # The indices have been checked; "clip" spares a buffer.
-    return array.take(index, axis=0, mode="clip")
 
 
 def _pick(array: Any, *indices: Any) -> Any:

@@ -7,7 +7,7 @@ Everything keeps float32 in float32, takes Python numbers among the operands, an
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -45,7 +45,7 @@ def relu(x: Array, out: Array = None) -> Array:
 
 def sigmoid(x: Array, out: Array = None) -> Array:
     """``1/(1 + exp(-x))`` without overflow."""
-    e = _decay(x, out)
+    e = decay(x, out)
     below = 1.0 + e
     # e is at most 1, so this is 1 for x >= 0 and e for others; a NaN stays.
     above: Array = np.maximum(e, np.greater_equal(x, 0), out=out)
@@ -55,12 +55,12 @@ def sigmoid(x: Array, out: Array = None) -> Array:
 
 def softplus(x: Array, out: Array = None) -> Array:
     """``log(1 + exp(x))`` without overflow."""
-    found: Array = np.log1p(_decay(x, out), out=out)
+    found: Array = np.log1p(decay(x, out), out=out)
     found += np.maximum(x, 0.0)
     return found
 
 
-def _decay(x: Array, out: Array = None) -> Array:
+def decay(x: Array, out: Array = None) -> Array:
     """``exp(-|x|)``."""
     found: Array = np.abs(x, out=out)
     if isinstance(found, np.ndarray):
@@ -69,34 +69,21 @@ def _decay(x: Array, out: Array = None) -> Array:
     return np.exp(-found)
 
 
-def logistic(wanted: Sequence[tuple[str, bool]]) -> Callable[[Array], tuple[Array, ...]]:
-    """A function of an array that gives what is ``wanted`` of its logistic functions, from one exponential.
-
-    Each is ``sigmoid`` or ``softplus``, of the operand or (True) of its negative, to the bit as these give it.
-    """
-
-    def run(x: Array) -> tuple[Array, ...]:
-        e = _decay(x)
-        left = {name: sum(each == name for each, _ in wanted) for name in ("sigmoid", "softplus")}
-        logs: Array = np.log1p(e) if left["softplus"] else None
-        below: Array = 1.0 + e if left["sigmoid"] else None
-        found = []
-        for name, negative in wanted:
-            left[name] -= 1
-            # The last one of a kind is written over what only it still needs.
-            if name == "softplus":
-                part = np.negative(np.minimum(x, 0.0)) if negative else np.maximum(x, 0.0)
-                found.append(np.add(logs, part, out=part if left[name] else logs))
-            else:
-                reached = np.less_equal(x, 0) if negative else np.greater_equal(x, 0)
-                above = np.maximum(e, reached, out=None if left[name] else e)
-                found.append(np.divide(above, below, out=above))
-        return tuple(found)
-
-    return run
+def sigmoid_of(x: Array, e: Array, negative: bool, out: Array = None) -> Array:
+    """``sigmoid`` of x or (``negative``) of -x where e is ``decay(x)``, to the bit; ``out`` may be x or e."""
+    reached = np.less_equal(x, 0) if negative else np.greater_equal(x, 0)
+    below = 1.0 + e
+    above: Array = np.maximum(e, reached, out=out)
+    return np.divide(above, below, out=above)
 
 
-TAKE_OUT = frozenset({relu, sigmoid, softplus})
+def softplus_of(x: Array, logs: Array, negative: bool, out: Array = None) -> Array:
+    """``softplus`` of x or (``negative``) of -x where logs is ``log1p(decay(x))``, to the bit; as ``sigmoid_of``."""
+    part: Array = (np.minimum if negative else np.maximum)(x, 0.0, out=None if out is logs else out)
+    return (np.subtract if negative else np.add)(logs, part, out=part if out is None else out)
+
+
+TAKE_OUT = frozenset({relu, sigmoid, softplus, decay})
 """The functions that can write into an array that they are given as ``out``, and never return an operand."""
 
 

@@ -308,10 +308,13 @@ def _plan_triangle(site: Site) -> Any:
     # A choice and no product: what is left out may be infinite.
     left_out = ~np.tri(rows, columns, offset, dtype=bool) if lower else np.tri(rows, columns, offset - 1, dtype=bool)
 
-    def compute(x: Any) -> Any:
-        found = x.copy()
-        np.copyto(found, 0, where=left_out)
-        return found
+    def compute(x: Any, out: Any = None) -> Any:
+        if out is None:
+            out = x.copy()
+        else:
+            np.copyto(out, x)
+        np.copyto(out, 0, where=left_out)
+        return out
 
     return compute
 

@@ -336,7 +336,7 @@ def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[..., 
         if 0 in x.shape:
             empty = np.log(np.zeros_like(x.sum(axis=axes)))
             return tuple(empty if name == "logsumexp" else x.copy() for name in wanted)
-        if not _short(axes, x):
+        if not _short(axes, x) or not all(each.flags.c_contiguous for each in (x, *into)):
             return tuple(along(x, axes, into))
         # Short rows become columns, a few at a time: what is small stays in the cache, and costs no new pages.
         kept = x.shape[: x.ndim - len(axes)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gradc
+from gradc.backends import kernels
 from gradc.ops import arrays
 from gradc.ops.reduce import exponentials
 
@@ -63,13 +64,22 @@ def test_little_exists_beside_the_results() -> None:
     assert peak < 1.2 * x.nbytes
 
 
-def test_logistic_functions_of_one_array_share_an_exponential_to_the_bit() -> None:
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("name", ["sigmoid", "softplus"])
+@pytest.mark.parametrize("over", [None, "x", "shared", "other"])
+def test_logistic_functions_of_one_array_share_an_exponential_to_the_bit(
+    name: str, negative: bool, over: str | None
+) -> None:
     x = np.array([-np.inf, -1000.0, -1.5, -0.0, 0.0, 0.3, 40.0, 1000.0, np.inf, np.nan])
-    wanted = [(name, negative) for name in ("sigmoid", "softplus") for negative in (False, True)]
     with np.errstate(all="ignore"):
-        found = arrays.logistic(wanted)(x)
-        for (name, negative), value in zip(wanted, found, strict=True):
-            np.testing.assert_array_equal(value, getattr(arrays, name)(-x if negative else x))
+        expected = getattr(arrays, name)(-x if negative else x)
+        e = arrays.decay(x)
+        shared = e if name == "sigmoid" else np.log1p(e)
+        out = {"x": x, "shared": shared, "other": np.empty_like(x)}.get(over or "")
+        found = kernels.Logistic(name, negative)(x, shared, out)
+    assert out is None or found is out
+    np.testing.assert_array_equal(found.view(np.int64)[:-1], expected.view(np.int64)[:-1])
+    assert np.isnan(found[-1])
 
 
 def test_a_program_with_several_logistic_functions() -> None:
