@@ -446,11 +446,19 @@ def _irregular(
             # Indices that are numbers, or lack leading axes, name as many elements with fewer axes of extent 1.
             view[tuple([np.broadcast_to(each, shape) for each in (*rows, *where)])] += x
         elif out.dtype == bool:
-            np.logical_or.at(view, (*rows, *where), x)
+            _mark(view, (*rows, *where), x, shape)
         else:
             _add_at(view, (*rows, *where), x, shape, tail)
 
     return write, [value, *places]
+
+
+def _mark(view: Any, where: tuple[Any, ...], x: Any, shape: tuple[int, ...]) -> None:
+    """``view[where] |= x``, several times faster than element by element: it is all the same how often one is true."""
+    if x.ndim > len(shape):
+        np.logical_or.at(view, where, x)
+    else:
+        view[tuple([np.broadcast_to(each, shape)[x] for each in where])] = True
 
 
 def _placed(planner: Planner, value: Value, own: Sequence[Index], family: Sequence[Index]) -> Value:

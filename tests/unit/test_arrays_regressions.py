@@ -137,13 +137,56 @@ NAMED = [
 def test_what_is_not_selected_does_not_poison(source: str, taken: str) -> None:
     ask = "\ng = grad(L, x)\nH = jacobian(g, x)\nf = jvp(L, x, v)\nu = jvp(g, x, v)\nb = grad(f, x)"
     ask += "\noutput L, g, H, f, u, b"
-    values = {"x": [0.0, 2.0, -1.0], "v": [1.0, 2.0, 3.0]}
-    head = "input x[n], v[n]\n"
+    values = {"x": [0.0, 2.0, -1.0], "v": [1.0, 2.0, 3.0], "at": [1, 1]}
+    head = "input x[n], v[n], at[m]: int\n"
     due = gradc.compile(head + taken + ask, level=0)(values)
     for level in (0, 2, 3):
         found = gradc.compile(head + source + ask, level=level, verify=True)(values)
         for name in due:
             np.testing.assert_allclose(found[name], due[name], rtol=1e-9, atol=1e-12, err_msg=f"{name} at -O{level}")
+
+
+# Elements that nothing reads, and programs that do without them, for x = [0, 2, -1] and at = [1, 1].
+UNREAD = [
+    ("h = log(x)\nL = h[1]", "L = log(x[1])"),
+    ("h = sqrt(x)\nL = sum(h[1:2])*x[0]", "L = sqrt(x[1])*x[0]"),
+    ("h = log(x)\nL = sum(h[at]*x[at])", "L = 2*log(x[1])*x[1]"),
+    ("h = 1/x\nL = sum(h[::-1][:-1])", "L = 1/x[2] + 1/x[1]"),
+    ("h = 1/x\nL = h[1]*h[2] + h[1]", "L = 1/x[1]/x[2] + 1/x[1]"),
+    ("h = 1/x\nL = sum(h[i + 1]*h[2*i + 1] for i in 0..n-2)", "L = 1/x[1]^2"),
+    ("h = 1/x\nL = h[2] + sum(h[i]*x[i] for i if x[i] > 0)", "L = 1/x[2] + 1"),
+    ("h = 1/x\nL = if x[1] > 0 then h[1] else h[0]", "L = 1/x[1]"),
+    ("h = 1/x\nL = if x[1] < 0 then h[7] else sum(h[1:])", "L = 1/x[1] + 1/x[2]"),
+    ("c = x[0]\nh = [sqrt(c)*x[i] for i]\nL = sum(x) + sum(h[2:n-1])", "L = sum(x)"),
+    ("c = x[0]\nh[i] = if i == 0 then sqrt(c) else c for i in 0..n\nL = sum(h[i] for i in 1..n)", "L = 2*x[0]"),
+    ("A = [1/(x[i] - x[j]) for i, j]\nL = sum(tril(A, -1))", "L = sum(1/(x[i] - x[j]) for i in 0..n, j in 0..i)"),
+    ("A = [1/x[j] for i in 0..2, j]\nL = sum(A[:, 1])", "L = 2/x[1]"),
+    ("A = [1/x[j] for i in 0..2, j]\nL = A[at[0], at[1]]", "L = 1/x[1]"),
+    ("A = [1/x[j] for i in 0..n, j]\nL = A[1, 1]*trace(A[1:, 1:])", "L = 1/x[1]*(1/x[1] + 1/x[2])"),
+    ("A = [log(x[i]*j) for i, j in 1..3]\nL = sum(logsumexp(A, axis=1)[1:2])", "L = log(3*x[1])"),
+    ("A = [log(x[i]*j) for i, j in 1..3]\nS = softmax(A, axis=1)\nL = S[1, 0]*x[1]", "L = x[1]/3"),
+    ("L = sum(sort(log(x^2))[1:])", "L = log(x[1]^2) + log(x[2]^2)"),
+    ("L = cumsum(1/x[::-1])[1]", "L = 1/x[1] + 1/x[2]"),
+    (
+        "A = [if i < j then log(x[0]) else 1 + i - j for i in 0..2, j in 0..2]\nL = sum(solve_lower(A, x[1:]))",
+        "L = x[2] - x[1]",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "read"), UNREAD)
+def test_what_nothing_reads_does_not_poison(source: str, read: str) -> None:
+    test_what_is_not_selected_does_not_poison(source, read)
+
+
+def test_single_elements_of_a_computed_array_stay_linear() -> None:
+    for count in (200, 400):
+        source = "input x[n]\nh = log(x)\nL = " + " + ".join(f"h[{2 * i}]" for i in range(count))
+        model = gradc.compile(source).grad("L")
+        assert len(model.optimized().data) < 12 * count
+    due = np.where(np.arange(900) % 2 | (np.arange(900) >= 800), 0, 1 / np.maximum(np.arange(900), 1e-300))
+    due[0] = np.inf
+    np.testing.assert_allclose(model(x=np.arange(900.0))["grad(L, x)"], due)
 
 
 def test_small_arrays_turned_and_empty() -> None:
