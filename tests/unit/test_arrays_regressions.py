@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import gradc
-from gradc.errors import CallError
+from gradc.errors import CallError, CompileError
 
 LEVELS = (0, 1, 2, 3)
 
@@ -257,3 +258,54 @@ def test_a_condition_that_multiplies_stands_for_its_numbers() -> None:
         assert found["t"].tolist() == [1, 0, 3]
         assert found["u"] == 10
         assert found["r"].dtype == {"f64": np.float64, "f32": np.float32}[dtype]
+
+
+def test_sizes_of_a_graph_that_is_compiled_already(tmp_path: Path) -> None:
+    source = (
+        "input X[n, d], v[n//d], k: int = 1\nparam w[d]\nL = sum((X @ w)^2)/n + sum(X[i + k, 0] for i in 0..n-k) + d"
+    )
+    source += "\ng = grad(L, w)\ns = sum(X[3:]) + sum(v)\noutput L, g, s"
+    model = gradc.compile(source)
+    path = tmp_path / "model.gir"
+    model.save(path)
+    values = {"X": np.arange(14.0).reshape(7, 2), "w": [1, 2], "v": [1, 2, 3]}
+    due = model(values)
+    for sizes in ({"n": 7}, {"d": 2}, {"k": 1}, {"n": 7, "d": 2, "k": 1}):
+        found = gradc.load(path, sizes=sizes, verify=True)
+        for name, value in found(values).items():
+            np.testing.assert_allclose(value, due[name])
+        assert str(found._inputs.types[0].shape[0]) == str(sizes.get("n", "n"))
+    for sizes, text in (
+        ({"n": 2}, "`n >= 3` does not hold"),
+        ({"m": 2}, "the program has no size `m`"),
+        ({"d": 0}, "divided by zero"),
+        ({"n": 2**70}, "63 bits"),
+    ):
+        with pytest.raises(CompileError, match=text) as caught:
+            gradc.load(path, sizes=sizes)
+        assert caught.value.diagnostics[0].code == "E0312"
+    with pytest.raises(CallError, match="k must be 2, and is 1"):
+        gradc.load(path, sizes={"k": 2})(values)
+    with pytest.raises(CallError, match="compiled for n = 6"):
+        gradc.load(path, sizes={"n": 6})(values)
+
+
+def test_sizes_that_become_equal_make_equal_nodes(tmp_path: Path) -> None:
+    model = gradc.compile("input x[n], y[m]\nL = sum(x)/n + sum(y)/m")
+    path = tmp_path / "model.gir"
+    model.save(path)
+    assert gradc.load(path, sizes={"n": 2, "m": 2}, verify=True)(x=[1, 2], y=[3, 5]) == {"L": 5.5}
+
+
+def test_explanations_keep_to_the_memory_that_they_may_take() -> None:
+    model = gradc.compile("input x[n] = 1\nparam w = 2\nL = sum(w*exp(x[i] + x[j]) for i, j)", max_memory=10_000)
+    with pytest.raises(CallError) as caught:
+        model.explain("L", "w", {"x": np.ones(1000)})
+    assert caught.value.diagnostics[0].code == fails_memory(model)
+
+
+def fails_memory(model: gradc.Model) -> str:
+    """The code of a run that would take too much memory."""
+    with pytest.raises(CallError) as caught:
+        model(x=np.ones(1000))
+    return caught.value.diagnostics[0].code
