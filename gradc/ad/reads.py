@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import Final
 
+from gradc.ad.flow import Data
 from gradc.ad.needs import GENTLE, along, in_triangle
 from gradc.ir.builder import Builder
 from gradc.ir.sizes import Dim, at_least
@@ -55,6 +57,30 @@ def read(
     for mask in masks[1:]:
         found = builder.apply("or", found, mask)
     return found
+
+
+# What makes other masks of masks.
+_MADE_OF: Final = frozenset({"broadcast", "reshape", "transpose", "access", "tabulate", "any", "and", "or", "assemble"})
+
+
+def tells_only(data: Data, condition: int) -> bool:
+    """Whether a condition says which elements are read and nothing else, so that formulas can do without it."""
+    stack, found = [condition], False
+    for _ in range(_COMPARED):
+        if not stack:
+            return found
+        entry = data[stack.pop()]
+        truths = [operand for operand in entry["operands"] if data[operand]["type"].dtype == "bool"]
+        if entry["op"] == "eq":
+            if not any(data[operand]["op"] == "triangle" for operand in entry["operands"]):
+                return False
+            found = True
+        elif entry["op"] in _MADE_OF and truths:
+            found = found or entry["op"] == "assemble"
+            stack += truths
+        elif entry["op"] != "const":
+            return False
+    return False
 
 
 def _assembled(

@@ -309,3 +309,25 @@ def fails_memory(model: gradc.Model) -> str:
     with pytest.raises(CallError) as caught:
         model(x=np.ones(1000))
     return caught.value.diagnostics[0].code
+
+
+def test_formulas_do_without_what_only_says_what_is_read() -> None:
+    model = gradc.compile("param x[n] = [0, 1, 4]\nh = sqrt(x)\nL = sum(h[1:])")
+    found = model.explain("L", "x")
+    assert found.formula == "pad(ones(n - 1), 1, 0)/(2·√(x))"
+    assert found.agrees
+    np.testing.assert_array_equal(found.sum, [0, 0.5, 0.25])
+
+
+def test_a_diagram_shows_the_derivative_by_an_element() -> None:
+    source = "input X[n, d] = [[1, 2], [3, 4]], y[n] = [1, 2]\nparam W[d, d] = [[1, 2], [3, 4]]\n"
+    source += "L = sum(((X @ W)[:, 0] - y)^2)"
+    model = gradc.compile(source)
+    element = model.grad("L")()["grad(L, W)"][1, 0]
+    for asked, shown in (("W[1, 0]", f"∂L/∂W[1, 0] = {element:.4g}"), ("W[1]", f"∂L/∂W[1] = [{element:.4g}, 0]")):
+        assert shown in str(model.dot(wrt=asked)), asked
+    assert "∂L/∂W[1, 0]<" in str(gradc.compile(source.replace(" = [[1, 2], [3, 4]], y", ", y")).dot(wrt="W[1, 0]"))
+    for asked, code in (("W[2, 0]", "E0611"), ("W[0, 0, 0]", "E0611"), ("Q[0]", "E0608")):
+        with pytest.raises(CallError) as caught:
+            model.dot(wrt=asked)
+        assert caught.value.diagnostics[0].code == code
