@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from gradc.ad.flow import differentiable
 from gradc.ad.dependence import REGIONS, reached
+from gradc.ad.flow import differentiable
 from gradc.ad.needs import GENTLE, needed
 from gradc.ad.reads import leaves_out, read, single
 from gradc.ir.builder import Builder

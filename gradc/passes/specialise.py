@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gradc.errors import CompileError, Diagnostic, suggestion
@@ -36,10 +37,12 @@ def _fail(message: str, *hints: str, constraint: Constraint | None = None) -> Co
 class _Specialiser:
     """Streams the graph into a builder that makes every type again."""
 
-    def __init__(self, graph: Graph, given: Mapping[str, int]) -> None:
+    def __init__(self, graph: Graph, given: Mapping[str, int], known: set[str] | None = None) -> None:
         self.graph = graph
         self.given = given
-        self.known: set[str] = set()
+        # The sizes that there are; given for the body of a region, whose inputs are no inputs of the program.
+        self.whole = known is None
+        self.known: set[str] = set() if known is None else known
 
     def run(self) -> Graph:
         graph = self.graph
@@ -57,7 +60,8 @@ class _Specialiser:
                 number[node] = self.node(node, data, builder, number, wanted)
         except TypeMismatch as problem:
             raise _fail(f"the sizes given do not go together: {problem.expected} is due") from None
-        self.all_known()
+        if self.whole:
+            self.all_known()
         order = sorted(graph.inputs)
         builder.inputs = [builder.inputs[order.index(node)] for node in graph.inputs]
         open_ones = [each for each in (*constraints, *wanted) if not isinstance(each.left - each.right, int)]
@@ -73,7 +77,8 @@ class _Specialiser:
         if op == "input":
             builder.span, builder.adjoint_of = data.get("span"), None
             type = self.type(data["type"])
-            if type.dtype == "int" and not type.shape and (name := canonical(data["name"])) in self.given:
+            single = self.whole and type.dtype == "int" and not type.shape
+            if single and (name := canonical(data["name"])) in self.given:
                 self.known.add(name)
                 wanted.append(Constraint("==", sizes.named(name), self.given[name], data.get("span")))
             return builder.declare({**data, "type": type})
@@ -95,6 +100,9 @@ class _Specialiser:
         return sizes.substitute(dim, self.given)
 
     def type(self, type: Type) -> Type:
+        if type.parts:
+            shape, parts = tuple(map(self.dim, type.shape)), tuple(map(self.type, type.parts))
+            return replace(type, shape=shape, free=tuple(map(self.value, type.free)), parts=parts)
         return typed(type.dtype, tuple(map(self.dim, type.shape)), map(self.value, type.free))
 
     def value(self, value: Any) -> Any:
@@ -103,6 +111,9 @@ class _Specialiser:
             return self.dim(value)
         if isinstance(value, Index):
             return Index(value.name, self.dim(value.extent))
+        if isinstance(value, Graph):
+            body = _Specialiser(value, self.given, self.known)
+            return body.run()
         return tuple(map(self.value, value)) if isinstance(value, tuple) else value
 
     def check(self, asked: Constraint, found: Constraint) -> None:
