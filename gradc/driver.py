@@ -19,6 +19,7 @@ from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.memory import collector_paused
 from gradc.ops import TABLE
 from gradc.passes import manager
+from gradc.passes.specialise import specialise
 from gradc.source import Source
 from gradc.syntax import tree
 from gradc.syntax.modules import Lowered, lower
@@ -92,10 +93,8 @@ def read(path: str | os.PathLike[str], options: Options) -> Lowered:
     source = read_source(path, options.limits)
     name = os.fspath(path)
     if name.endswith(".gir") or _TEXTUAL_IR.match(source.text):
-        if options.sizes:
-            message = f"`{name}` is compiled already: its sizes cannot be given any more"
-            raise CompileError(Diagnostic("E0802", message, hints=("give them to the compilation of its source",)))
-        return Lowered(text.load(source, options.ops), (), (source,))
+        graph = text.load(source, options.ops)
+        return Lowered(specialise(graph, options.sizes) if options.sizes else graph, (), (source,))
     return front(source, options, None if name == "-" else Path(name).parent)
 
 

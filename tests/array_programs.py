@@ -30,6 +30,9 @@ def sliced(items: Sequence[Any]) -> tuple[slice, ...]:
     return tuple(slice(start, start + step * count, step) for start, step, count in items)
 
 
+DTYPES = {"f64": np.float64, "f32": np.float32, "bool": np.bool_, "int": np.int64}
+
+
 def evaluate(builder: Builder, node: int, values: Mapping[int, Array]) -> Array:
     """The value of a node of concrete shape and without free indices."""
     found = dict(values)
@@ -42,7 +45,7 @@ def evaluate(builder: Builder, node: int, values: Mapping[int, Array]) -> Array:
             continue
         found[at] = step(builder, data, operands)
         assert np.shape(found[at]) == shape_of(data), data["op"]
-        assert found[at].dtype == {"f64": np.float64, "f32": np.float32, "bool": np.bool_}[data["type"].dtype]
+        assert found[at].dtype == DTYPES[data["type"].dtype]
     return found[node]
 
 
@@ -50,7 +53,7 @@ def step(builder: Builder, data: Mapping[str, Any], operands: list[Array]) -> Ar
     """The value of one node."""
     op, attrs, shape = data["op"], data.get("attrs", {}), shape_of(data)
     if op == "const":
-        return np.full(shape, attrs["value"], {"f64": float, "f32": np.float32}[data["type"].dtype])
+        return np.full(shape, attrs["value"], DTYPES[data["type"].dtype])
     if op == "broadcast":
         return np.broadcast_to(operands[0], shape)
     if op == "access":

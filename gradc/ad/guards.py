@@ -2,18 +2,20 @@
 
 A value that is used in a branch of an ``if`` and nowhere else matters only where that branch is taken; elsewhere its
 local gradients may be infinite or NaN, and not even a zero adjoint may be multiplied by them. A guard says when a node
-matters. Where it is used in several branches, it matters if one of them is taken.
+matters. Where it is used in several branches, it matters if one of them is taken. The elements of an array that nothing
+reads do not matter either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from gradc.ad.flow import differentiable
 from gradc.ad.dependence import REGIONS, reached
+from gradc.ad.flow import differentiable
 from gradc.ad.needs import GENTLE, needed
+from gradc.ad.reads import leaves_out, read, single
 from gradc.ir.builder import Builder
 from gradc.ir.types import Index
 from gradc.ops import build
@@ -57,6 +59,8 @@ class Guards:
         self._made: dict[tuple[Guard, int, bool], Guard] = {}
         # Nodes behind which an adjoint is multiplied by local gradients, as far as they are known.
         self.steep: set[int] = set()
+        # Those of them where it can be told of operands which elements enter which.
+        self.separate: set[int] = set()
         # What can be said of a guard's conditions as they are, and the rest of them as one condition.
         self._passed: dict[tuple[Guard, object, tuple[Index, ...], bool], tuple[Guard, int | None]] = {}
         self._needed: dict[tuple[int, int, int], int] = {}
@@ -97,8 +101,18 @@ class Guards:
         A condition on others becomes one on those of its elements that enter an element of the node which it selects.
         It has to be selected before the contributions of the node's elements are summed, too.
         """
+        kept, left = self._divided(node, guard, operand)
+        if left is None:
+            return kept
+        key = (node, position, left)
+        if key not in self._needed:
+            self._needed[key] = needed(self.builder, node, position, operand, left, self.own)
+        return self.within(kept, self._needed[key], True)
+
+    def _divided(self, node: int, guard: Guard, operand: int) -> tuple[Guard, int | None]:
+        """What of a guard can be said of the operand as it is, and the rest as one condition on the node's elements."""
         if guard.plain:
-            return guard
+            return guard, None
         type = self.builder.type(operand)
         op = self.builder.op(node)
         elementwise = self.builder.ops[op].elementwise
@@ -120,34 +134,60 @@ class Guards:
             elif steep:
                 left = self._both(step, left)
             self._passed[step, shape, type.free, steep] = kept, left
-        if left is None:
-            return kept
-        key = (node, position, left)
-        if key not in self._needed:
-            self._needed[key] = needed(self.builder, node, position, operand, left, self.own)
-        return self.within(kept, self._needed[key], True)
+        return kept, left
 
     def of(self, order: Sequence[int], roots: Sequence[int]) -> dict[int, Guard]:
-        """The guards of the active nodes; empty where no selection is among them, which is the common case.
+        """The guards of the active nodes; empty where nothing is selected or left out among them, the common case.
 
         A node that sends no derivative any further needs none of its own.
         """
         data = self.builder.data
-        if not any(data[node]["op"] == "select" or data[node]["op"] in REGIONS for node in order):
-            return {}
         members = set(order)
+        selects = False
         for node in order:
+            op = data[node]["op"]
             below = [operand for _, operand in differentiable(data, node) if operand in members]
-            if below and (data[node]["op"] not in GENTLE or not self.steep.isdisjoint(below)):
+            if below and (op not in GENTLE or not self.steep.isdisjoint(below)):
                 self.steep.add(node)
+            if below and single(self.builder, node) and (op not in GENTLE or not self.separate.isdisjoint(below)):
+                self.separate.add(node)
+            selects = selects or op == "select" or op in REGIONS or (bool(below) and self._leaves_out(node, 0))
+        if not selects:
+            return {}
         uses: dict[int, list[Guard]] = {y: [ALWAYS] for y in roots}
+        # Arrays that nodes read in part, under a guard that says nothing of single elements.
+        readers: dict[int, dict[Guard, list[int]]] = {}
         found: dict[int, Guard] = {}
         for node in reversed(order):
             edges = [(p, operand) for p, operand in differentiable(data, node) if operand in members]
-            guard = found[node] = self.union(uses.pop(node)) if edges else ALWAYS
+            known = uses.pop(node, [])
+            known += self._read(node, known, readers.pop(node, {}))
+            guard = found[node] = self.union(known) if edges else ALWAYS
             for position, operand in edges:
-                inner = self.passing(node, self.edge(node, guard, position), operand, position)
-                uses.setdefault(operand, []).append(inner)
+                inner = self.edge(node, guard, position)
+                if self._leaves_out(node, position):
+                    kept, left = self._divided(node, inner, operand)
+                    if left is None:
+                        readers.setdefault(operand, {}).setdefault(kept, []).append(node)
+                        continue
+                uses.setdefault(operand, []).append(self.passing(node, inner, operand, position))
+        return found
+
+    def _leaves_out(self, node: int, position: int) -> bool:
+        """Whether elements of the operand are not read, and a multiplication by their local gradients follows."""
+        return self.builder.operands(node)[position] in self.separate and leaves_out(self.builder, node, position)
+
+    def _read(self, node: int, known: Sequence[Guard], readers: Mapping[Guard, Sequence[int]]) -> list[Guard]:
+        """The guards of a node that is read in part."""
+        found = []
+        for guard, listed in readers.items():
+            if ALWAYS in known:
+                break
+            mask = None
+            if guard not in known:
+                taken = [named if holds else self.builder.apply("not", named) for named, holds in conditions(guard)]
+                mask = read(self.builder, node, listed, taken, self.own)
+            found.append(guard if mask is None else self.within(guard, mask, True))
         return found
 
     def union(self, guards: Sequence[Guard]) -> Guard:

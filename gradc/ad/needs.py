@@ -7,13 +7,13 @@ condition decides by.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 
 from gradc.ir.builder import Builder
-from gradc.ir.types import Index
+from gradc.ir.types import INT, Index, typed
 from gradc.ops import build
-from gradc.ops.structure import AT, parts
+from gradc.ops.structure import AT, indexed, parts
 
 GENTLE: Final = frozenset(
     {
@@ -29,6 +29,7 @@ GENTLE: Final = frozenset(
         "broadcast",
         "reshape",
         "transpose",
+        "triangle",
         "sum",
         "neg",
         "add",
@@ -55,6 +56,20 @@ def _one(builder: Builder, condition: int, indices: Sequence[Index]) -> int:
     return builder.apply("any", table, attrs={"axes": tuple(range(len(indices)))})
 
 
+def _axes(attrs: Mapping[str, Any]) -> tuple[int, ...]:
+    axes: tuple[int, ...] = attrs.get("axes", (attrs["axis"],) if "axis" in attrs else ())
+    return axes
+
+
+def along(builder: Builder, node: int) -> tuple[int, ...]:
+    """The axes along which every element of the operand may enter every element of the node."""
+    entry = builder.data[node]
+    if entry["op"] in ("sort", "cumsum") or not entry["operands"]:
+        return ()
+    same = builder.type(node).shape == builder.type(entry["operands"][0]).shape
+    return _axes(entry.get("attrs", {})) if same else ()
+
+
 def _any(builder: Builder, condition: int, axes: Sequence[int]) -> int:
     return builder.apply("any", condition, attrs={"axes": tuple(axes)}) if axes else condition
 
@@ -67,20 +82,22 @@ def _moved(builder: Builder, node: int, position: int, operand: int, condition: 
         return condition
     if op == "access":
         return _written(builder, operand, attrs["items"], operands[1:], build.broadcast(builder, condition, shape), own)
+    if op == "triangle":
+        return in_triangle(builder, node, build.broadcast(builder, condition, shape))
     if not builder.type(condition).shape:
         return condition
     if op == "tabulate":
         indices = attrs["indices"]
-        return build.access(builder, condition, (AT,) * len(indices), [build.index(builder, each) for each in indices])
+        return _at(builder, condition, (AT,) * len(indices), [build.index(builder, each) for each in indices])
     if op in ("put", "accumulate") and position == 0:
         return condition
     if op == "put":
-        return build.access(builder, condition, attrs["items"], operands[2:])
+        return _at(builder, condition, attrs["items"], operands[2:])
     if op in ("assemble", "accumulate"):
         shift = op == "accumulate"
         items, places = next((items, places) for start, items, _, places in parts(attrs) if start + shift == position)
         indices = [operands[at + shift] for at in places]
-        return build.access(builder, condition, items, indices, bool(attrs.get("lenient")))
+        return _at(builder, condition, items, indices, bool(attrs.get("lenient")))
     if op == "broadcast":
         missing = len(shape) - len(due)
         axes = [axis for axis in range(len(shape)) if axis < missing or due[axis - missing] != shape[axis]]
@@ -90,13 +107,56 @@ def _moved(builder: Builder, node: int, position: int, operand: int, condition: 
     if op == "transpose":
         back = sorted(range(len(due)), key=attrs["order"].__getitem__)
         return build.transpose(builder, condition, back)
-    axes = attrs.get("axes", (attrs["axis"],) if "axis" in attrs else ())
-    if axes and shape == due:
-        # Along an axis every element may enter every other.
-        return build.expand(builder, _any(builder, condition, axes), axes, due)
-    if axes and len(shape) == len(due) - len(axes):
-        return build.expand(builder, condition, axes, due)
+    if op == "sort":
+        pullback = builder.ops[op].pullback
+        assert pullback is not None
+        where = pullback(builder, node, condition, (0,))[0]
+        assert isinstance(where, int)
+        return where
+    if op == "cumsum":
+        ones, zeros = (builder.constant(number, typed("int", shape)) for number in (1, 0))
+        behind = {"axis": attrs["axis"], "reverse": not attrs["reverse"]}
+        counts = builder.apply("cumsum", builder.apply("select", condition, ones, zeros), attrs=behind)
+        return builder.apply("gt", counts, zeros)
+    if joined := along(builder, node):
+        return build.expand(builder, _any(builder, condition, joined), joined, due)
+    reduced = _axes(attrs)
+    if reduced and len(shape) == len(due) - len(reduced):
+        return build.expand(builder, condition, reduced, due)
     return _any(builder, condition, range(len(shape)))
+
+
+def in_triangle(builder: Builder, node: int, condition: int) -> int:
+    """The condition in the triangle that a node reads, and false outside of it."""
+    attrs = builder.data[node]["attrs"]
+    ones = builder.constant(1, typed("int", builder.type(condition).shape))
+    inside = builder.apply("triangle", ones, attrs={"lower": attrs["lower"], "offset": attrs.get("offset", 0)})
+    return builder.apply("and", builder.apply("eq", inside, ones), condition)
+
+
+def _at(
+    builder: Builder, condition: int, items: tuple[object, ...], places: Sequence[int], lenient: bool = False
+) -> int:
+    """The condition at indices. Along axes that only repeat it, it is the same condition at all of them."""
+    if builder.op(condition) != "broadcast":
+        return build.access(builder, condition, items, places, lenient)
+    base, shape = builder.operands(condition)[0], builder.type(condition).shape
+    own = builder.type(base).shape
+    missing = len(shape) - len(own)
+    first = builder.constant(0, INT)
+    waiting = iter(places)
+    kept: list[object] = []
+    where: list[int] = []
+    for axis, item in enumerate(items):
+        place = next(waiting) if item is AT else None
+        if axis < missing:
+            continue
+        repeated = own[axis - missing] == 1
+        if place is not None:
+            where.append(first if repeated else place)
+        kept.append((0, 1, 1) if repeated and item is not AT else item)
+    found = build.access(builder, base, tuple(kept), where, lenient) if kept else base
+    return build.broadcast(builder, found, indexed(shape, items))
 
 
 def _written(

@@ -510,9 +510,17 @@ def _irregular(
         elif counted:
             scatter.add_at(view, where[0], np.broadcast_to(x, shape + tail), tail)
         else:
-            np.logical_or.at(view, (*rows, *where), np.broadcast_to(x, shape + tail))
+            _mark(view, (*rows, *where), x, shape)
 
     return write, [value, *places]
+
+
+def _mark(view: Any, where: tuple[Any, ...], x: Any, shape: tuple[int, ...]) -> None:
+    """``view[where] |= x``, several times faster than element by element: it is all the same how often one is true."""
+    if x.ndim > len(shape):
+        np.logical_or.at(view, where, x)
+    else:
+        view[tuple([np.broadcast_to(each, shape)[x] for each in where])] = True
 
 
 def _placed(planner: Planner, value: Value, own: Sequence[Index], family: Sequence[Index]) -> Value:

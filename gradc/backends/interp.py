@@ -7,7 +7,7 @@ program with NumPy. Programs over arrays are the business of ``plan``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -113,8 +113,12 @@ class Plan:
             compute = loops.loop(data, place, self._planned, lambda _: ())
         return compute, target, -1, operands
 
-    def _planned(self, body: Graph, nodes: Sequence[int] | None) -> Callable[[Sequence[Any]], Sequence[Any]]:
-        return Plan(body, nodes=nodes, sources=self.sources, limits=self.limits).run
+    def _planned(self, body: Graph, nodes: Sequence[int] | None) -> Plan:
+        return Plan(body, nodes=nodes, sources=self.sources, limits=self.limits)
+
+    def stepper(self) -> PlanStepper:
+        """The plan at work on the iterations of a loop."""
+        return PlanStepper(self)
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The results for the inputs, in their orders. Raises ``CallError`` where integer arithmetic fails."""
@@ -155,6 +159,44 @@ class Plan:
             if isinstance(v[at], Fault):
                 raise CallError(failure(self.graph, v[at].node, v[at].problem, self.texts))
         return [v[at] for at in self.results]
+
+
+class PlanStepper:
+    """A plan at work on one iteration after the other."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.values = plan.base.copy()
+        self.inputs = plan.inputs
+        self.results = plan.results
+        self.convert = plan.number if plan.single else None
+
+    def set(self, first: int, values: Iterable[Any]) -> None:
+        """Give the inputs from number ``first`` on their values."""
+        v, inputs = self.values, self.inputs
+        if self.convert is not None:
+            values = [self.convert(x, dtype) for x, dtype in zip(values, self.plan.dtypes[first:], strict=False)]
+        for at, value in enumerate(values, start=first):
+            v[inputs[at]] = value
+
+    def step(self, number: int) -> list[Any]:
+        """The results of an iteration."""
+        v = self.values
+        v[self.inputs[0]] = number
+        try:
+            for compute, target, first, second in self.plan.steps:
+                if second is None:
+                    v[target] = compute(v[first])
+                elif second.__class__ is int:
+                    v[target] = compute(v[first], v[second])
+                else:
+                    v[target] = compute(*[v[at] for at in second])  # type: ignore[union-attr]
+        except (OverflowError, ZeroDivisionError):
+            return self.plan._run_carefully([v[at] for at in self.inputs])
+        return [v[at] for at in self.results]
+
+    def close(self) -> None:
+        """Nothing has been lent."""
 
 
 class Fault(NamedTuple):

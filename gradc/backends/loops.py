@@ -7,9 +7,9 @@ plan of its own, made once for all iterations. A tape is a list with the value o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isnan
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -20,8 +20,28 @@ from gradc.ir.types import Type
 from gradc.limits import Limits
 from gradc.source import Source, Span
 
-Body = Callable[[Sequence[Any]], Sequence[Any]]
-"""The inputs of a body to its outputs."""
+class Stepper(Protocol):
+    """A plan at work on one iteration after the other, which keeps what does not change between them."""
+
+    def set(self, first: int, values: Iterable[Any]) -> None:
+        """Give the inputs from number ``first`` on their values."""
+
+    def step(self, number: int) -> Sequence[Any]:
+        """The results for the number of an iteration, which is the first input, and the others as they are set."""
+
+    def close(self) -> None:
+        """Give back what the plan lends."""
+
+
+class Body(Protocol):
+    """A planned body."""
+
+    def run(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The inputs to the outputs."""
+
+    def stepper(self) -> Stepper:
+        """The body at work."""
+
 
 Planned = Callable[[Graph, Sequence[int] | None], Body]
 """Plans the outputs of a graph, or the values of some of its nodes."""
@@ -107,13 +127,22 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
         items = [each.items for each in arrays]
         items += [[None] * count for _ in range(described.tapes)]
         watch = Watch(place)
-        for at in reversed(range(count)) if described.backwards else range(count):
-            found = body([start + at, *state, *[row[at] for row in rows], *rest])
-            state = found[:carried]  # type: ignore[assignment]
-            for item, value in zip(items, found[carried:], strict=True):
-                item[at] = value
-            if not at & (_LOOK - 1):
-                watch.look()
+        stepper = body.stepper()
+        try:
+            stepper.set(1 + carried + scanned, rest)
+            for at in reversed(range(count)) if described.backwards else range(count):
+                stepper.set(1, state)
+                if rows:
+                    stepper.set(1 + carried, [row[at] for row in rows])
+                found = stepper.step(start + at)
+                state = found[:carried]  # type: ignore[assignment]
+                if items:
+                    for item, value in zip(items, found[carried:], strict=True):
+                        item[at] = value
+                if not at & (_LOOK - 1):
+                    watch.look()
+        finally:
+            stepper.close()
         return (*state, *[each.array() for each in arrays], *items[collected:])
 
     return run
@@ -132,19 +161,28 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
         items: list[list[Any]] = [[] for _ in range(tapes)]
         watch = Watch(place)
         count = 0
-        while True:
-            goes_on, *numbers = test([count, *state, *rest])
-            if not goes_on:
-                break
-            if count == most:
-                raise _too_many(place, most)
-            found = body([count, *state, *rest])
-            state = found[:carried]  # type: ignore[assignment]
-            for item, value in zip(items, found[carried:], strict=True):
-                item.append(value)
-            count += 1
-            if not count & (_LOOK - 1):
-                watch.look()
+        stepper, tester = body.stepper(), test.stepper()
+        try:
+            for each in (stepper, tester):
+                each.set(1 + carried, rest)
+            while True:
+                tester.set(1, state)
+                goes_on, *numbers = tester.step(count)
+                if not goes_on:
+                    break
+                if count == most:
+                    raise _too_many(place, most)
+                stepper.set(1, state)
+                found = stepper.step(count)
+                state = found[:carried]  # type: ignore[assignment]
+                for item, value in zip(items, found[carried:], strict=True):
+                    item.append(value)
+                count += 1
+                if not count & (_LOOK - 1):
+                    watch.look()
+        finally:
+            stepper.close()
+            tester.close()
         if any(isnan(x) for x in numbers):
             hint = "find what makes it with `--debug-nans`, or test for it: x == x is false for a NaN"
             message = f"the condition of this loop compares a NaN after {count} iterations"
@@ -181,7 +219,7 @@ def branch(data: Mapping[str, Any], planned: Planned) -> Callable[..., Any]:
     then, other = planned(attrs["then"], None), planned(attrs["other"], None)
 
     def run(condition: Any, *operands: Any) -> tuple[Any, ...]:
-        return tuple(then(operands) if condition else other(operands))
+        return tuple(then.run(operands) if condition else other.run(operands))
 
     return run
 

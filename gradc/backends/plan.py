@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -95,47 +95,23 @@ class ArrayPlan:
         """The results for the inputs, in their orders. Raises ``CallError`` where there is none."""
         if self.room.large:
             self.room.check()
-        v = self.base.copy()
-        found = v[0] = Faults(self.constant_faults)
-        for at, value, dtype in zip(self.inputs, values, self.dtypes, strict=True):
-            v[at] = np.float32(value) if dtype == "f32" and not isinstance(value, np.ndarray) else value
-        node = -1
-        views: list[Any] = []
+        stepper = ArrayStepper(self)
         try:
-            views = self.pool.take()
+            stepper.set(0, values)
             with np.errstate(all="ignore"):
-                for step in self.steps:
-                    operands = step.operands
-                    count = len(found)
-                    node = step.node
-                    if step.out >= 0:
-                        v[step.target] = step.run(*[v[at] for at in operands], out=views[step.out])
-                    elif len(operands) == 2:
-                        v[step.target] = step.run(v[operands[0]], v[operands[1]])
-                    elif len(operands) == 1:
-                        v[step.target] = step.run(v[operands[0]])
-                    else:
-                        v[step.target] = step.run(*[v[at] for at in operands])
-                    if len(found) > count:
-                        for fault in found[count:]:
-                            fault.node = node
-                    for at in step.free:
-                        v[at] = None
-                if found:
-                    self._judge(found, v)
-                if self.watched:
-                    self._watch(v)
+                v = stepper.compute()
                 return [
                     v[value.slot] if type.scalar else _result(v[value.slot], shape, type, own, free)
                     for value, shape, type, own, free in zip(
                         self.results, self.shapes, self.kinds, self.own, self.free, strict=True
                     )
                 ]
-        except MemoryError:
-            raise self.room.exhausted(node) from None
         finally:
-            if views:
-                self.pool.leave(views)
+            stepper.close()
+
+    def stepper(self) -> ArrayStepper:
+        """The plan at work on the iterations of a loop."""
+        return ArrayStepper(self)
 
     def _judge(self, found: Faults, v: list[Any]) -> None:
         """Raise the first fault of an element that is selected."""
@@ -160,17 +136,83 @@ class ArrayPlan:
         return tuple(extents.evaluate(dim, self.sizes) for dim in dims)
 
 
-def body_plan(
-    planner: Planner, body: Graph, nodes: Sequence[int] | None
-) -> Callable[[Sequence[Any]], Sequence[Any]]:
+class ArrayStepper:
+    """A plan at work, on one call or one iteration after the other, with buffers that nobody else uses meanwhile."""
+
+    def __init__(self, plan: ArrayPlan) -> None:
+        self.plan = plan
+        self.views = plan.pool.take()
+        self.values = plan.base.copy()
+        # What has to be repeated before it is as large as it is said to be.
+        self.short = [
+            (at, shape)
+            for at, (value, shape) in enumerate(zip(plan.results, plan.shapes, strict=True))
+            if not plan.kinds[at].scalar and not plan.kinds[at].parts and value.rep != shape
+        ]
+
+    def set(self, first: int, values: Iterable[Any]) -> None:
+        """Give the inputs from number ``first`` on their values."""
+        v, inputs, dtypes = self.values, self.plan.inputs, self.plan.dtypes
+        for at, value in enumerate(values, start=first):
+            single = dtypes[at] == "f32" and not isinstance(value, np.ndarray)
+            v[inputs[at]] = np.float32(value) if single else value
+
+    def compute(self) -> list[Any]:
+        """Run the steps; the values of all slots. Raises ``CallError`` where there is no result."""
+        plan, v, views = self.plan, self.values, self.views
+        found = v[0] = Faults(plan.constant_faults)
+        node = -1
+        try:
+            for step in plan.steps:
+                operands = step.operands
+                count = len(found)
+                node = step.node
+                if step.out >= 0:
+                    v[step.target] = step.run(*[v[at] for at in operands], out=views[step.out])
+                elif len(operands) == 2:
+                    v[step.target] = step.run(v[operands[0]], v[operands[1]])
+                elif len(operands) == 1:
+                    v[step.target] = step.run(v[operands[0]])
+                else:
+                    v[step.target] = step.run(*[v[at] for at in operands])
+                if len(found) > count:
+                    for fault in found[count:]:
+                        fault.node = node
+                for at in step.free:
+                    v[at] = None
+            if found:
+                plan._judge(found, v)
+            if plan.watched:
+                plan._watch(v)
+        except MemoryError:
+            raise plan.room.exhausted(node) from None
+        return v
+
+    def step(self, number: int) -> list[Any]:
+        """The results of an iteration. What they are views of is not written to again."""
+        plan = self.plan
+        self.values[plan.inputs[0]] = number
+        v = self.compute()
+        results = [v[value.slot] for value in plan.results]
+        for at, shape in self.short:
+            results[at] = np.broadcast_to(np.asarray(results[at], DTYPES[plan.kinds[at].dtype]), shape)
+        return results
+
+    def close(self) -> None:
+        """Give the buffers back."""
+        if self.views:
+            self.plan.pool.leave(self.views)
+
+
+def body_plan(planner: Planner, body: Graph, nodes: Sequence[int] | None) -> Plan | ArrayPlan:
     """What a region's body does in a plan: of single numbers alone it needs no arrays."""
     sources = tuple(planner.room.sources.values())
     if not has_arrays(body):
-        return Plan(body, nodes=nodes, sources=sources, limits=planner.limits).run
+        return Plan(body, nodes=nodes, sources=sources, limits=planner.limits)
     plan = ArrayPlan(
         body, planner.sizes, nodes=nodes, sources=sources, max_memory=planner.room.limit, limits=planner.limits
     )
-    return plan.run
+    return plan
 
 
 def has_arrays(graph: Graph) -> bool:

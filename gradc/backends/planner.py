@@ -20,6 +20,7 @@ import numpy as np
 from gradc.backends import faults, kernels, orders, products
 from gradc.backends.faults import Faults
 from gradc.backends.layout import Layout
+from gradc.backends.loops import Body
 from gradc.backends.memory import Room
 from gradc.backends.orders import Order
 from gradc.errors import CallError, Diagnostic
@@ -115,7 +116,7 @@ class Planner:
         self.current = -1
         self.limits = DEFAULT
 
-    def nested(self, body: Graph, nodes: Sequence[int] | None) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    def nested(self, body: Graph, nodes: Sequence[int] | None) -> Body:
         """The plan of a region's body."""
         from gradc.backends.plan import body_plan
 

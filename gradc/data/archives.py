@@ -64,6 +64,9 @@ def _reason(problem: Exception) -> str:
     text = " ".join(str(problem).split())
     # NumPy names the exception in its text.
     text = text.removeprefix("EOF: ").rstrip(".")
+    if " object at 0x" in text:
+        # What Python says of an expression in the place of a header.
+        return "its header describes no array"
     return text[:1].lower() + text[1:] or "it ends too early"
 
 

@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from gradc.ad.reads import tells_only
 from gradc.backends.expression import Nodes, expression
 from gradc.explain.forms import ONE, Factor, Form, Monomial, Writer
 from gradc.ir.builder import Builder
@@ -145,7 +146,7 @@ class _Algebra:
         if op == "pow" and (exponent := self._whole(operands[1])) is not None:
             if exponent >= 0 or any(operands[0].values()):
                 return self.power(operands[0], exponent)
-        elif op == "select" and operands[1] == operands[2]:
+        elif op == "select" and (operands[1] == operands[2] or tells_only(self.data, entry["operands"][0])):
             return operands[1]
         elif op == "broadcast" and not self._extended(entry["operands"][0]):
             # A single number stands for every element.

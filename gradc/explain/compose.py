@@ -102,11 +102,15 @@ class Composer:
         if node is None or of is None or notes.of is None or not notes.whole:
             return
         total = notes.count(node)
+        part = self.subject.parts.get(name)
+        name = name if part is None else part.text
         head = [Run(f"∂{of}/∂{name}", bold=True)]
         if total == 0:
             self.title.append((Run(f"{of} does not depend on {name}"),))
             return
         value = notes.adjoint(node) if node != notes.of else 1.0
+        if part is not None and value is not None:
+            value = part.of(value, {} if notes.inputs is None else notes.inputs.sizes)
         if value is not None:
             head = [Run(f"∂{of}/∂{name} = {short(value)}", bold=True)]
         few = total <= len(PATHS)
@@ -115,7 +119,10 @@ class Composer:
                 self.colors.setdefault(index, []).append(PATHS[rank])
         if few and count is None:
             paths = notes.best(node, total)
-            self.title.append(self._sum_of_maps(head, paths) if notes.net.arrays else self._sum(head, paths))
+            if part is None:
+                self.title.append(self._sum_of_maps(head, paths) if notes.net.arrays else self._sum(head, paths))
+            else:
+                self.title.append((*head, Run(f"  the sum over {_many(total)} paths")) if total > 1 else tuple(head))
             return
         if count is None:
             edges, _ = notes.on_ways([node, notes.of])

@@ -12,7 +12,7 @@ from gradc.backends.render import render
 from gradc.backends.sketch import LEVELS
 from gradc.errors import CallError
 from gradc.explain.compose import Composer
-from gradc.explain.elements import named, split
+from gradc.explain.elements import Element, element, named, split
 from gradc.ir.graph import Graph
 from gradc.memory import collector_paused
 from gradc.source import canonical
@@ -74,9 +74,9 @@ def draw(
     """The graph of a model as a diagram.
 
     ``level`` is "ops" (every operation) or "names" (named values only). ``of`` is the value whose derivative flows
-    along the arrows, by default the only real output; ``wrt`` one or more names on which it depends. Without
-    ``optimize`` (0 to 3) the graph is the program as written; with ``grad`` it holds the adjoint part too, at -O0
-    unless told otherwise.
+    along the arrows, by default the only real output; ``wrt`` one or more names on which it depends, or elements of
+    arrays as in ``W[2, 0]``. Without ``optimize`` (0 to 3) the graph is the program as written; with ``grad`` it holds
+    the adjoint part too, at -O0 unless told otherwise.
 
     ``values`` are inputs in place of the defaults; where one is missing, the diagram shows formulas alone. ``path``
     names the stations of a path to highlight; ``paths`` is "all" (the default where ``wrt`` is one name), "one" for the
@@ -115,7 +115,9 @@ class Subject:
         types = {name: model.graph.type(node) for name, node in model.graph.outputs}
         real = [name for name, type in types.items() if type.real and not type.shape]
         given = model.targets(given) if grad and given else model.variables(given) if given else []
-        self.asked = [] if wrt is None else model.variables(wrt)
+        # Of arrays that are asked for in part, which part.
+        self.parts: dict[str, Element] = {}
+        self.asked = [] if wrt is None else [self._asked(name) for name in split(wrt)]
         self.of = given or (model.targets(real) if grad else real[:1] if len(real) == 1 else [])
         try:
             self.wrt = list(dict.fromkeys([*self.asked, *model.variables(None)]))
@@ -131,6 +133,16 @@ class Subject:
             self.graph = model.graph if optimize is None else model.optimized(optimize)
             self.roots = [self.node(name) for name in given] or [node for _, node in self.graph.outputs]
             self.caption = "as written" if optimize is None else f"optimised at -O{optimize}"
+
+    def _asked(self, text: str) -> str:
+        """The name of what is differentiated by; the array where it is an element of one."""
+        model = self.model
+        part = None if canonical(text) in model.graph.names else element(model, text)
+        (name,) = model.variables([text if part is None else part.name])
+        if part is not None:
+            part.shape(model.graph.type(model.node(name)).shape)
+            self.parts[name] = part
+        return name
 
     def node(self, name: str) -> int:
         """The node of a name in the graph that is drawn."""

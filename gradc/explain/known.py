@@ -30,6 +30,7 @@ class Known:
     sizes: Mapping[str, int]
     arrays: bool
     sources: Sequence[Source] = ()
+    max_memory: int | None = None
 
     def modest(self, graph: Graph, node: int, most: int = MOST) -> bool:
         """Whether a node's value is small enough to be computed for its own sake."""
@@ -46,7 +47,7 @@ class Known:
         """
         if not self.arrays:
             return [_plain(value) for value in Plan(graph, nodes=nodes, sources=self.sources).run(self.inputs)]
-        plan = ArrayPlan(graph, self.sizes, nodes=nodes, sources=self.sources)
+        plan = ArrayPlan(graph, self.sizes, nodes=nodes, sources=self.sources, max_memory=self.max_memory)
         return [_plain(value) for value in plan.run(self.inputs)]
 
 
@@ -96,7 +97,7 @@ def known(model: Model, values: Mapping[str, Any] | None, needed: Collection[int
         if guessed or not measured:
             return None
         raise
-    return Known(found, sizes, True, model.sources)
+    return Known(found, sizes, True, model.sources, model.options.max_memory)
 
 
 __all__ = ["Known", "known"]

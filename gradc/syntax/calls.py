@@ -212,7 +212,7 @@ class Calls:
                 closure.code = code.body_code(definition)
             instructions = [*defaults, *closure.code] if defaults else closure.code
         closure.active = True
-        lowering.frames.append(Frame(instructions, scope, closure, key))
+        lowering.frames.append(Frame(instructions, scope, closure, key, (source, node.start, node.end)))
         return None
 
     def _made_up(self, definition: tree.FunctionDef) -> Value | tuple[Value, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gradc.errors import CompileError, Diagnostic, located
 from gradc.ir.builder import Builder, NodeLimit
@@ -34,6 +34,9 @@ from gradc.syntax.unknown import unknown_name
 
 # More findings than anybody reads; each of them costs a look at all names of the program.
 _MAX_ERRORS = 100
+# Errors in a function that may lie in what it is called with: kinds and shapes. Of its calls so many are told.
+_OF_ARGUMENTS = frozenset({"E0303", "E0309", "E0310", "E0311", "E0312", "E0401"})
+_TOLD_CALLS = 3
 
 
 class Enough(CompileError):
@@ -72,7 +75,7 @@ class Lowering:
         self.builder = builder
         # The function whose closed body this is, if any: it may read only constants from outside.
         self.closed = closed
-        self.applier = Applier(builder, program.real, program.report)
+        self.applier = Applier(builder, program.real, self.report)
         self.calls = Calls(self)
         self.comprehensions = Comprehensions(self)
         self.subscripts = Subscripts(self)
@@ -180,7 +183,15 @@ class Lowering:
         notes: Sequence[tuple[Source, int, int, str]] = (),
     ) -> None:
         """Report an error at the text of ``place``."""
-        self.program.report(located(name, message, source, place.start, place.end, label, hints, notes))
+        self.report(located(name, message, source, place.start, place.end, label, hints, notes))
+
+    def report(self, found: Diagnostic) -> None:
+        """Keep an error, with the calls by which the function was reached that it lies in, the innermost first."""
+        calls = [frame.call for frame in self.frames if frame.call is not None and found.code in _OF_ARGUMENTS]
+        notes = [(place := source.span(start, end), source.line(place.line)) for source, start, end in calls[::-1]]
+        told = {place for place, _, _ in found.notes}
+        further = [(place, text, "called here") for place, text in notes[:_TOLD_CALLS] if place not in told]
+        self.program.report(replace(found, notes=(*found.notes, *further)) if further else found)
 
     def warn(
         self, name: str, message: str, source: Source, start: int, end: int, label: str = "", hints: Sequence[str] = ()

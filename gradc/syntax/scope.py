@@ -157,4 +157,6 @@ class Frame:
     closure: Closure | None = None
     # By which the result is remembered for equal calls.
     key: Hashable | None = None
+    # Where the function is called.
+    call: tuple[Source, int, int] | None = None
     at: int = 0

@@ -179,6 +179,10 @@ def test_damaged_archives() -> None:
     assert said(lambda: read_data("c.npy")) == (
         f"error[E0621]: `c.npy` cannot be read: it does not begin as a NumPy array does{advice}"
     )
+    Path("d.npy").write_bytes(b"\x93NUMPY\x01\x00\x76\x00" + b"print(1)".ljust(117) + b"\n")
+    assert said(lambda: read_data("d.npy")) == (
+        f"error[E0621]: `d.npy` cannot be read: its header describes no array{advice}"
+    )
 
 
 def test_arrays_of_other_things() -> None:

@@ -430,14 +430,6 @@ def test_sizes_that_are_given() -> None:
     fails(lambda: whole(n=4), "E0616")
 
 
-def test_sizes_of_a_program_that_is_compiled_already(tmp_path: Any) -> None:
-    path = tmp_path / "a.gir"
-    gradc.compile("input x[n]\ny = sum(x)").save(path)
-    assert gradc.load(path)(x=[1, 2])["y"] == 3
-    with pytest.raises(gradc.CompileError, match="compiled already"):
-        gradc.load(path, sizes={"n": 2})
-
-
 def test_a_default_that_fits_any_size() -> None:
     model = gradc.compile("input a[n] = 1, b[m] = 2, c[n, m] = 3\ns = sum(a) + 10*sum(b) + 100*n + 1000*m\noutput s, a")
     # Whichever array gives a size, the plan is that of the sizes and not of the order in which they were found.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import gradc
-from gradc.errors import CallError
+from gradc.errors import CallError, CompileError
 
 LEVELS = (0, 1, 2, 3)
 
@@ -137,13 +138,56 @@ NAMED = [
 def test_what_is_not_selected_does_not_poison(source: str, taken: str) -> None:
     ask = "\ng = grad(L, x)\nH = jacobian(g, x)\nf = jvp(L, x, v)\nu = jvp(g, x, v)\nb = grad(f, x)"
     ask += "\noutput L, g, H, f, u, b"
-    values = {"x": [0.0, 2.0, -1.0], "v": [1.0, 2.0, 3.0]}
-    head = "input x[n], v[n]\n"
+    values = {"x": [0.0, 2.0, -1.0], "v": [1.0, 2.0, 3.0], "at": [1, 1]}
+    head = "input x[n], v[n], at[m]: int\n"
     due = gradc.compile(head + taken + ask, level=0)(values)
     for level in (0, 2, 3):
         found = gradc.compile(head + source + ask, level=level, verify=True)(values)
         for name in due:
             np.testing.assert_allclose(found[name], due[name], rtol=1e-9, atol=1e-12, err_msg=f"{name} at -O{level}")
+
+
+# Elements that nothing reads, and programs that do without them, for x = [0, 2, -1] and at = [1, 1].
+UNREAD = [
+    ("h = log(x)\nL = h[1]", "L = log(x[1])"),
+    ("h = sqrt(x)\nL = sum(h[1:2])*x[0]", "L = sqrt(x[1])*x[0]"),
+    ("h = log(x)\nL = sum(h[at]*x[at])", "L = 2*log(x[1])*x[1]"),
+    ("h = 1/x\nL = sum(h[::-1][:-1])", "L = 1/x[2] + 1/x[1]"),
+    ("h = 1/x\nL = h[1]*h[2] + h[1]", "L = 1/x[1]/x[2] + 1/x[1]"),
+    ("h = 1/x\nL = sum(h[i + 1]*h[2*i + 1] for i in 0..n-2)", "L = 1/x[1]^2"),
+    ("h = 1/x\nL = h[2] + sum(h[i]*x[i] for i if x[i] > 0)", "L = 1/x[2] + 1"),
+    ("h = 1/x\nL = if x[1] > 0 then h[1] else h[0]", "L = 1/x[1]"),
+    ("h = 1/x\nL = if x[1] < 0 then h[7] else sum(h[1:])", "L = 1/x[1] + 1/x[2]"),
+    ("c = x[0]\nh = [sqrt(c)*x[i] for i]\nL = sum(x) + sum(h[2:n-1])", "L = sum(x)"),
+    ("c = x[0]\nh[i] = if i == 0 then sqrt(c) else c for i in 0..n\nL = sum(h[i] for i in 1..n)", "L = 2*x[0]"),
+    ("A = [1/(x[i] - x[j]) for i, j]\nL = sum(tril(A, -1))", "L = sum(1/(x[i] - x[j]) for i in 0..n, j in 0..i)"),
+    ("A = [1/x[j] for i in 0..2, j]\nL = sum(A[:, 1])", "L = 2/x[1]"),
+    ("A = [1/x[j] for i in 0..2, j]\nL = A[at[0], at[1]]", "L = 1/x[1]"),
+    ("A = [1/x[j] for i in 0..n, j]\nL = A[1, 1]*trace(A[1:, 1:])", "L = 1/x[1]*(1/x[1] + 1/x[2])"),
+    ("A = [log(x[i]*j) for i, j in 1..3]\nL = sum(logsumexp(A, axis=1)[1:2])", "L = log(3*x[1])"),
+    ("A = [log(x[i]*j) for i, j in 1..3]\nS = softmax(A, axis=1)\nL = S[1, 0]*x[1]", "L = x[1]/3"),
+    ("L = sum(sort(log(x^2))[1:])", "L = log(x[1]^2) + log(x[2]^2)"),
+    ("L = cumsum(1/x[::-1])[1]", "L = 1/x[1] + 1/x[2]"),
+    (
+        "A = [if i < j then log(x[0]) else 1 + i - j for i in 0..2, j in 0..2]\nL = sum(solve_lower(A, x[1:]))",
+        "L = x[2] - x[1]",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "read"), UNREAD)
+def test_what_nothing_reads_does_not_poison(source: str, read: str) -> None:
+    test_what_is_not_selected_does_not_poison(source, read)
+
+
+def test_single_elements_of_a_computed_array_stay_linear() -> None:
+    for count in (200, 400):
+        source = "input x[n]\nh = log(x)\nL = " + " + ".join(f"h[{2 * i}]" for i in range(count))
+        model = gradc.compile(source).grad("L")
+        assert len(model.optimized().data) < 12 * count
+    due = np.where(np.arange(900) % 2 | (np.arange(900) >= 800), 0, 1 / np.maximum(np.arange(900), 1e-300))
+    due[0] = np.inf
+    np.testing.assert_allclose(model(x=np.arange(900.0))["grad(L, x)"], due)
 
 
 def test_small_arrays_turned_and_empty() -> None:
@@ -214,3 +258,76 @@ def test_a_condition_that_multiplies_stands_for_its_numbers() -> None:
         assert found["t"].tolist() == [1, 0, 3]
         assert found["u"] == 10
         assert found["r"].dtype == {"f64": np.float64, "f32": np.float32}[dtype]
+
+
+def test_sizes_of_a_graph_that_is_compiled_already(tmp_path: Path) -> None:
+    source = (
+        "input X[n, d], v[n//d], k: int = 1\nparam w[d]\nL = sum((X @ w)^2)/n + sum(X[i + k, 0] for i in 0..n-k) + d"
+    )
+    source += "\ng = grad(L, w)\ns = sum(X[3:]) + sum(v)\noutput L, g, s"
+    model = gradc.compile(source)
+    path = tmp_path / "model.gir"
+    model.save(path)
+    values = {"X": np.arange(14.0).reshape(7, 2), "w": [1, 2], "v": [1, 2, 3]}
+    due = model(values)
+    for sizes in ({"n": 7}, {"d": 2}, {"k": 1}, {"n": 7, "d": 2, "k": 1}):
+        found = gradc.load(path, sizes=sizes, verify=True)
+        for name, value in found(values).items():
+            np.testing.assert_allclose(value, due[name])
+        assert str(found._inputs.types[0].shape[0]) == str(sizes.get("n", "n"))
+    for sizes, text in (
+        ({"n": 2}, "`n >= 3` does not hold"),
+        ({"m": 2}, "the program has no size `m`"),
+        ({"d": 0}, "divided by zero"),
+        ({"n": 2**70}, "63 bits"),
+    ):
+        with pytest.raises(CompileError, match=text) as caught:
+            gradc.load(path, sizes=sizes)
+        assert caught.value.diagnostics[0].code == "E0312"
+    with pytest.raises(CallError, match="k must be 2, and is 1"):
+        gradc.load(path, sizes={"k": 2})(values)
+    with pytest.raises(CallError, match="compiled for n = 6"):
+        gradc.load(path, sizes={"n": 6})(values)
+
+
+def test_sizes_that_become_equal_make_equal_nodes(tmp_path: Path) -> None:
+    model = gradc.compile("input x[n], y[m]\nL = sum(x)/n + sum(y)/m")
+    path = tmp_path / "model.gir"
+    model.save(path)
+    assert gradc.load(path, sizes={"n": 2, "m": 2}, verify=True)(x=[1, 2], y=[3, 5]) == {"L": 5.5}
+
+
+def test_explanations_keep_to_the_memory_that_they_may_take() -> None:
+    model = gradc.compile("input x[n] = 1\nparam w = 2\nL = sum(w*exp(x[i] + x[j]) for i, j)", max_memory=10_000)
+    with pytest.raises(CallError) as caught:
+        model.explain("L", "w", {"x": np.ones(1000)})
+    assert caught.value.diagnostics[0].code == fails_memory(model)
+
+
+def fails_memory(model: gradc.Model) -> str:
+    """The code of a run that would take too much memory."""
+    with pytest.raises(CallError) as caught:
+        model(x=np.ones(1000))
+    return caught.value.diagnostics[0].code
+
+
+def test_formulas_do_without_what_only_says_what_is_read() -> None:
+    model = gradc.compile("param x[n] = [0, 1, 4]\nh = sqrt(x)\nL = sum(h[1:])")
+    found = model.explain("L", "x")
+    assert found.formula == "pad(ones(n - 1), 1, 0)/(2·√(x))"
+    assert found.agrees
+    np.testing.assert_array_equal(found.sum, [0, 0.5, 0.25])
+
+
+def test_a_diagram_shows_the_derivative_by_an_element() -> None:
+    source = "input X[n, d] = [[1, 2], [3, 4]], y[n] = [1, 2]\nparam W[d, d] = [[1, 2], [3, 4]]\n"
+    source += "L = sum(((X @ W)[:, 0] - y)^2)"
+    model = gradc.compile(source)
+    element = model.grad("L")()["grad(L, W)"][1, 0]
+    for asked, shown in (("W[1, 0]", f"∂L/∂W[1, 0] = {element:.4g}"), ("W[1]", f"∂L/∂W[1] = [{element:.4g}, 0]")):
+        assert shown in str(model.dot(wrt=asked)), asked
+    assert "∂L/∂W[1, 0]<" in str(gradc.compile(source.replace(" = [[1, 2], [3, 4]], y", ", y")).dot(wrt="W[1, 0]"))
+    for asked, code in (("W[2, 0]", "E0611"), ("W[0, 0, 0]", "E0611"), ("Q[0]", "E0608")):
+        with pytest.raises(CallError) as caught:
+            model.dot(wrt=asked)
+        assert caught.value.diagnostics[0].code == code
