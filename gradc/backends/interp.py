@@ -113,7 +113,10 @@ class Plan:
             compute = loops.loop(data, place, self._planned, lambda _: ())
         return compute, target, -1, operands
 
-    def _planned(self, body: Graph, nodes: Sequence[int] | None) -> Plan:
+    # No array is among single numbers.
+    owned: frozenset[int] = frozenset()
+
+    def _planned(self, body: Graph, nodes: Sequence[int] | None, carried: int = 0) -> Plan:
         return Plan(body, nodes=nodes, sources=self.sources, limits=self.limits)
 
     def stepper(self) -> PlanStepper:

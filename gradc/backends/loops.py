@@ -34,7 +34,12 @@ class Stepper(Protocol):
 
 
 class Body(Protocol):
-    """A planned body."""
+    """A planned body.
+
+    The arrays of the ``owned`` inputs, by number, may be written over: they must be nobody else's.
+    """
+
+    owned: frozenset[int]
 
     def run(self, values: Sequence[Any]) -> Sequence[Any]:
         """The inputs to the outputs."""
@@ -43,8 +48,11 @@ class Body(Protocol):
         """The body at work."""
 
 
-Planned = Callable[[Graph, Sequence[int] | None], Body]
-"""Plans the outputs of a graph, or the values of some of its nodes."""
+class Planned(Protocol):
+    """Plans the outputs of a graph, or the values of some of its nodes, for a loop that carries so many."""
+
+    def __call__(self, body: Graph, nodes: Sequence[int] | None, carried: int = 0) -> Body:
+        """The plan."""
 
 DTYPES: Final[Mapping[str, Any]] = {"f64": np.float64, "f32": np.float32, "int": np.int64, "bool": np.bool_}
 
@@ -84,10 +92,15 @@ class Watch:
 def loop(data: Mapping[str, Any], place: Place, planned: Planned, shape: Callable[[Type], Any]) -> Callable[..., Any]:
     """The function that a ``for`` or ``while`` node is; ``shape`` gives the extents of a type."""
     described = Loop.of(data["attrs"])
-    body = planned(described.body, None)
+    body = planned(described.body, None, described.carried)
     if described.test is None:
         return _for(described, place, body, shape)
     return _while(described, place, body, planned)
+
+
+def _own(operands: Sequence[Any], body: Body) -> list[Any]:
+    """What a loop starts from, copied where the body writes over it."""
+    return [np.array(x) if at in body.owned else x for at, x in enumerate(operands, start=1)]
 
 
 def _rows(operand: Any) -> Any:
@@ -120,7 +133,7 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
             raise place.refuse("E0640", f"the range {start}..{stop} ends before it begins", "this loop", hint)
         if count > place.limits.iterations:
             raise _too_many(place, place.limits.iterations)
-        state = list(operands[:carried])
+        state = _own(operands[:carried], body)
         rows = [_rows(x) if one else x for x, one in zip(operands[carried : carried + scanned], single, strict=True)]
         rest = operands[carried + scanned :]
         arrays = [_Collected(type, count, shape(type)) for type in kinds]
@@ -156,7 +169,7 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
     most = place.limits.iterations
 
     def run(*operands: Any) -> tuple[Any, ...]:
-        state = list(operands[:carried])
+        state = _own(operands[:carried], body)
         rest = operands[carried:]
         items: list[list[Any]] = [[] for _ in range(tapes)]
         watch = Watch(place)

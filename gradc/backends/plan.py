@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -25,7 +25,8 @@ class ArrayPlan:
     """A graph planned for concrete sizes. ``run`` takes the inputs, arrays and numbers, and gives the results.
 
     ``max_memory`` is how many bytes the arrays of a run may take (None: most of what is left). A plan that is
-    ``watched`` keeps the value of every node, and makes the first NaN that comes of numbers an error.
+    ``watched`` keeps the value of every node, and makes the first NaN that comes of numbers an error. The arrays of the
+    ``owned`` inputs, by number, are the plan's own: it may write over them.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class ArrayPlan:
         max_memory: int | None = None,
         watched: bool = False,
         limits: Limits = DEFAULT,
+        owned: Collection[int] = (),
     ) -> None:
         results = [node for _, node in graph.outputs] if nodes is None else list(nodes)
         self.texts = {source.name: source for source in sources}
         self.room = Room(graph, max_memory, self.texts)
         planner = Planner(graph, sizes, results, self.room)
         planner.limits = limits
+        planner.owned = {graph.inputs[at] for at in owned}
         if watched:
             planner.inlined = planner.masks = set()
         try:
@@ -70,7 +73,9 @@ class ArrayPlan:
         self.constant_faults = tuple(planner.constant_faults)
         # A fault is looked into when the run has ended: conditions must still be there then.
         failing = any(0 in step.operands for step in planner.steps) or bool(self.constant_faults)
-        kept = {value.root for value in self.results} | set(self.inputs)
+        self.owned = frozenset(owned)
+        kept = {value.root for value in self.results}
+        kept |= {slot for at, slot in enumerate(self.inputs) if at not in self.owned}
         if failing:
             kept |= {value.root for node, value in planner.values.items() if graph.type(node).dtype == "bool"}
             kept |= {planner.values[node].root for node in _weights(planner)}
@@ -204,15 +209,30 @@ class ArrayStepper:
             self.plan.pool.leave(self.views)
 
 
-def body_plan(planner: Planner, body: Graph, nodes: Sequence[int] | None) -> Plan | ArrayPlan:
-    """What a region's body does in a plan: of single numbers alone it needs no arrays."""
+def body_plan(planner: Planner, body: Graph, nodes: Sequence[int] | None, carried: int = 0) -> Plan | ArrayPlan:
+    """What a region's body does in a plan: of single numbers alone it needs no arrays.
+
+    An array among the first ``carried`` results, which are the inputs behind the first one in the next iteration, may be
+    written over there if nobody else holds it.
+    """
     sources = tuple(planner.room.sources.values())
     if not has_arrays(body):
         return Plan(body, nodes=nodes, sources=sources, limits=planner.limits)
-    plan = ArrayPlan(
-        body, planner.sizes, nodes=nodes, sources=sources, max_memory=planner.room.limit, limits=planner.limits
-    )
-    return plan
+    owned = {1 + at for at in range(carried) if body.type(body.inputs[1 + at]).shape}
+    while True:
+        plan = ArrayPlan(
+            body,
+            planner.sizes,
+            nodes=nodes,
+            sources=sources,
+            max_memory=planner.room.limit,
+            limits=planner.limits,
+            owned=owned,
+        )
+        shared = {at for at in owned if not plan.own[at - 1]}
+        if not shared:
+            return plan
+        owned -= shared
 
 
 def has_arrays(graph: Graph) -> bool:

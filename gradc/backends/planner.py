@@ -115,12 +115,14 @@ class Planner:
         self.masks = products.masks(graph, self.order, results, self.inlined)
         self.current = -1
         self.limits = DEFAULT
+        # Inputs whose arrays nobody else holds.
+        self.owned: set[int] = set()
 
-    def nested(self, body: Graph, nodes: Sequence[int] | None) -> Body:
+    def nested(self, body: Graph, nodes: Sequence[int] | None, carried: int = 0) -> Body:
         """The plan of a region's body."""
         from gradc.backends.plan import body_plan
 
-        return body_plan(self, body, nodes)
+        return body_plan(self, body, nodes, carried)
 
     # Shapes --------------------------------------------------------------------------------------------------------
 
@@ -351,7 +353,11 @@ class Planner:
         self.base.append(None)
         slot = len(self.base) - 1
         type = self.graph.type(node)
-        return Value(slot, self.concrete(type.shape) if type.shape else None, slot)
+        rep = self.concrete(type.shape) if type.shape else None
+        if node in self.owned:
+            self.fresh.add(slot)
+            self.reps[slot], self.dtypes[slot] = rep, type.dtype
+        return Value(slot, rep, slot)
 
     def _index(self, node: int) -> Value:
         (extent,) = self.full(node)
