@@ -60,5 +60,10 @@ class Branches:
     def _resolve_function(self, node: tree.Call, scope: Scope) -> None:
         calls, name = self.lowering.calls, node.function.id
         built_in = name in self.lowering.program.ops.functions or name in arrays.FUNCTIONS
-        if not built_in and name not in code.DIFFERENTIATORS and name != "where" and calls.function(name, scope) is None:
+        if (
+            not built_in
+            and name not in code.DIFFERENTIATORS
+            and name != "where"
+            and calls.function(name, scope) is None
+        ):
             calls.unknown_function(node, scope)

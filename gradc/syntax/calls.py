@@ -10,7 +10,7 @@ from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import arrays, code, recursion, tree
 from gradc.syntax.requests import Requests
-from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value, Weak
+from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value
 from gradc.syntax.unknown import not_constant
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class Calls:
     def __init__(self, lowering: Lowering) -> None:
         self.lowering = lowering
         self.requests = Requests(self)
+        # Functions that stand behind one that calls them in a cycle, once found.
+        self._behind: dict[tuple[Closure, str], Closure] = {}
 
     def call(self, node: tree.Call, values: list[Value], frame: Frame) -> Value | tuple[Value, ...] | None:
         """The value of a call; None where a frame has been pushed that will leave it on the stack."""
@@ -137,9 +139,14 @@ class Calls:
     def function(self, name: str, scope: Scope) -> Closure | None:
         """The function of that name which a call means: one further down, too, that calls the one it is called in."""
         found = scope.function(name)
-        if found is None and name not in self.lowering.program.ops.functions and name not in arrays.FUNCTIONS:
-            inside = [frame.closure for frame in self.lowering.frames if frame.closure is not None]
-            return recursion.function_in_cycle(scope, name, inside[-1]) if inside else None
+        if found is not None or name in self.lowering.program.ops.functions or name in arrays.FUNCTIONS:
+            return found
+        inside = next((frame.closure for frame in reversed(self.lowering.frames) if frame.closure is not None), None)
+        if inside is None:
+            return None
+        found = self._behind.get((inside, name)) or recursion.function_in_cycle(scope, name, inside)
+        if found is not None:
+            self._behind[inside, name] = found
         return found
 
     def unknown_function(self, node: tree.Call, scope: Scope) -> None:

@@ -179,9 +179,10 @@ def _cycle(lowering: Lowering, closure: Closure) -> str:
 
 
 def _first(lowering: Lowering, closure: Closure) -> tuple[Source, int, int, str]:
-    """Where a function was called that has called itself since, or where it stands if that is in no call."""
+    """Where the first of the functions in a cycle was called, or where this one stands if that is in no call."""
+    cycle = {frame.closure for frame in _inner(lowering, closure)}
     for frame in lowering.frames:
-        if frame.closure is closure and frame.call is not None:
+        if frame.closure in cycle and frame.call is not None:
             source, node = frame.call
             return source, node.start, node.end, "first called here"
     name = closure.definition.name
