@@ -75,7 +75,7 @@ def admitted(lowering: Lowering, node: tree.Call, closure: Closure, source: Sour
     if any(choice.taken is not None for choice in choices) or (choices and lowering.trial):
         return True
     if not choices:
-        message = f"the function `{shown}` calls itself whatever its arguments are: {_cycle(lowering, closure)}"
+        message = f"the function `{shown}` calls itself, and no `if` stands around that: {_cycle(lowering, closure)}"
         _report(lowering, node, closure, source, message, "recursion that does not end", (_BASE,))
         return False
     _undecided(lowering, node, closure, source, choices)
