@@ -93,6 +93,7 @@ CODES: dict[str, str] = {
     "E0703": "nested too deeply",
     "E0704": "compiling takes too long",
     "E0705": "too many files",
+    "E0706": "recursion that goes too deep",
     # Files and arguments of a call
     "E0801": "file that cannot be read",
     "E0802": "mistaken call",

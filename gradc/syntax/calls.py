@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from gradc.errors import suggestion
 from gradc.ops import build
 from gradc.source import Source
-from gradc.syntax import arrays, code, tree
+from gradc.syntax import arrays, code, recursion, tree
 from gradc.syntax.requests import Requests
-from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value, Weak
+from gradc.syntax.scope import CONSTANTS, POISON, Closure, Frame, Poison, Scope, Value
 from gradc.syntax.unknown import not_constant
 
 if TYPE_CHECKING:
@@ -65,12 +64,14 @@ class Calls:
     def __init__(self, lowering: Lowering) -> None:
         self.lowering = lowering
         self.requests = Requests(self)
+        # Functions that stand behind one that calls them in a cycle, once found.
+        self._behind: dict[tuple[Closure, str], Closure] = {}
 
     def call(self, node: tree.Call, values: list[Value], frame: Frame) -> Value | tuple[Value, ...] | None:
         """The value of a call; None where a frame has been pushed that will leave it on the stack."""
         lowering = self.lowering
         name, source = node.function.id, frame.scope.source
-        closure = frame.scope.function(name)
+        closure = self.function(name, frame.scope)
         if closure is not None:
             return self._call_function(node, closure, values, frame)
         if name in code.DIFFERENTIATORS:
@@ -79,7 +80,7 @@ class Calls:
             return arrays.lower(lowering, node, values, source)
         op = "select" if name == "where" else self.lowering.program.ops.functions.get(name)
         if op is None:
-            self._unknown_function(node, frame.scope)
+            self.unknown_function(node, frame.scope)
             return POISON
         places = [argument.value for argument in node.arguments]
         for argument in node.arguments:
@@ -135,7 +136,21 @@ class Calls:
             hints,
         )
 
-    def _unknown_function(self, node: tree.Call, scope: Scope) -> None:
+    def function(self, name: str, scope: Scope) -> Closure | None:
+        """The function of that name which a call means: one further down, too, that calls the one it is called in."""
+        found = scope.function(name)
+        if found is not None or name in self.lowering.program.ops.functions or name in arrays.FUNCTIONS:
+            return found
+        inside = next((frame.closure for frame in reversed(self.lowering.frames) if frame.closure is not None), None)
+        if inside is None:
+            return None
+        found = self._behind.get((inside, name)) or recursion.function_in_cycle(scope, name, inside)
+        if found is not None:
+            self._behind[inside, name] = found
+        return found
+
+    def unknown_function(self, node: tree.Call, scope: Scope) -> None:
+        """Report that there is no such function."""
         source = scope.source
         name = node.function
         known = scope.value(name.id)
@@ -172,11 +187,11 @@ class Calls:
     ) -> Value | tuple[Value, ...] | None:
         lowering = self.lowering
         source, definition = frame.scope.source, closure.definition
-        if closure.active or (closure is lowering.closed and closure.registered is None):
-            self._recursion(node, closure, frame)
+        recursive = recursion.is_recursive(lowering, closure)
+        if recursive and not recursion.admitted(lowering, node, closure, source):
             return POISON
         bound = self._match(node, closure, values, source)
-        if bound is None:
+        if bound is None or (recursive and any(isinstance(value, Poison) for value in bound)):
             return POISON
         if closure.registered is not None:
             missing = [p for p, v in zip(definition.parameters, bound, strict=True) if v is None]
@@ -185,11 +200,18 @@ class Calls:
         if lowering.trial:
             # The function that is called is tried by itself.
             return self._made_up(definition)
-        key = _key(closure, bound)
-        known = lowering.inlined.get(key) if key is not None else None
-        if known is not None:
-            return known
+        known = lowering.branches.known
+        if recursive:
+            bound = [None if value is None else known.plain(value) for value in bound]
+        # What a function names inside is fresh at every inlining, but nobody outside can differentiate with respect to
+        # it, so that equal calls share it cannot be seen.
+        key = closure, tuple(map(known.key, bound))
+        if key in lowering.inlined:
+            result = lowering.inlined[key]
+            return recursion.endless(lowering, node, closure, source) if result is None else result
         if len(self.lowering.frames) >= self.lowering.program.clock.limits.inline_depth:
+            if recursive:
+                recursion.too_deep(lowering, node, closure, source)
             self.lowering.error("E0703", "calls of functions nest too deeply", source, node, "one call too many")
             return POISON
         scope = Scope(closure.source, closure.scope, closure.limit)
@@ -211,8 +233,9 @@ class Calls:
             if closure.code is None:
                 closure.code = code.body_code(definition)
             instructions = [*defaults, *closure.code] if defaults else closure.code
-        closure.active = True
-        lowering.frames.append(Frame(instructions, scope, closure, key, (source, node.start, node.end)))
+            lowering.inlined[key] = None
+        closure.active += 1
+        lowering.frames.append(Frame(instructions, scope, closure, key, call=(source, node)))
         return None
 
     def _made_up(self, definition: tree.FunctionDef) -> Value | tuple[Value, ...]:
@@ -229,21 +252,6 @@ class Calls:
         if parameter.name.id in closure.targets and not isinstance(value, Poison):
             value = self.lowering.identify(f"{closure.definition.name.shown}.{parameter.name.shown}", value)
         scope.bind(parameter.name, value, self.lowering.builder).used = True
-
-    def _recursion(self, node: tree.Call, closure: Closure, frame: Frame) -> None:
-        names = [f.closure.definition.name.shown for f in self.lowering.frames if f.closure is not None]
-        name = closure.definition.name
-        first = names.index(name.shown) if name.shown in names else 0
-        cycle = " → ".join([*names[first:][:8], name.shown])
-        self.lowering.error(
-            "E0304",
-            f"the function `{name.shown}` calls itself: {cycle}",
-            frame.scope.source,
-            node,
-            "recursion that does not end at compile time",
-            (),
-            [(closure.source, name.start, name.end, "the function")],
-        )
 
     def _match(
         self, node: tree.Call, closure: Closure, values: list[Value], source: Source
@@ -362,17 +370,3 @@ class Calls:
                     elif op not in ("input", "const", "name", "call") and not program.ops[op].elementwise:
                         return False
         return True
-
-
-def _key(closure: Closure, bound: Sequence[Value | None]) -> Hashable | None:
-    """What makes two calls of a function the same: it need not be inlined again. None where an argument is in error.
-
-    What a function names inside is fresh at every inlining, but nobody outside can differentiate with respect to it, so
-    that equal calls share it cannot be seen.
-    """
-    parts: list[Hashable] = []
-    for value in bound:
-        if isinstance(value, Poison):
-            return None
-        parts.append((value.exact, math.copysign(1.0, value.real), value.node) if isinstance(value, Weak) else value)
-    return closure, tuple(parts)

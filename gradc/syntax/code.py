@@ -56,6 +56,21 @@ class Define(Node):
 
 
 @dataclass(slots=True, eq=False)
+class Decide(Node):
+    """Choose a branch by the condition on the stack if it is known; ``skip`` leads to the second one."""
+
+    conditional: tree.Conditional
+    skip: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Otherwise(Node):
+    """Between two branches; ``skip`` leads behind the second one."""
+
+    skip: int = 0
+
+
+@dataclass(slots=True, eq=False)
 class Known(Node):
     """A value that has been computed before."""
 
@@ -157,6 +172,7 @@ def postorder(expression: tree.Expr, known: Mapping[Node, Value] = MappingProxyT
     """
     stack: list[Node] = [expression]
     out: list[Node] = []
+    branches = False
     while stack:
         node = stack.pop()
         if known and node in known:
@@ -167,10 +183,29 @@ def postorder(expression: tree.Expr, known: Mapping[Node, Value] = MappingProxyT
         if kind is tree.Binary:
             stack.append(node.left)  # type: ignore[attr-defined]
             stack.append(node.right)  # type: ignore[attr-defined]
+        elif isinstance(node, tree.Conditional):
+            branches = True
+            between = Otherwise(node.then.end, node.other.start)
+            stack += [node.test, Decide(node.start, node.end, node), node.then, between, node.other]
         elif kind is not tree.Name and kind is not tree.Number:
             stack.extend(children(node))
     out.reverse()
+    if branches:
+        _measure(out)
     return out
+
+
+def _measure(code: list[Node]) -> None:
+    """Have each choice between branches know how far it is to what it leaps to."""
+    waiting: list[tuple[int, Decide | Otherwise]] = []
+    for at, item in enumerate(code):
+        if isinstance(item, Decide):
+            waiting.append((at, item))
+        elif isinstance(item, (Otherwise, tree.Conditional)):
+            start, leaps = waiting.pop()
+            leaps.skip = at - start
+            if isinstance(item, Otherwise):
+                waiting.append((at, item))
 
 
 def within(statement: tree.Statement) -> tuple[tree.Statement, ...]:
@@ -258,3 +293,9 @@ def targets_of(definition: tree.FunctionDef) -> frozenset[str]:
                     if isinstance(target, tree.Name):
                         found.add(target.id)
     return frozenset(found)
+
+
+def called_in(definition: tree.FunctionDef) -> frozenset[str]:
+    """The names of the functions that are called in a function, or in one inside it."""
+    nodes = (node for expression in statements_in(definition) for node in walk(expression))
+    return frozenset(node.function.id for node in nodes if isinstance(node, tree.Call))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 from gradc.errors import CompileError, Diagnostic, located
 from gradc.ir.builder import Builder, NodeLimit
@@ -24,6 +25,7 @@ from gradc.source import Source, Span
 from gradc.syntax import blocks, code, literals, tree
 from gradc.syntax.apply import Applier
 from gradc.syntax.blocks import Region
+from gradc.syntax.branches import Branches
 from gradc.syntax.calls import Calls
 from gradc.syntax.comprehend import Comprehensions
 from gradc.syntax.extents import dim_of
@@ -64,7 +66,11 @@ class Program:
         self.errors.append(found)
         self._places.add(found.span)
         if len(self._places) >= _MAX_ERRORS:
-            raise Enough(self.errors)
+            self.give_up()
+
+    def give_up(self) -> NoReturn:
+        """Look for no more errors than those that have been found."""
+        raise Enough(self.errors)
 
 
 class Lowering:
@@ -76,6 +82,7 @@ class Lowering:
         # The function whose closed body this is, if any: it may read only constants from outside.
         self.closed = closed
         self.applier = Applier(builder, program.real, self.report)
+        self.branches = Branches(self)
         self.calls = Calls(self)
         self.comprehensions = Comprehensions(self)
         self.subscripts = Subscripts(self)
@@ -87,8 +94,8 @@ class Lowering:
         self.region: Region | None = None
         # Whether this is a trial run, for errors alone.
         self.trial = False
-        # What the calls that have been inlined gave.
-        self.inlined: dict[Hashable, Value | tuple[Value, ...]] = {}
+        # What the calls that have been inlined gave; None for one that is being inlined.
+        self.inlined: dict[Hashable, Value | tuple[Value, ...] | None] = {}
         # What the rest of the file defines, for better messages.
         self.outlook: Outlook = NOTHING
         # The input whose default is being evaluated, if that is what this lowering is for.
@@ -99,7 +106,7 @@ class Lowering:
     def release(self) -> None:
         """Undo the knot between this and what makes calls: with it, the syntax tree would wait for the collector."""
         del self.calls.requests
-        del self.calls, self.comprehensions, self.subscripts
+        del self.branches, self.calls, self.comprehensions, self.subscripts
 
     # Running code --------------------------------------------------------------------------------------------------
 
@@ -121,7 +128,7 @@ class Lowering:
             if frame.at == len(frame.code):
                 frames.pop()
                 if frame.closure is not None:
-                    frame.closure.active = False
+                    frame.closure.active -= 1
                 continue
             item = frame.code[frame.at]
             frame.at += 1
@@ -135,13 +142,14 @@ class Lowering:
         self, instructions: Sequence[tree.Node], scope: Scope, closure: Closure
     ) -> Value | tuple[Value, ...]:
         """Run the code of a function's body, whose parameters ``scope`` binds."""
+        closure.active += 1
         return self._run(Frame(instructions, scope, closure))
 
     def call_blindly(self, closure: Closure) -> None:
         """Inline a function on made-up numbers, for the errors that this finds."""
         self.trial = True
         scope = Scope(closure.source, closure.scope, closure.limit)
-        closure.active = True
+        closure.active += 1
         try:
             for parameter in closure.definition.parameters:
                 if parameter.default is not None:
@@ -152,11 +160,8 @@ class Lowering:
         except NodeLimit:
             return
         finally:
-            closure.active = False
-            # A limit stops in the middle of calls; the functions are the program's, and called again there.
-            for frame in self.frames:
-                if frame.closure is not None:
-                    frame.closure.active = False
+            # A limit stops in the middle; the function is the program's. In a trial run no other is called.
+            closure.active = 0
 
     def single(self, source: Source, place: tree.Node, value: Value | tuple[Value, ...]) -> Value:
         """The value if it is one; a diagnostic for the several results of a function."""
@@ -188,7 +193,9 @@ class Lowering:
     def report(self, found: Diagnostic) -> None:
         """Keep an error, with the calls by which the function was reached that it lies in, the innermost first."""
         calls = [frame.call for frame in self.frames if frame.call is not None and found.code in _OF_ARGUMENTS]
-        notes = [(place := source.span(start, end), source.line(place.line)) for source, start, end in calls[::-1]]
+        notes = [
+            (place := source.span(call.start, call.end), source.line(place.line)) for source, call in calls[::-1]
+        ]
         told = {place for place, _, _ in found.notes}
         further = [(place, text, "called here") for place, text in notes[:_TOLD_CALLS] if place not in told]
         self.program.report(replace(found, notes=(*found.notes, *further)) if further else found)
@@ -307,10 +314,9 @@ class Lowering:
         stack.append(self.applier.binary(source, node, left, right))
 
     def _conditional(self, node: tree.Conditional, frame: Frame) -> None:
-        self._select(node, (node.test, node.then, node.other), frame)
-
-    def _select(self, node: tree.Node, places: Sequence[tree.Expr], frame: Frame) -> None:
-        source = frame.scope.source
+        if frame.choices.pop().taken is not None:
+            return
+        source, places = frame.scope.source, (node.test, node.then, node.other)
         values = [self.single(source, p, v) for p, v in zip(places, self.take(3), strict=True)]
         self.builder.span = source.span(node.start, node.end)
         self.stack.append(self.apply("select", "if", values, places, source))
@@ -548,6 +554,8 @@ Lowering._handlers = {
     code.BindArgument: Lowering._bind_argument,  # type: ignore[dict-item]
     code.CallRegistered: Lowering._call_registered,  # type: ignore[dict-item]
     code.Define: Lowering._define,  # type: ignore[dict-item]
+    code.Decide: lambda self, item, frame: self.branches.decide(item, frame),  # type: ignore[arg-type]
+    code.Otherwise: lambda self, item, frame: self.branches.otherwise(item, frame),  # type: ignore[arg-type]
     code.Known: lambda self, item, _: self.stack.append(item.value),  # type: ignore[attr-defined]
     code.Return: Lowering._return,  # type: ignore[dict-item]
 }

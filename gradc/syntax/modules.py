@@ -29,6 +29,7 @@ from gradc.syntax.independence import independent_requests
 from gradc.syntax.lower import Enough, Lowering, Program
 from gradc.syntax.outlook import FileOutlook
 from gradc.syntax.parse import parse_program
+from gradc.syntax.recursion import overgrown
 from gradc.syntax.scope import CONSTANTS, POISON, Binding, Closure, Poison, Scope, Weak
 
 Opener = Callable[[Source, tree.Use], Source]
@@ -79,12 +80,15 @@ def lower(
     program = Program(ops, SCALARS[dtype], clock, sizes=sizes)
     builder = Builder(ops, max_nodes=limits.nodes)
     builder.functions = program.functions
+    lowering: Lowering | None = None
     try:
         outputs = []
         for module in modules.values():
-            outputs = ModuleLowering(program, builder, module, modules, source).lower()
+            file = ModuleLowering(program, builder, module, modules, source)
+            lowering = file.lowering
+            outputs = file.lower()
     except NodeLimit:
-        raise too_many_nodes(limits.nodes) from None
+        raise (too_many_nodes(limits.nodes) if lowering is None else overgrown(lowering)) from None
     except Enough:
         raise CompileError(_ordered(program.errors)) from None
     except TooLarge as problem:

@@ -141,7 +141,8 @@ class Ranges:
                         if isinstance(item, tree.Name) and item.id in self.places:
                             self.places[item.id].append((node, axis, item))
         for places in self.places.values():
-            places.sort(key=lambda place: place[2].start)
+            # What is called is read last: it may be a recursion, which the `if` that ends it does not guard here.
+            places.sort(key=lambda place: (_calls(place[0].value), place[2].start))
 
     def _text(self) -> tuple[int, int]:
         """Where the body and the condition stand."""
@@ -365,3 +366,7 @@ def _missing(gap: Dim) -> int:
     except ZeroDivisionError:
         return 0
     return -constant if constant < 0 and sizes.at_least(gap - constant, 0) else 0
+
+
+def _calls(expression: tree.Expr) -> bool:
+    return any(isinstance(node, tree.Call) for node in code.walk(expression))

@@ -56,8 +56,8 @@ class Closure:
     # The function's entry in the graph's table, if it has a derivative of its own.
     registered: str | None = None
     code: list[tree.Node] | None = None
-    # Whether a call of it is being inlined right now.
-    active: bool = False
+    # How many calls of it are being inlined right now, one inside the other.
+    active: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -147,6 +147,16 @@ class Scope:
         return values, functions
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A conditional of which a branch is being run: ``taken`` is its condition's value if that is known."""
+
+    conditional: tree.Conditional
+    source: Source
+    test: Value | tuple[Value, ...]
+    taken: bool | None
+
+
 @dataclass(slots=True, eq=False)
 class Frame:
     """A piece of code that is being run."""
@@ -157,6 +167,8 @@ class Frame:
     closure: Closure | None = None
     # By which the result is remembered for equal calls.
     key: Hashable | None = None
-    # Where the function is called.
-    call: tuple[Source, int, int] | None = None
     at: int = 0
+    # The conditionals around what is being run, the innermost last.
+    choices: list[Choice] = field(default_factory=list)
+    # The call that is being inlined, and the text that it stands in.
+    call: tuple[Source, tree.Call] | None = None

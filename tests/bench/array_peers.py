@@ -185,6 +185,16 @@ def lennard_jones(m: Any, x: Array) -> Array:
     return m.sum(m.constant(np.tri(n, k=-1)) * (4 * (s6 * s6 - s6)))
 
 
+def determinant(m: Any, A: Array) -> Array:
+    n = len(A)
+    minors: list[Any] = [1.0]
+    for columns in range(1, 2**n):
+        chosen = [j for j in range(n) if columns >> j & 1]
+        row = A[n - len(chosen)]
+        minors.append(sum((-1) ** at * row[j] * minors[columns - 2**j] for at, j in enumerate(chosen)))
+    return minors[-1]
+
+
 # The libraries -------------------------------------------------------------------------------------------------------
 
 

@@ -132,6 +132,10 @@ def _lennard_jones(rng: Any, n: int) -> Data:
     return {"x": 1.1 * grid + 0.05 * rng.normal(size=(n, 3))}
 
 
+def _determinant(rng: Any, n: int) -> Data:
+    return {"A": rng.normal(size=(n, n))}
+
+
 CASES: dict[str, Case] = {
     "least squares": Case("least_squares", _least_squares, (50, 4), (10_000, 100), (100_000, 100)),
     "logistic regression": Case("logistic_regression", _logistic_regression, (50, 4), (10_000, 100), (100_000, 100)),
@@ -150,6 +154,7 @@ CASES: dict[str, Case] = {
     "attention": Case("attention", _attention, (12, 5, 4), (256, 64, 64), (1024, 64, 64)),
     "convolution": Case("convolution", _convolution, (9, 8, 3, 2), (128, 128, 5, 5), (512, 512, 7, 7)),
     "lennard-jones": Case("lennard_jones", _lennard_jones, (9,), (300,), (1000,), "E"),
+    "determinant by minors": Case("determinant", _determinant, (7,), (7,), (7,), "D"),
 }
 
 

@@ -302,3 +302,30 @@ def lennard_jones(x: Array, ε: float = 1.0, σ: float = 1.0) -> tuple[float, Gr
     inverse *= s6
     inverse *= 24 * ε / σ**2
     return value, (inverse.sum(axis=1)[:, None] * x - inverse @ x,)
+
+
+def determinant(A: Array) -> tuple[float, Gradients]:
+    # The minor of the last rows for every set of columns, and then how much the determinant changes with each.
+    n = len(A)
+    rows, everything = A.tolist(), (1 << n) - 1
+    minors = [1.0] + [0.0] * everything
+    for columns in range(1, everything + 1):
+        row = rows[n - columns.bit_count()]
+        sign, total = 1.0, 0.0
+        for j in range(n):
+            if columns >> j & 1:
+                total += sign * row[j] * minors[columns - (1 << j)]
+                sign = -sign
+        minors[columns] = total
+    by_A = np.zeros((n, n))
+    by_minor = [0.0] * everything + [1.0]
+    for columns in range(everything, 0, -1):
+        i = n - columns.bit_count()
+        change = by_minor[columns]
+        for j in range(n):
+            if columns >> j & 1:
+                rest = columns - (1 << j)
+                by_A[i, j] += change * minors[rest]
+                by_minor[rest] += change * rows[i][j]
+                change = -change
+    return minors[everything], (by_A,)

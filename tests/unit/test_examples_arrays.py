@@ -171,10 +171,16 @@ def lennard_jones(x: Matrix, ε: Number = 1, σ: Number = 1) -> Number:
     return total
 
 
+def determinant(A: Matrix) -> Number:
+    """By elimination, in 40 digits."""
+    return mp.det(mp.matrix(A))
+
+
 REFERENCES: dict[str, Callable[..., Number]] = {
     "attention": attention,
     "bundle_adjustment": bundle_adjustment,
     "convolution": convolution,
+    "determinant": determinant,
     "gaussian_mixture": gaussian_mixture,
     "gaussian_process": gaussian_process,
     "least_squares": least_squares,
@@ -188,6 +194,7 @@ SIZES: dict[str, list[tuple[int, ...]]] = {
     "attention": [(4, 3, 2), (1, 2, 3), (3, 1, 1)],
     "bundle_adjustment": [(2, 3, 4), (1, 1, 1), (3, 2, 5)],
     "convolution": [(5, 4, 3, 2), (3, 4, 3, 4), (2, 6, 1, 5)],
+    "determinant": [(7,)],
     "gaussian_mixture": [(3, 2, 4), (1, 3, 2), (4, 1, 3)],
     "gaussian_process": [(5, 2), (1, 1), (4, 3)],
     "least_squares": [(5, 3), (1, 2), (4, 1)],
@@ -282,6 +289,20 @@ def test_inputs_do_not_change() -> None:
         load(case.example).value_and_grad(case.of)(data)
         for name, value in data.items():
             np.testing.assert_array_equal(value, before[name])
+
+
+def test_the_derivatives_of_a_determinant_are_its_cofactors() -> None:
+    model = load("determinant")
+    for seed in range(3):
+        A = np.random.default_rng(seed).normal(size=(7, 7))
+        found = model(A=A)
+        assert found["D"] == pytest.approx(np.linalg.det(A), rel=1e-11)
+        close(found["C"], np.linalg.det(A) * np.linalg.inv(A).T)
+    # A singular matrix has no inverse, but minors all the same: those of one of rank 6 form a matrix of rank 1.
+    A[6] = A[0] + A[1]
+    found = model(A=A)
+    assert abs(found["D"]) < 1e-12
+    assert np.linalg.matrix_rank(found["C"], tol=1e-9) == 1
 
 
 def test_least_squares_fits_in_one_step() -> None:
