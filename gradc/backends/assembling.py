@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.backends import kernels, orders, scatter
+from gradc.backends.elements import at_one_place
 from gradc.backends.faults import Faults, OutOfRange
 from gradc.backends.kernels import Update
 from gradc.backends.orders import Order
@@ -71,7 +72,8 @@ def put(planner: Planner, node: int) -> Value:
     array, value, *places = graph.operands(node)
     items = planner._plain(graph.attrs(node)["items"])
     base = _base(planner, node, array)
-    write, used = _part(planner, node, value, items, (), places, _Occupied(None), True)
+    found = at_one_place(planner, node, value, items, places)
+    write, used = found or _part(planner, node, value, items, (), places, _Occupied(None), True)
     return planner.emit(Update(lambda out, given: write(out, True, given)), [base, *used], planner.full(node))
 
 
@@ -84,7 +86,8 @@ def accumulate(planner: Planner, node: int) -> Value:
     writes: list[tuple[Write, int, int]] = []
     for position, items, over, places in parts_of({"parts": planner._plain(graph.attrs(node)["parts"])}):
         indices = [operands[at + 1] for at in places]
-        write, used = _part(planner, node, operands[position + 1], items, over, indices, _Occupied(None))
+        found = None if over else at_one_place(planner, node, operands[position + 1], items, indices)
+        write, used = found or _part(planner, node, operands[position + 1], items, over, indices, _Occupied(None))
         writes.append((write, len(values), len(values) + len(used)))
         values += used
 
