@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -118,6 +118,21 @@ def useful(loop: Loop, wanted: Iterable[int]) -> set[int]:
             return found
         found |= more
         results |= {place - 1 for place in found if 1 <= place <= loop.carried}
+
+
+def sometimes(steps: Mapping[int, Collection[int]], start: Collection[int], fixed: Collection[int]) -> set[int]:
+    """The places that are not reached in every iteration, but in some.
+
+    In one iteration a place is reached if one of those in ``steps`` of it was in the iteration before; those in
+    ``fixed`` always are, those in ``start`` at the beginning.
+    """
+    now = frozenset(start)
+    seen: list[frozenset[int]] = []
+    while now not in seen:
+        seen.append(now)
+        now = frozenset(place for place, sources in steps.items() if any(s in now or s in fixed for s in sources))
+    always = frozenset.intersection(*seen, now)
+    return set().union(*seen, now) - always
 
 
 def _meets(mask: int, places: Iterable[int]) -> bool:

@@ -11,6 +11,7 @@ carried on as if the branch were taken, together with the condition for it, and 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from gradc.ad import regions
 from gradc.ad.dependence import REGIONS
@@ -40,9 +41,16 @@ def tangent(builder: Builder, local: LocalGradients, y: int, directions: Mapping
 
 
 def tangents(
-    builder: Builder, local: LocalGradients, roots: Sequence[int], directions: Mapping[int, int]
+    builder: Builder,
+    local: LocalGradients,
+    roots: Sequence[int],
+    directions: Mapping[int, int],
+    live: Mapping[int, int] = MappingProxyType({}),
 ) -> dict[int, int]:
-    """Append the tangents of the roots; one that is missing is zero everywhere."""
+    """Append the tangents of the roots; one that is missing is zero everywhere.
+
+    A node in ``live`` has its tangent only where that condition holds.
+    """
     data = builder.data
     order = active(data, roots, directions)
     sweep = _Sweep(builder, local, set(order))
@@ -50,7 +58,7 @@ def tangents(
         for node in order:
             builder.span = data[node].get("span")
             if node in directions:
-                sweep.found[node] = directions[node], None
+                sweep.found[node] = directions[node], live.get(node)
                 continue
             made = sweep.step(node)
             if made is not None:

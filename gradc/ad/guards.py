@@ -136,7 +136,7 @@ class Guards:
             self._passed[step, shape, type.free, steep] = kept, left
         return kept, left
 
-    def of(self, order: Sequence[int], roots: Sequence[int]) -> dict[int, Guard]:
+    def of(self, order: Sequence[int], roots: Mapping[int, Guard]) -> dict[int, Guard]:
         """The guards of the active nodes; empty where nothing is selected or left out among them, the common case.
 
         A node that sends no derivative any further needs none of its own.
@@ -152,9 +152,9 @@ class Guards:
             if below and single(self.builder, node) and (op not in GENTLE or not self.separate.isdisjoint(below)):
                 self.separate.add(node)
             selects = selects or op == "select" or op in REGIONS or (bool(below) and self._leaves_out(node, 0))
-        if not selects:
+        if not selects and all(guard is ALWAYS for guard in roots.values()):
             return {}
-        uses: dict[int, list[Guard]] = {y: [ALWAYS] for y in roots}
+        uses: dict[int, list[Guard]] = {y: [guard] for y, guard in roots.items()}
         # Arrays that nodes read in part, under a guard that says nothing of single elements.
         readers: dict[int, dict[Guard, list[int]]] = {}
         found: dict[int, Guard] = {}

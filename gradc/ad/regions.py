@@ -20,7 +20,7 @@ from gradc.ir.builder import Builder, replay, transfer
 from gradc.ir.graph import Graph, ancestors
 from gradc.ir.region import Loop
 from gradc.ir.sizes import Dim
-from gradc.ir.types import INT, TAPE, Type
+from gradc.ir.types import BOOL, INT, TAPE, Type
 from gradc.ops import build
 
 if TYPE_CHECKING:
@@ -131,6 +131,16 @@ def _get(builder: Builder, node: int, place: int) -> int:
     return builder.apply("get", node, attrs={"place": place})
 
 
+def _or(builder: Builder, conditions: Sequence[int]) -> int:
+    """Whether one of the conditions holds; none does of none."""
+    if not conditions:
+        return builder.constant(False, BOOL)
+    found, *others = conditions
+    for other in others:
+        found = builder.apply("or", found, other)
+    return found
+
+
 def _zero(builder: Builder, type: Type) -> int:
     return build.filled(builder, 0.0, type)
 
@@ -156,6 +166,7 @@ def _loop_back(
     types = {place: graph.type(graph.inputs[place]) for place in range(len(graph.inputs))}
     # Carried: the adjoints of what the forward loop carries, and sums over the iterations.
     incoming = {}
+    masks = dependence.dependence(graph)
     for place in carried:
         start = adjoints.get(place - 1)
         start = _zero(builder, types[place]) if start is None else start
@@ -163,6 +174,14 @@ def _loop_back(
     for place in shared:
         zero = _zero(builder, types[place])
         incoming[place] = made.input(_adjoint_name(_name(graph, place)), types[place], zero)
+    # Where a carried value has no influence in some iterations, its adjoint there is none, which is not the same as 0.
+    roots = {place: {1 + k for k, mask in enumerate(masks) if mask >> place & 1} for place in carried}
+    always = {1 + k for k in adjoints if k >= loop.carried}
+    flagged = sorted(dependence.sometimes(roots, {1 + k for k in adjoints if k < loop.carried}, always) & set(carried))
+    flags = {}
+    for place in flagged:
+        start = builder.constant(place - 1 in adjoints, BOOL)
+        flags[place] = made.input(f"{_name(graph, place)}.live", BOOL, start)
     # Scanned: adjoints of what was collected, what was carried, and what the forward loop scans.
     seeds: list[tuple[int, int]] = []
     collected = []
@@ -175,7 +194,7 @@ def _loop_back(
         number[graph.inputs[place]] = made.input(_name(graph, place), types[place], _get(builder, forward, tape))
     for place in range(1 + loop.carried, 1 + loop.carried + loop.scanned):
         number[graph.inputs[place]] = made.input(_name(graph, place), types[place], operand[place])
-    count = len(made.operands) - len(carried) - len(shared)
+    count = len(made.operands) - len(carried) - len(shared) - len(flagged)
     for place in range(1 + loop.carried + loop.scanned, len(graph.inputs)):
         fixed = _known(local, operand[place], members)
         if fixed is not None:
@@ -192,15 +211,28 @@ def _loop_back(
     inner_local = local.inside(inner)
     bases = {targets[place]: incoming[place] for place in shared}
     inner.adjoint_of = seeds[0][0] if seeds else None
-    found = Sweep(inner, inner_local, seeds, list(dict.fromkeys(targets.values())), (), bases).run(
-        list(dict.fromkeys(targets.values()))
-    )
+    listed = list(dict.fromkeys(targets.values()))
+    live: dict[int, int] = {}
+    for place in carried:
+        output = number[graph.outputs[place - 1][1]]
+        if place in flags:
+            live[output] = _or(inner, [live[output], flags[place]]) if output in live else flags[place]
+    # One node may be several results, of which one always counts.
+    for output, seed in seeds:
+        if seed not in [incoming[place] for place in flagged]:
+            live.pop(output, None)
+    found = Sweep(inner, inner_local, seeds, listed, (), bases, live).run(listed)
     outputs: list[tuple[str, int]] = []
     for place in (*carried, *shared):
         new = found.get(targets[place])
         if new is None:
             new = _zero(inner, types[place]) if place in carried else incoming[place]
         outputs.append((_adjoint_name(_name(graph, place)), new))
+    for place in flagged:
+        sources = roots[place] & (set(carried) | always)
+        certain = any(source in always or source not in flags for source in sources)
+        new = inner.constant(True, BOOL) if certain else _or(inner, [flags[source] for source in sorted(sources)])
+        outputs.append((f"{_name(graph, place)}.live", new))
     arrays = [place for place in scanned if builder.type(operand[place]).dtype != TAPE]
     tapes = [place for place in scanned if place not in arrays]
     for place in (*arrays, *tapes):
@@ -208,15 +240,23 @@ def _loop_back(
         outputs.append((_adjoint_name(_name(graph, place)), _zero(inner, types[place]) if new is None else new))
     body = finish(inner, inner_local, outputs)
     back = Loop(
-        body, None, len(carried) + len(shared), count, len(tapes), loop.extent, not loop.backwards
+        body,
+        None,
+        len(carried) + len(shared) + len(flagged),
+        count,
+        len(tapes),
+        loop.extent,
+        not loop.backwards,
     )
     if loop.test is None:
         bounds = operands[:2]
     else:
         bounds = (builder.constant(0, INT), _get(builder, forward, loop.results - 1))
     result = builder.make("for", (*bounds, *made.operands), back.attrs)
-    places = [*carried, *shared, *arrays, *tapes]
-    return {loop.first + place - 1: _get(builder, result, at) for at, place in enumerate(places)}
+    places = [*carried, *shared, *(None for _ in flagged), *arrays, *tapes]
+    return {
+        loop.first + place - 1: _get(builder, result, at) for at, place in enumerate(places) if place is not None
+    }
 
 
 def _branch_back(
@@ -324,13 +364,24 @@ def _loop_forth(
                 directions[number[graph.inputs[place]]] = tangent
 
     moved(range(1, 1 + carried))
+    # Where nothing has moved yet there is no tangent, which is not the same as 0.
+    masks = dependence.dependence(graph)
+    kept = [place for place in moving if place <= carried]
+    sources = {place: {p for p in moving if masks[place - 1] >> p & 1} for place in kept}
+    fixed = {place for place in moving if place > carried}
+    flagged = sorted(dependence.sometimes(sources, [place for place in kept if place in given], fixed))
+    flags = {
+        place: made.input(f"{_name(graph, place)}.live", BOOL, builder.constant(place in given, BOOL))
+        for place in flagged
+    }
     moved(range(1 + carried, 1 + carried + scanned))
     moved(range(1 + carried + scanned, count))
     made.replay(graph, number)
     inner_local = local.inside(made.builder)
     results = [number[output] for _, output in graph.outputs]
     made.builder.adjoint_of = results[0] if results else None
-    found = forward(made.builder, inner_local, list(dict.fromkeys(results)), directions)
+    live = {number[graph.inputs[place]]: flag for place, flag in flags.items()}
+    found = forward(made.builder, inner_local, list(dict.fromkeys(results)), directions, live)
 
     outputs: list[tuple[str, int]] = []
     places: dict[int, int] = {}
@@ -350,6 +401,12 @@ def _loop_forth(
                 outputs.append((_tangent_name(graph.outputs[place][0]), tangent))
 
     listed(range(carried))
+    for place in flagged:
+        certain = any(source in fixed or source not in flags for source in sources[place])
+        new = made.builder.constant(True, BOOL) if certain else _or(
+            made.builder, [flags[source] for source in sorted(sources[place])]
+        )
+        outputs.append((f"{_name(graph, place)}.live", new))
     wide = len(outputs)
     listed(range(carried, carried + loop.collected))
     before = len(outputs)

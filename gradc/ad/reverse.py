@@ -108,7 +108,8 @@ def _branch(places: dict[Guard, _Branch], known: set[tuple[int, bool]], guard: G
 class Sweep:
     """One reverse sweep: the adjoints of every node on a way from ``wrt`` to one of those that have ``seeds``.
 
-    ``bases`` are values to which the adjoints of their nodes are added: in a loop, what earlier iterations gave.
+    ``bases`` are values to which the adjoints of their nodes are added: in a loop, what earlier iterations gave. A root
+    in ``live`` has an adjoint at all only where that condition holds.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Sweep:
         wrt: Sequence[int],
         own: Iterable[Index] = (),
         bases: Mapping[int, int] | None = None,
+        live: Mapping[int, int] | None = None,
     ) -> None:
         self.builder = builder
         self.local = local
@@ -127,7 +129,10 @@ class Sweep:
         # A derivative of a family is a family: these indices are summed over nowhere.
         self.own = tuple(own)
         self.made = Guards(builder, self.own)
-        self.guards = self.made.of(self.order, roots)
+        starts = {y: ALWAYS for y in roots}
+        for y, condition in (live or {}).items():
+            starts[y] = self.made.within(ALWAYS, condition, True)
+        self.guards = self.made.of(self.order, starts)
         # Contributions to a node, each with the guard under which it arose; the last user comes first.
         self.incoming: dict[int, list[tuple[Term, Guard]]] = {}
         members = set(self.order)
@@ -139,7 +144,7 @@ class Sweep:
         for y, seed in reversed(seeds):
             if y in members:
                 start = builder.constant(1.0, builder.type(y)) if seed is None else seed
-                self.incoming.setdefault(y, []).append((start, ALWAYS))
+                self.incoming.setdefault(y, []).append((start, starts[y]))
 
     def run(self, wrt: Sequence[int]) -> dict[int, int]:
         """The adjoints of ``wrt``; one that is missing is zero everywhere."""

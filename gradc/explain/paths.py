@@ -318,7 +318,7 @@ class _Finder:
     ) -> list[tuple[tuple[int, bool], ...]]:
         """The single conditions under which each place of a statement has any influence."""
         guards = Guards(self.builder)
-        guarded = guards.of(active(self.builder.data, [top], standins), [top])
+        guarded = guards.of(active(self.builder.data, [top], standins), {top: ALWAYS})
         found = []
         for step, position in places:
             guard = guards.edge(copy[step], guarded.get(copy[step], ALWAYS), position)
