@@ -120,7 +120,12 @@ class Model:
                 if self._inputs.shapes.arrays or self.options.debug_nans:
                     memory, watched = self.options.max_memory, self.options.debug_nans
                     plan = ArrayPlan(
-                        graph, sizes, sources=self.sources, max_memory=memory, watched=watched, limits=self.options.limits
+                        graph,
+                        sizes,
+                        sources=self.sources,
+                        max_memory=memory,
+                        watched=watched,
+                        limits=self.options.limits,
                     )
                 else:
                     plan = Plan(graph, sources=self.sources, limits=self.options.limits)

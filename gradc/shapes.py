@@ -55,7 +55,10 @@ class Shapes:
         self.texts = {source.name: source for source in sources}
         self.spans = [graph.span(node) for node in graph.inputs]
         self.arrays = any(
-            data["type"].shape or data["type"].free or graph.ops[data["op"]].kind == "structural" or data["op"] == "size"
+            data["type"].shape
+            or data["type"].free
+            or graph.ops[data["op"]].kind == "structural"
+            or data["op"] == "size"
             for each in graphs(graph)
             for data in each.data.values()
         )

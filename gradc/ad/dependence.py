@@ -58,8 +58,10 @@ def _through(masks: dict[int, int], node: int, graph: Graph) -> tuple[int, ...]:
     loop = Loop.of(attrs)
     below = closed(loop)
     entering = [0, *given[loop.first :]]
-    found = [_joined(entering, mask) | (entering[1 + place] if place < loop.carried else 0)
-             for place, mask in enumerate(below)]
+    found = [
+        _joined(entering, mask) | (entering[1 + place] if place < loop.carried else 0)
+        for place, mask in enumerate(below)
+    ]
     return (*found, 0) if loop.test is not None else tuple(found)
 
 

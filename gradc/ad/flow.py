@@ -18,8 +18,9 @@ def differentiable(data: Data, node: int) -> list[tuple[int, int]]:
 
 
 def active(data: Data, roots: Collection[int], wrt: Collection[int]) -> list[int]:
-    """The nodes on a way from one of ``wrt`` to one of the ``roots``, both included, in order of creation; linear in the
-    cone of the roots.
+    """The nodes on a way from one of ``wrt`` to one of the ``roots``, both included, in order of creation.
+
+    Linear in the cone of the roots.
     """
     seen = set(roots)
     stack = list(seen)

@@ -210,12 +210,16 @@ def layer(expander: Expander, node: int, entering_tainted: Collection[int] = ())
         count = len(graph.inputs)
         split = 0 if loop is None else 1 + loop.carried
 
-        def enter(places: Iterable[int], body: Body = body, graph: Graph = graph, inputs: dict[int, int] = inputs) -> None:
+        def enter(
+            places: Iterable[int], body: Body = body, graph: Graph = graph, inputs: dict[int, int] = inputs
+        ) -> None:
             for place in places:
                 old = graph.inputs[place]
                 size = graph.attrs(old).get("extent")
                 name = graph.name(old) or "x"
-                inputs[old] = body.input(name, graph.type(old), None if loop and not place else operands[first + place], size)
+                inputs[old] = body.input(
+                    name, graph.type(old), None if loop and not place else operands[first + place], size
+                )
 
         def enter_tangents(carried: bool, body: Body = body, extra: dict[tuple[int, int], int] = extra) -> None:
             for target in targets:

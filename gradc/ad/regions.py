@@ -247,6 +247,7 @@ def _loop_back(
         len(tapes),
         loop.extent,
         not loop.backwards,
+        loop.checkpoint,
     )
     if loop.test is None:
         bounds = operands[:2]
@@ -254,9 +255,7 @@ def _loop_back(
         bounds = (builder.constant(0, INT), _get(builder, forward, loop.results - 1))
     result = builder.make("for", (*bounds, *made.operands), back.attrs)
     places = [*carried, *shared, *(None for _ in flagged), *arrays, *tapes]
-    return {
-        loop.first + place - 1: _get(builder, result, at) for at, place in enumerate(places) if place is not None
-    }
+    return {loop.first + place - 1: _get(builder, result, at) for at, place in enumerate(places) if place is not None}
 
 
 def _branch_back(
@@ -320,9 +319,7 @@ def _branch_back(
     return {position: _get(builder, result, at) for at, position in enumerate(wanted)}
 
 
-def push(
-    local: LocalGradients, node: int, tangents: Mapping[int, int], members: Collection[int]
-) -> dict[int, int]:
+def push(local: LocalGradients, node: int, tangents: Mapping[int, int], members: Collection[int]) -> dict[int, int]:
     """The tangents of a region's results, by their place, given those of its operands by position."""
     if local.builder.op(node) == "branch":
         return _branch_forth(local, node, tangents, members)
@@ -403,8 +400,10 @@ def _loop_forth(
     listed(range(carried))
     for place in flagged:
         certain = any(source in fixed or source not in flags for source in sources[place])
-        new = made.builder.constant(True, BOOL) if certain else _or(
-            made.builder, [flags[source] for source in sorted(sources[place])]
+        new = (
+            made.builder.constant(True, BOOL)
+            if certain
+            else _or(made.builder, [flags[source] for source in sorted(sources[place])])
         )
         outputs.append((f"{_name(graph, place)}.live", new))
     wide = len(outputs)
@@ -430,6 +429,7 @@ def _loop_forth(
         len(outputs) - before,
         loop.extent,
         loop.backwards,
+        loop.checkpoint,
     )
     result = builder.make(extended.op, (*operands[: loop.first], *made.operands), extended.attrs)
     if test is not None:
@@ -503,9 +503,7 @@ def _unique(outputs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
     return list(found.items())
 
 
-def settle(
-    graph: Graph, superseded: Mapping[int, tuple[int, Mapping[int, int]]]
-) -> tuple[Graph, Mapping[int, int]]:
+def settle(graph: Graph, superseded: Mapping[int, tuple[int, Mapping[int, int]]]) -> tuple[Graph, Mapping[int, int]]:
     """The graph in which results of regions are read from those that supersede them, and the map to its nodes.
 
     What supersedes a region gives its results, and more; it is made later, with what is there already. A region whose

@@ -129,7 +129,7 @@ class Sweep:
         # A derivative of a family is a family: these indices are summed over nowhere.
         self.own = tuple(own)
         self.made = Guards(builder, self.own)
-        starts = {y: ALWAYS for y in roots}
+        starts = dict.fromkeys(roots, ALWAYS)
         for y, condition in (live or {}).items():
             starts[y] = self.made.within(ALWAYS, condition, True)
         self.guards = self.made.of(self.order, starts)

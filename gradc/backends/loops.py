@@ -20,6 +20,7 @@ from gradc.ir.types import Type
 from gradc.limits import Limits
 from gradc.source import Source, Span
 
+
 class Stepper(Protocol):
     """A plan at work on one iteration after the other, which keeps what does not change between them."""
 
@@ -53,6 +54,7 @@ class Planned(Protocol):
 
     def __call__(self, body: Graph, nodes: Sequence[int] | None, carried: int = 0) -> Body:
         """The plan."""
+
 
 DTYPES: Final[Mapping[str, Any]] = {"f64": np.float64, "f32": np.float32, "int": np.int64, "bool": np.bool_}
 

@@ -10,9 +10,9 @@ import numpy as np
 from gradc.backends import buffers, faults, nans
 from gradc.backends.buffers import Pool, arrange
 from gradc.backends.faults import Faults
+from gradc.backends.interp import Plan
 from gradc.backends.memory import Room
 from gradc.backends.planner import DTYPES, Planner, Shape
-from gradc.backends.interp import Plan
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, graphs
@@ -212,8 +212,8 @@ class ArrayStepper:
 def body_plan(planner: Planner, body: Graph, nodes: Sequence[int] | None, carried: int = 0) -> Plan | ArrayPlan:
     """What a region's body does in a plan: of single numbers alone it needs no arrays.
 
-    An array among the first ``carried`` results, which are the inputs behind the first one in the next iteration, may be
-    written over there if nobody else holds it.
+    An array among the first ``carried`` results, which are the inputs behind the first one in the next iteration, may
+    be written over there if nobody else holds it.
     """
     sources = tuple(planner.room.sources.values())
     if not has_arrays(body):

@@ -30,7 +30,9 @@ class Contributions:
         self.pull = Pull(self.builder, LocalGradients(self.builder, net.templates.partials))
         type = net.graph.type(top)
         self.one = self.builder.constant(1.0, typed(type.dtype))
-        self.guards: Mapping[int, Guard] = Guards(self.builder).of(active(self.builder.data, [top], [bottom]), {top: ALWAYS})
+        self.guards: Mapping[int, Guard] = Guards(self.builder).of(
+            active(self.builder.data, [top], [bottom]), {top: ALWAYS}
+        )
         self._tails: dict[tuple[int, ...], int | None] = {(): self.one}
 
     def finish(self) -> Graph:

@@ -161,9 +161,9 @@ def _branch(data: Mapping[str, Any], live: set[int]) -> _Smaller | None:
     used: set[int] = set()
     for body in slim.values():
         used |= _used(body, range(len(outputs)))
-    if len(outputs) == len(bodies["then"].outputs) and len(used) == len(everything):
-        if all(len(slim[key]) == len(body) for key, body in bodies.items()):
-            return None
+    whole = len(outputs) == len(bodies["then"].outputs) and len(used) == len(everything)
+    if whole and all(len(slim[key]) == len(body) for key, body in bodies.items()):
+        return None
     inputs = sorted(used)
     attrs = {key: restricted(body, outputs, inputs) for key, body in bodies.items()}
     return _Smaller(attrs, (0, *(1 + place for place in inputs)), {place: at for at, place in enumerate(outputs)})

@@ -38,6 +38,9 @@ class Loop:
 
     ``extent`` is the number of iterations as an extent, where there is one: arrays are scanned and collected along a
     first axis of it. A loop that runs ``backwards`` starts with the last iteration.
+
+    With a ``checkpoint`` the tapes keep what is carried at so many of the iterations, or at a number that suits the
+    loop if it is 0, and compute the rest again when it is read.
     """
 
     body: Graph
@@ -47,6 +50,7 @@ class Loop:
     tapes: int = 0
     extent: Dim | None = None
     backwards: bool = False
+    checkpoint: int | None = None
 
     @classmethod
     def of(cls, attrs: Mapping[str, Any]) -> Loop:
@@ -59,6 +63,7 @@ class Loop:
             attrs.get("tapes", 0),
             attrs.get("extent"),
             attrs.get("backwards", False),
+            attrs.get("checkpoint"),
         )
 
     @property
@@ -75,6 +80,8 @@ class Loop:
             found["extent"] = self.extent
         if self.backwards:
             found["backwards"] = True
+        if self.checkpoint is not None:
+            found["checkpoint"] = self.checkpoint
         return found
 
     @property

@@ -101,8 +101,12 @@ def family(type: Type, free: Iterable[Index]) -> Type:
 
 def single(type: Type) -> Type:
     """The type of one value of a family."""
-    return type if not type.free else Type(type.dtype, type.shape, (), type.parts) if type.parts else typed(
-        type.dtype, type.shape
+    return (
+        type
+        if not type.free
+        else Type(type.dtype, type.shape, (), type.parts)
+        if type.parts
+        else typed(type.dtype, type.shape)
     )
 
 

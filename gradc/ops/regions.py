@@ -112,6 +112,7 @@ _LOOP = {
     "tapes": int,
     "extent": object,
     "backwards": bool,
+    "checkpoint": int,
 }
 
 ROWS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradc.ir.op import Op, Scatter
 from gradc.ir.types import Type, TypeMismatch, typed

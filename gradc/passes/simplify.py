@@ -38,9 +38,7 @@ def _from_outside(body: Graph, operands: Sequence[int]) -> Iterator[int]:
 
 def pending(graph: Graph) -> bool:
     """Whether the graph is not yet one that can be run: derivative requests or calls are to be expanded."""
-    return any(
-        data["op"] in REQUESTS or data["op"] == "call" for each in graphs(graph) for data in each.data.values()
-    )
+    return any(data["op"] in REQUESTS or data["op"] == "call" for each in graphs(graph) for data in each.data.values())
 
 
 def simplify(

@@ -7,344 +7,21 @@ enters as an operand when it is first read; a name that exists before a loop and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gradc.ir.builder import Builder
 from gradc.ir.region import Loop
 from gradc.ir.sizes import Dim
-from gradc.ir.types import BOOL, INT, Type, single, typed
+from gradc.ir.types import BOOL, INT, Type, single
 from gradc.ops import build
-from gradc.source import Source
 from gradc.syntax import code, tree
 from gradc.syntax.apply import describe
+from gradc.syntax.enclosed import Collected, LoopRegion, Region
 from gradc.syntax.extents import dim_of, require
-from gradc.syntax.scope import POISON, Binding, Frame, Poison, Scope, Value, Weak
+from gradc.syntax.scope import POISON, Frame, Poison, Scope, Value, Weak
+from gradc.syntax.statements import Block
 
 if TYPE_CHECKING:
     from gradc.syntax.lower import Lowering
-
-
-@dataclass(eq=False)
-class Collected:
-    """An array that loops fill: its elements so far as one value of the innermost loop that is done with it.
-
-    ``waiting`` are the variables of the loops that are still to collect it, the innermost last; ``axes`` says for each
-    axis that is there already which of the target's axes it is.
-    """
-
-    target: tree.Name
-    value: int
-    waiting: list[str]
-    axes: list[int]
-    indices: list[str | None]
-
-
-class Region:
-    """A region under construction: its bodies, and what enters them from outside.
-
-    All bodies have the same inputs.
-    """
-
-    def __init__(self, outer: Lowering, bodies: int, variable: tree.Name | None = None) -> None:
-        from gradc.syntax.lower import Lowering
-
-        self.outer = outer
-        self.variable = variable
-        # Whether statements in it are reached once in each iteration of the loop around it.
-        self.always = variable is not None
-        self.inner = [
-            Lowering(outer.program, Builder(outer.builder.ops, max_nodes=outer.builder.room()), outer.closed)
-            for _ in range(bodies)
-        ]
-        for each in self.inner:
-            each.builder.functions = outer.builder.functions
-            each.region, each.outlook, each.trial = self, outer.outlook, outer.trial
-        self.operands: list[int] = []
-        self.collected: dict[str, Collected] = {}
-        self._places: dict[int, int] = {}
-        self._names: set[str] = set()
-
-    def input(self, name: str, type: Type, size: Dim | None = None) -> int:
-        """A further input of all bodies; its number among them."""
-        own, count = name, 1
-        while own in self._names:
-            own, count = f"{name}.{count}", count + 1
-        self._names.add(own)
-        for each in self.inner:
-            each.builder.operand(own, type, size)
-        return len(self.inner[0].builder.inputs) - 1
-
-    def enter(self, inner: Lowering, node: tree.Name, binding: Binding, frame: Frame) -> Value:
-        """The value of a name from outside, in a body."""
-        outer = self.outer
-        value = binding.value if binding.home is outer.builder else outer.imported(node, binding, frame)
-        if isinstance(value, Poison):
-            return POISON
-        if isinstance(value, Weak):
-            return Weak(value.exact, value.real, None if value.node is None else self.node(inner, value.node))
-        found = self.node(inner, value)
-        if value in outer.applier.whole:
-            inner.applier.whole[found] = self.node(inner, outer.applier.whole[value])
-        return found
-
-    def node(self, inner: Lowering, value: int) -> int:
-        """A node of the outside, in a body: a constant or size as one, any other as an input."""
-        data = self.outer.builder.data
-        entry = data[value]
-        span, inner.builder.span = inner.builder.span, None
-        try:
-            if entry["op"] == "const":
-                return inner.builder.constant(entry["attrs"]["value"], entry["type"])
-            if entry["op"] == "size":
-                return build.extent(inner.builder, entry["attrs"]["size"])
-            place = self._places.get(value)
-            if place is None:
-                name = entry.get("name") or "x"
-                place = self._places[value] = self.input(name, single(entry["type"]), dim_of(data, value))
-                self.operands.append(value)
-            return inner.builder.inputs[place]
-        finally:
-            inner.builder.span = span
-
-    def finish(self) -> None:
-        """Hand what the sizes of a call must meet on to the outside, and undo the knots between lowerings."""
-        for each in self.inner:
-            self.outer.builder.constraints.update(each.builder.constraints)
-            each.release()
-
-
-@dataclass
-class Block:
-    """The statements between braces that are being lowered: where, and which names they may give new values."""
-
-    lowering: Lowering
-    scope: Scope
-    region: Region
-    # The types that names keep which are carried; those of an `if` may change, as far as it is concerned.
-    carried: dict[str, Type | None] = field(default_factory=dict)
-    prefix: str = ""
-    # In a function, the names that it differentiates by: only these need an identity of their own.
-    targets: frozenset[str] | None = None
-
-    def run(self, statements: Sequence[tree.Statement]) -> None:
-        """Lower the statements in order."""
-        for statement in statements:
-            if isinstance(statement, tree.Assign):
-                self._assign(statement)
-            elif isinstance(statement, tree.IndexAssign):
-                self._index_assign(statement)
-            else:
-                assert isinstance(statement, tree.Block)
-                lower(self.lowering, statement, self.scope, self)
-
-    # Names ---------------------------------------------------------------------------------------------------------
-
-    def _assign(self, statement: tree.Assign) -> None:
-        lowering, source = self.lowering, self.scope.source
-        value = lowering.evaluate(statement.value, self.scope)
-        place = statement.value if len(statement.targets) == 1 else statement
-        values = lowering.apart(place, statement.targets, value, source)
-        for target, result in zip(statement.targets, values, strict=True):
-            self.bind(target, result, place)
-
-    def bind(self, target: tree.Name, value: Value, place: tree.Node) -> None:
-        """Give a name a value."""
-        lowering, source = self.lowering, self.scope.source
-        known = self.scope.values.get(target.id)
-        if known is not None and target.id not in self.carried:
-            lowering.redefined(target, known, source)
-            return
-        type = self.carried.get(target.id)
-        if type is not None and not isinstance(value, Poison):
-            value = kept(lowering, target, value, type, place, source)
-        if not isinstance(value, Poison) and (self.targets is None or target.id in self.targets):
-            lowering.builder.span = source.span(target.start, target.end)
-            value = lowering.identify(self.prefix + target.shown, value)
-        binding = self.scope.rebind(target, value, lowering.builder)
-        binding.used = True
-
-    # Elements ------------------------------------------------------------------------------------------------------
-
-    def _index_assign(self, statement: tree.IndexAssign) -> None:
-        target, source = statement.target, self.scope.source
-        known = self.scope.value(target.id)
-        if known is not None and target.id in self.carried:
-            self._update(statement)
-            return
-        variables = self._variables()
-        indices = [index.id if isinstance(index, tree.Name) and index.id in variables else None
-                   for index in statement.indices]
-        own = [index for index in indices if index is not None]
-        if not own:
-            value = self.lowering.run([statement], self.scope)
-            self.bind(target, self.lowering.single(source, statement.value, value), statement.value)
-            return
-        self._collect(statement, indices, own)
-
-    def _variables(self) -> list[str]:
-        """The variables of the loops around this place, the innermost last."""
-        found: list[str] = []
-        region: Region | None = self.region
-        while region is not None:
-            if region.variable is not None:
-                found.append(region.variable.id)
-            region = region.outer.region
-        return found[::-1]
-
-    def _refuse(self, message: str, place: tree.Node, label: str, *hints: str) -> None:
-        self.lowering.error("E0313", message, self.scope.source, place, label, hints)
-
-    def _collect(self, statement: tree.IndexAssign, indices: list[str | None], own: list[str]) -> None:
-        lowering, source, target = self.lowering, self.scope.source, statement.target
-        self.region.collected.setdefault(target.id, Collected(target, -1, [], [], []))
-        name = target.shown
-        if len(set(own)) < len(own):
-            hint = f"for a diagonal, begin with `{name} = zeros(n, n)` before the loop"
-            self._refuse("the variable of a loop stands on two axes", statement, "collected twice", hint)
-            return
-        region: Region | None = self.region
-        waiting = []
-        while region is not None and set(own) - set(waiting):
-            variable = None if region.variable is None else region.variable.id
-            if variable not in own:
-                what = "an `if`" if not isinstance(region, _LoopRegion) else "a loop whose variable is none of its"
-                what = f"{what} indices" if isinstance(region, _LoopRegion) else what
-                hint = f"begin with `{name} = zeros(…)` before the loop to set elements one by one"
-                self._refuse(f"`{name}` is collected within {what}", target, "may be given several values or none", hint)
-                return
-            waiting.append(variable)
-            region = region.outer.region
-        if target.id in self.region.collected and self.region.collected[target.id].indices:
-            hint = "each element of a collected array is given once in an iteration"
-            self._refuse(f"`{name}` is collected twice", target, "collected again here", hint)
-            return
-        if not all(isinstance(index, tree.Name) for index in statement.indices):
-            bad = next(index for index in statement.indices if not isinstance(index, tree.Name))
-            hint = f"begin with `{name} = zeros(…)` before the loop to set elements one by one"
-            self._refuse("the indices of what a loop collects are its variable and new names", bad, "not one", hint)
-            return
-        rest = [index for index, variable in zip(statement.indices, indices, strict=True) if variable is None]
-        if rest:
-            inner = tree.IndexAssign(
-                statement.start, statement.end, target, rest, statement.value, statement.binders, statement.condition
-            )
-            value = lowering.run([inner], self.scope)
-        elif statement.binders or statement.condition is not None:
-            place = statement.binders[0] if statement.binders else statement.condition
-            assert place is not None
-            self._refuse("every index of the target is the variable of a loop", place, "no other index is due")
-            return
-        else:
-            value = lowering.evaluate(statement.value, self.scope)
-        one = lowering.single(source, statement.value, value)
-        if isinstance(one, Poison):
-            return
-        node = lowering.applier.any_node(one)
-        axes = [at for at, variable in enumerate(indices) if variable is None]
-        axes += [-1] * (lowering.builder.type(node).rank - len(axes))
-        self.region.collected[target.id] = Collected(target, node, waiting[::-1], axes, indices)
-
-    def _update(self, statement: tree.IndexAssign) -> None:
-        """``x[i] = value`` for an array that is there: the array with another element."""
-        lowering, source, target = self.lowering, self.scope.source, statement.target
-        builder = lowering.builder
-        array = lowering.evaluate(target, self.scope)
-        if isinstance(array, (Poison, tuple)):
-            return
-        node = lowering.applier.any_node(array)
-        type = builder.type(node)
-        if len(statement.indices) > type.rank:
-            label = f"`{target.shown}` is {describe(type)}"
-            lowering.error("E0310", f"{len(statement.indices)} indices are too many", source, statement, label)
-            self.bind(target, POISON, statement)
-            return
-        binders = [index for index in statement.indices if self._binds(index)]
-        if binders:
-            inner = tree.IndexAssign(
-                statement.start, statement.end, target, list(binders), statement.value, statement.binders,
-                statement.condition,
-            )
-            value = lowering.single(source, statement.value, lowering.run([inner], self.scope))
-        else:
-            value = lowering.single(source, statement.value, lowering.evaluate(statement.value, self.scope))
-        place = tree.Subscript(statement.start, statement.end, target, list(statement.indices))
-        items: list[object] = []
-        indices: list[int] = []
-        sound = not isinstance(value, Poison)
-        for axis, index in enumerate(statement.indices):
-            extent = type.shape[axis]
-            if index in binders:
-                items.append((0, 1, extent))
-                continue
-            found = lowering.single(source, index, lowering.evaluate(index, self.scope))
-            at = None if isinstance(found, Poison) else lowering.subscripts.index(place, index, found, extent, source)
-            if at is None or builder.type(at).shape:
-                if at is not None:
-                    self._refuse("elements are set one place at a time", index, "an array of places")
-                sound = False
-                continue
-            items.append(None)
-            indices.append(at)
-        if not sound or isinstance(value, Poison):
-            self.bind(target, POISON, statement)
-            return
-        builder.span = source.span(statement.start, statement.end)
-        shape = tuple(item[2] for item in items if isinstance(item, tuple)) + type.shape[len(items) :]
-        new = lowering.applier.real_node(value) if type.real else lowering.applier.int_node(value)
-        found_type = builder.type(new)
-        if found_type.shape == () and shape:
-            new = build.broadcast(builder, new, shape)
-        fits = len(found_type.shape) in (0, len(shape)) and all(
-            require(builder, "==", own, due, builder.span)
-            for own, due in zip(found_type.shape, shape, strict=False)
-        )
-        if found_type.dtype != type.dtype or not fits:
-            due = describe(typed(type.dtype, shape))
-            label = f"this is {describe(found_type)}"
-            lowering.error("E0314", f"an element of `{target.shown}` is {due}", source, statement.value, label)
-            self.bind(target, POISON, statement)
-            return
-        made = builder.apply("put", node, new, *indices, attrs={"items": tuple(items)})
-        self.bind(target, made, statement)
-
-    def _binds(self, index: tree.Expr) -> bool:
-        """Whether an index of a target is a new name, which runs along the axis."""
-        return isinstance(index, tree.Name) and self.scope.value(index.id) is None
-
-
-class _LoopRegion(Region):
-    """A loop under construction."""
-
-
-def kept(
-    lowering: Lowering, target: tree.Name, value: int | Weak, type: Type, place: tree.Node, source: Source
-) -> Value:
-    """The value as one of the type that a carried name keeps; poison after a report."""
-    node = lowering.applier.real_node(value) if type.real else lowering.applier.int_node(value)
-    found = lowering.builder.type(node)
-    if found.dtype == type.dtype and len(found.shape) == len(type.shape):
-        span = source.span(place.start, place.end)
-        if all(require(lowering.builder, "==", a, b, span) for a, b in zip(found.shape, type.shape, strict=True)):
-            if found.shape != type.shape:
-                # Equal for every call, though written in other sizes.
-                node = build.reshape(lowering.builder, node, type.shape)
-            return node
-    hints = []
-    if found.shape and not type.shape and found.dtype == type.dtype:
-        extents = ", ".join(map(str, found.shape))
-        hints.append(f"start it with an array: `{target.shown} = zeros({extents})`")
-    if type.dtype == "int" and found.real:
-        hints.append(f"start it with a real number: `{target.shown} = {target.shown}0 + 0.0`")
-    lowering.error(
-        "E0314",
-        f"`{target.shown}` is {describe(type)} before the block, and cannot become another kind of value in it",
-        source,
-        place,
-        f"this is {describe(found)}",
-        hints,
-    )
-    return POISON
 
 
 def lower(lowering: Lowering, statement: tree.Block, scope: Scope, block: Block | None = None) -> None:
@@ -425,8 +102,9 @@ class _Lowerer:
                 return
             bounds, extent = found
         known = self._known()
-        region = _LoopRegion(
-            lowering, 1 if isinstance(statement, tree.For) else 2,
+        region = LoopRegion(
+            lowering,
+            1 if isinstance(statement, tree.For) else 2,
             statement.index if isinstance(statement, tree.For) else None,
         )
         body = region.inner[0]
@@ -464,9 +142,8 @@ class _Lowerer:
         tested = None
         if test is not None:
             tested = region.inner[1].builder.finish([("test", test)])
-        if region.collected:
-            if not self._collects(statement, bounds, extent, region):
-                return
+        if region.collected and not self._collects(statement, bounds, extent, region):
+            return
         described = Loop(graph, tested, len(carried), extent=extent if region.collected else None)
         builder.span = span
         node = builder.apply(described.op, *bounds, *starts, *region.operands, attrs=described.attrs)
@@ -491,7 +168,7 @@ class _Lowerer:
             node = lowering.applier.int_node(value)
             type = builder.type(node)
             if type.dtype != "int" or type.shape:
-                hints = ()
+                hints: tuple[str, ...] = ()
                 if type.real and not type.shape and isinstance(place, tree.Name):
                     hints = (f"declare it as an integer: `input {place.shown}: int`",)
                 elif type.real and isinstance(place, tree.Number):
@@ -501,13 +178,14 @@ class _Lowerer:
             found.append(node)
             dims.append(dim_of(builder.data, value))
         first, stop = dims
-        extent = None if first is None or stop is None else stop - first
-        if extent is not None:
+        extent = None
+        if first is not None and stop is not None:
+            extent = stop - first
             builder.span = self.source.span(statement.first.start, statement.stop.end)
             if not require(builder, ">=", stop, first, builder.span):
-                place = tree.Node(statement.first.start, statement.stop.end)
+                whole = tree.Node(statement.first.start, statement.stop.end)
                 hint = "a range runs upwards, up to, but without, its end"
-                self._error("E0311", f"the range {first}..{stop} runs backwards", place, "no values", hint)
+                self._error("E0311", f"the range {first}..{stop} runs backwards", whole, "no values", hint)
                 return None
         return found, extent
 
@@ -527,12 +205,15 @@ class _Lowerer:
         if type is not BOOL:
             hint = "write `x != 0`" if type.real and not type.shape else ""
             hints = (hint,) if hint else ()
-            self._error("E0303", "the condition of a loop is a truth value", statement.test,
-                        f"this is {describe(type)}", *hints)
+            self._error(
+                "E0303", "the condition of a loop is a truth value", statement.test, f"this is {describe(type)}", *hints
+            )
             return None
         return node
 
-    def _collects(self, statement: tree.For | tree.While, bounds: list[int], extent: Dim | None, region: Region) -> bool:
+    def _collects(
+        self, statement: tree.For | tree.While, bounds: list[int], extent: Dim | None, region: Region
+    ) -> bool:
         """Whether arrays can be collected in a loop: its range begins at 0 and has a known length."""
         place = next(iter(region.collected.values())).target
         if not isinstance(statement, tree.For):
@@ -594,8 +275,13 @@ class _Lowerer:
             hints = ("write `x != 0`",) if type.real and not type.shape else ()
             if type.dtype == "bool":
                 hints = ("choose element by element: `y = if c then a else b`",)
-            self._error("E0303", "the condition of an `if` is a truth value", statement.test,
-                        f"this is {describe(type)}", *hints)
+            self._error(
+                "E0303",
+                "the condition of an `if` is a truth value",
+                statement.test,
+                f"this is {describe(type)}",
+                *hints,
+            )
             return
         known = self._known()
         region = Region(lowering, 2)

@@ -24,10 +24,10 @@ from gradc.ops import build
 from gradc.source import Source, Span
 from gradc.syntax import blocks, code, literals, tree
 from gradc.syntax.apply import Applier
-from gradc.syntax.blocks import Region
 from gradc.syntax.branches import Branches
 from gradc.syntax.calls import Calls
 from gradc.syntax.comprehend import Comprehensions
+from gradc.syntax.enclosed import Region
 from gradc.syntax.extents import dim_of
 from gradc.syntax.outlook import NOTHING, Outlook
 from gradc.syntax.scope import CONSTANTS, POISON, Binding, Closure, Frame, Poison, Scope, Value, Weak
@@ -193,9 +193,7 @@ class Lowering:
     def report(self, found: Diagnostic) -> None:
         """Keep an error, with the calls by which the function was reached that it lies in, the innermost first."""
         calls = [frame.call for frame in self.frames if frame.call is not None and found.code in _OF_ARGUMENTS]
-        notes = [
-            (place := source.span(call.start, call.end), source.line(place.line)) for source, call in calls[::-1]
-        ]
+        notes = [(place := source.span(call.start, call.end), source.line(place.line)) for source, call in calls[::-1]]
         told = {place for place, _, _ in found.notes}
         further = [(place, text, "called here") for place, text in notes[:_TOLD_CALLS] if place not in told]
         self.program.report(replace(found, notes=(*found.notes, *further)) if further else found)
