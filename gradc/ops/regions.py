@@ -34,6 +34,8 @@ def loop_type(types: Sequence[Type], attrs: Attrs) -> Type:
         raise TypeMismatch(f"{loop.operands} operands", max(len(types) - 1, 0))
     if not body.inputs or body.type(body.inputs[0]) is not INT:
         raise TypeMismatch("a body whose first input is the number of the iteration", 0)
+    if len(body.inputs) <= carried + loop.scanned:
+        raise TypeMismatch(f"a body with {1 + carried + loop.scanned} inputs or more", 0)
     for position in range(loop.first):
         if single(types[position]) is not INT:
             raise TypeMismatch(INTEGER, position)
