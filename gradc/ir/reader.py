@@ -291,6 +291,10 @@ class _Reader(Terms):
                 start, end = reference.start, reference.end
             elif error.rule == "I4":
                 start, end = self.place(line.definition, line.dtype[1:].lstrip())
+            elif attribute := re.search(r" has the attribute '(\w+)'", error.detail):
+                for word, _ in line.attributes or ():
+                    if word.text == attribute[1]:
+                        start, end = word.start, word.end
         self.problem(f"the graph breaks invariant {error.rule}", start, end, detail, (), "E0903")
 
 

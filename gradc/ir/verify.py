@@ -225,7 +225,8 @@ def _verify_several(graph: Graph, node: int, row: Op) -> None:
         _fail("I12", node, f"is a {dtype}, which {row.name!r} does not give")
     for user in graph.nx.succ[node]:
         if graph.op(user) not in _READERS[dtype]:
-            _fail("I12", user, f"reads node {node}, a {dtype}, which {graph.op(user)!r} does not take")
+            text = f"node {user} reads node {node}, a {dtype}, which {graph.op(user)!r} does not take"
+            raise InvalidGraph(text, "I12", user, graph.operands(user).index(node))
 
 
 def _verify_edges(graph: Graph, node: int, operands: tuple[int, ...]) -> None:
