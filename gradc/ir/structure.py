@@ -14,10 +14,10 @@ _KNOWN: WeakKeyDictionary[Graph, bytes] = WeakKeyDictionary()
 
 
 def structure(graph: Graph) -> bytes:
-    """A digest of all that a body computes and calls by a name.
+    """A digest of all that a body computes and gives a name to.
 
-    The numbers in the names of indices do not count, nor do places in the source and the marks of differentiation: two
-    nodes that differ in nothing else are one, too. Linear in the graph and the bodies in it, once.
+    What its operands and outputs are called does not count, nor do the numbers in the names of indices, places in the
+    source and the marks of differentiation. Linear in the graph and the bodies in it, once.
     """
     stack = [graph]
     while stack:
@@ -41,10 +41,11 @@ def _digest(graph: Graph) -> bytes:
     found = blake2b(digest_size=16)
     for data in graph.data.values():
         attrs = [(key, _exact(value, called)) for key, value in sorted(data.get("attrs", {}).items())]
-        known = (data["op"], data["operands"], attrs, _type(data["type"], called), data.get("name"))
+        name = data.get("name") if data["op"] == "name" else None
+        known = (data["op"], data["operands"], attrs, _type(data["type"], called), name)
         found.update(repr(known).encode())
     required = [(each.relation, each.left, each.right) for each in graph.constraints]
-    tables = (graph.inputs, graph.outputs, sorted(graph.names.items()), required)
+    tables = (graph.inputs, [node for _, node in graph.outputs], sorted(graph.names.items()), required)
     found.update(repr(tables).encode())
     return found.digest()
 

@@ -271,7 +271,7 @@ def _verify_operand(node: int, type: Type, attrs: Mapping[str, Any]) -> None:
         _fail("I12", node, f"has the kind {attrs.get('kind')!r}, but what enters a body is an operand")
     if "default" in attrs:
         _fail("I5", node, "is an operand and has a default")
-    if "extent" in attrs and (type is not INT or not is_offset(attrs["extent"])):
+    if "extent" in attrs and (type != INT or not is_offset(attrs["extent"])):
         _fail("I5", node, f"is always {attrs['extent']!r}, which is not an extent for an operand of type int")
 
 
