@@ -292,6 +292,10 @@ WRONG = {
         lines(X, '%p = input "p" : bool', "%y = mul %0, %p : f64"),
         "E0903", 4, 14, 2, "the graph breaks invariant I4", "`%y` (mul) does not take its operand 2: expected",
     ),
+    "function of nothing": (
+        lines('function "f" () {', "body {", X, 'output "f" = %0', "}", "partials {", "}", "}"),
+        "E0903", 2, 10, 3, "function `f` breaks invariant I9", "expected inputs and partials for no parameters",
+    ),
     "parts of a function": (
         lines('function "f" ("x") {', "body {", X, 'output "f" = %0', "}", "partials {", X, "}", "}"),
         "E0903", 2, 10, 3, "function `f` breaks invariant I9", "expected inputs and partials for 1 parameter",
