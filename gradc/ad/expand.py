@@ -297,7 +297,7 @@ def inlined(graph: Graph, templates: Templates) -> Graph:
         return graph
     builder = Builder(graph.ops, max_nodes=templates.limits.expanded_nodes)
     made = transfer(graph, builder, inline_into(graph, builder, templates))
-    return over_bodies(made, lambda body: inlined(body, templates))
+    return over_bodies(made, lambda body: inlined(body, templates))[0]
 
 
 def inline_into(graph: Graph, builder: Builder, templates: Templates) -> dict[int, int]:
@@ -334,8 +334,8 @@ def expand(
             builder = Builder(graph.ops, simplifier, limits.expanded_nodes)
             further = inline_into(expanded, builder, templates)
             expanded = transfer(expanded, builder, further)
-            expanded = over_bodies(expanded, lambda body: inlined(body, templates))
-            number = {old: further[new] for old, new in number.items()}
+            expanded, merged = over_bodies(expanded, lambda body: inlined(body, templates))
+            number = {old: merged[further[new]] for old, new in number.items()}
     except NodeLimit:
         raise too_many_nodes(limits.expanded_nodes) from None
     return expanded, number

@@ -17,7 +17,7 @@ State = Sequence[Any]
 # How often iterations are computed again, at the most, where the number of snapshots is not given.
 _REPETITIONS: Final = 3
 # The snapshots of a loop whose length is not known: as many are kept at equal distances, which double.
-_UNKNOWN: Final = 256
+UNKNOWN: Final = 256
 
 
 def snapshots_for(count: int) -> int:
@@ -90,9 +90,12 @@ class Recomputed:
         while len(kept) > 1 and kept[-1][0] > number:
             kept.pop()
         place, state = kept[-1]
-        assert place <= number
+        if self.last is not None and place < self.last[0] < number:
+            # Read forwards, as the derivative of a derivative does, it goes on from the state before.
+            place, state = self.last
         while place < number:
-            free = self.most - len(kept)
+            # From a state that is no snapshot there is none to come back to.
+            free = self.most - len(kept) if place == kept[-1][0] else 0
             goal = place + distance(number - place + 1, free) if free > 0 else number
             while place < goal:
                 state = self.advance(place, state)
@@ -104,14 +107,13 @@ class Recomputed:
 
 
 class Tape(Sequence[Any]):
-    """One of the values that a loop carries, before each iteration, from states that are computed again.
+    """A value for each iteration of a loop, which ``value`` computes when it is read, by the count of the iteration.
 
     ``backwards`` says that the loop runs from its last iteration to its first: elements are in the order of the range.
     """
 
-    def __init__(self, states: Recomputed, which: int, count: int, backwards: bool) -> None:
-        self.states = states
-        self.which = which
+    def __init__(self, value: Callable[[int], Any], count: int, backwards: bool) -> None:
+        self.value = value
         self.count = count
         self.backwards = backwards
 
@@ -119,7 +121,7 @@ class Tape(Sequence[Any]):
         return self.count
 
     def __getitem__(self, at: Any) -> Any:
-        return self.states.at(self.count - 1 - at if self.backwards else at)[self.which]
+        return self.value(self.count - 1 - at if self.backwards else at)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[at] for at in range(self.count))

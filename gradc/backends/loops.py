@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from math import isnan
 from typing import Any, Final, Protocol
 
 import numpy as np
 
+from gradc.backends.checkpoints import UNKNOWN, Recomputed, Tape, snapshots_for
 from gradc.errors import CallError, Diagnostic
 from gradc.ir.graph import Graph
 from gradc.ir.region import Loop
@@ -127,6 +129,7 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
     graph = described.body
     kinds = [graph.type(node) for _, node in graph.outputs[carried : carried + collected]]
     single = [not shape(graph.type(node)) for node in graph.inputs[1 + carried : 1 + carried + scanned]]
+    backwards = described.backwards
 
     def run(start: int, stop: int, *operands: Any) -> tuple[Any, ...]:
         count = stop - start
@@ -135,30 +138,41 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
             raise place.refuse("E0640", f"the range {start}..{stop} ends before it begins", "this loop", hint)
         if count > place.limits.iterations:
             raise _too_many(place, place.limits.iterations)
-        state = _own(operands[:carried], body)
+        state: Sequence[Any] = _own(operands[:carried], body)
         rows = [_rows(x) if one else x for x, one in zip(operands[carried : carried + scanned], single, strict=True)]
         rest = operands[carried + scanned :]
         arrays = [_Collected(type, count, shape(type)) for type in kinds]
         items = [each.items for each in arrays]
-        items += [[None] * count for _ in range(described.tapes)]
+        kept = None
+        if described.checkpoint is not None and described.tapes:
+
+            def read(number: int) -> tuple[int, list[Any]]:
+                at = count - 1 - number if backwards else number
+                return start + at, [row[at] for row in rows]
+
+            kept = _Kept(described, body, rest, read, count)
+        else:
+            items += [[None] * count for _ in range(described.tapes)]
         watch = Watch(place)
         stepper = body.stepper()
         try:
             stepper.set(1 + carried + scanned, rest)
-            for at in reversed(range(count)) if described.backwards else range(count):
+            for at in reversed(range(count)) if backwards else range(count):
+                if kept is not None:
+                    kept.note(count - 1 - at if backwards else at, state)
                 stepper.set(1, state)
                 if rows:
                     stepper.set(1 + carried, [row[at] for row in rows])
                 found = stepper.step(start + at)
-                state = found[:carried]  # type: ignore[assignment]
-                if items:
-                    for item, value in zip(items, found[carried:], strict=True):
-                        item[at] = value
+                state = found[:carried]
+                for item, value in zip(items, found[carried:], strict=False):
+                    item[at] = value
                 if not at & (_LOOK - 1):
                     watch.look()
         finally:
             stepper.close()
-        return (*state, *[each.array() for each in arrays], *items[collected:])
+        tapes = items[collected:] if kept is None else kept.tapes(count)
+        return (*state, *[each.array() for each in arrays], *tapes)
 
     return run
 
@@ -171,9 +185,13 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
     most = place.limits.iterations
 
     def run(*operands: Any) -> tuple[Any, ...]:
-        state = _own(operands[:carried], body)
+        state: Sequence[Any] = _own(operands[:carried], body)
         rest = operands[carried:]
         items: list[list[Any]] = [[] for _ in range(tapes)]
+        kept = None
+        if described.checkpoint is not None and tapes:
+            kept = _Kept(described, body, rest, lambda number: (number, []), None)
+            items = []
         watch = Watch(place)
         count = 0
         stepper, tester = body.stepper(), test.stepper()
@@ -187,10 +205,12 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
                     break
                 if count == most:
                     raise _too_many(place, most)
+                if kept is not None:
+                    kept.note(count, state)
                 stepper.set(1, state)
                 found = stepper.step(count)
-                state = found[:carried]  # type: ignore[assignment]
-                for item, value in zip(items, found[carried:], strict=True):
+                state = found[:carried]
+                for item, value in zip(items, found[carried:], strict=False):
                     item.append(value)
                 count += 1
                 if not count & (_LOOK - 1):
@@ -202,9 +222,67 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
             hint = "find what makes it with `--debug-nans`, or test for it: x == x is false for a NaN"
             message = f"the condition of this loop compares a NaN after {count} iterations"
             raise place.refuse("E0642", message, "a comparison with NaN is false", hint)
-        return (*state, *items, count)
+        return (*state, *(items if kept is None else kept.tapes(count)), count)
 
     return run
+
+
+class _Kept:
+    """The states of a loop with a checkpoint, of which most are computed again when its tapes are read.
+
+    ``read`` gives the number of an iteration, counted as the loop runs, as the body counts it, and what it scans.
+    """
+
+    def __init__(
+        self,
+        described: Loop,
+        body: Body,
+        rest: Sequence[Any],
+        read: Callable[[int], tuple[int, list[Any]]],
+        count: int | None,
+    ) -> None:
+        self.described = described
+        carried = described.carried
+        stepper: Stepper | None = None
+
+        def outputs(number: int, state: Sequence[Any]) -> Sequence[Any]:
+            nonlocal stepper
+            if stepper is None:
+                stepper = body.stepper()
+                stepper.set(1 + carried + described.scanned, rest)
+            index, rows = read(number)
+            stepper.set(1, state)
+            if rows:
+                stepper.set(1 + carried, rows)
+            return stepper.step(index)
+
+        most = described.checkpoint or (UNKNOWN if count is None else snapshots_for(count))
+        self._outputs = outputs
+        self._states = Recomputed(lambda number, state: outputs(number, state)[:carried], most, count)
+
+    def note(self, number: int, state: Sequence[Any]) -> None:
+        """The state before an iteration, on the way forward."""
+        self._states.note(number, state)
+
+    def tapes(self, count: int) -> list[Tape]:
+        """The loop's tapes, once its length is known."""
+        loop, graph = self.described, self.described.body
+        first = loop.carried + loop.collected
+        found = []
+        for at, (_, node) in enumerate(graph.outputs[first:], start=first):
+            which = graph.inputs.index(node) - 1 if node in graph.inputs else loop.carried
+            if 0 <= which < loop.carried:
+                found.append(Tape(partial(_part, self._states.at, which), count, loop.backwards))
+            else:
+                found.append(Tape(partial(self._computed, at), count, loop.backwards))
+        return found
+
+    def _computed(self, place: int, number: int) -> Any:
+        return self._outputs(number, self._states.at(number))[place]
+
+
+def _part(states: Callable[[int], Sequence[Any]], which: int, number: int) -> Any:
+    return states(number)[which]
 
 
 def _compared(test: Graph) -> list[int]:

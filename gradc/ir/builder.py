@@ -12,10 +12,11 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from gradc.ir.dag import Dag, freeze
-from gradc.ir.graph import Constraint, Graph
+from gradc.ir.graph import Constraint, Graph, graphs
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
 from gradc.ir.sizes import Dim
+from gradc.ir.structure import structure
 from gradc.ir.types import F32, F64, Index, Type, typed
 from gradc.source import Span
 
@@ -35,9 +36,14 @@ class NodeLimit(Exception):
     """A builder was asked for more nodes than it may make."""
 
 
-def _key(op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None) -> Any:
+def node_key(op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None) -> Any:
     """What nodes that are one have in common."""
-    return (op, operands, tuple(sorted(attrs.items()))) if attrs else (op, operands)
+    if not attrs:
+        return (op, operands)
+    items = sorted(attrs.items())
+    if Graph in map(type, attrs.values()):
+        items = [(key, structure(value) if isinstance(value, Graph) else value) for key, value in items]
+    return (op, operands, tuple(items))
 
 
 def _constant_key(value: float | int | bool, type: Type) -> Any:
@@ -106,7 +112,7 @@ class Builder:
             if op == "const":
                 builder._made.setdefault(_constant_key(data["attrs"]["value"], data["type"]), node)
             elif op != "input" and op != "name":
-                builder._made.setdefault(_key(op, data["operands"], data.get("attrs")), node)
+                builder._made.setdefault(node_key(op, data["operands"], data.get("attrs")), node)
         return builder
 
     # Making nodes --------------------------------------------------------------------------------------------------
@@ -174,7 +180,7 @@ class Builder:
 
     def make(self, op: str, operands: tuple[int, ...], attrs: Mapping[str, Any] | None = None) -> int:
         """The node as asked for, hash-consed but not simplified."""
-        key = _key(op, operands, attrs)
+        key = node_key(op, operands, attrs)
         node = self._made.get(key)
         if node is not None:
             self._note(node)
@@ -314,10 +320,23 @@ def replay(source: Graph, node: int, builder: Builder, number: Mapping[int, int]
     return new
 
 
+def _calls(builder: Builder) -> bool:
+    """Whether anything that the builder has made, bodies included, calls a function."""
+    for data in builder.data.values():
+        if data["op"] == "call":
+            return True
+        for value in data["attrs"].values() if "attrs" in data else ():
+            if isinstance(value, Graph) and any(
+                d["op"] == "call" for each in graphs(value) for d in each.data.values()
+            ):
+                return True
+    return False
+
+
 def transfer(source: Graph, builder: Builder, number: Mapping[int, int]) -> Graph:
     """Finish ``builder`` with the outputs and side tables of ``source``, their nodes as ``number`` maps them."""
     builder.span = builder.adjoint_of = None
-    if source.functions and any(data["op"] == "call" for data in builder.data.values()):
+    if source.functions and _calls(builder):
         builder.functions.update(source.functions)
     builder.constraints.update(dict.fromkeys(source.constraints))
     builder.names.update((name, number[node]) for name, node in source.names.items() if node in number)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from gradc.ir import text
-from gradc.ir.graph import Graph
+from gradc.ir.graph import Graph, bodies
 from gradc.ir.types import Index
 from gradc.source import Span
 
@@ -25,19 +25,73 @@ def equal(a: Graph, b: Graph, *, spans: bool = False, marks: bool = True) -> boo
     Outputs, inputs, names, derivatives, constraints and functions count, and dead nodes too. ``spans`` says whether the
     places where nodes were written count, ``marks`` whether it does which nodes differentiation made.
     """
-    if len(a) != len(b) or [name for name, _ in a.outputs] != [name for name, _ in b.outputs]:
-        return False
-    if [a.name(node) for node in a.inputs] != [b.name(node) for node in b.inputs] or a.names.keys() != b.names.keys():
-        return False
-    if not _equal_functions(a, b, spans, marks) or _required(a, spans) != _required(b, spans):
-        return False
-    table: dict[Any, int] = {}
-    kinds_a, kinds_b = _kinds(a, table, spans, _stem), _kinds(b, table, spans, _stem)
-    called: dict[str, str] = {}
-    match = _match(a, b, kinds_a, kinds_b, called)
-    if match is None:
-        return False
-    return _rest_equal(a, b, kinds_a, kinds_b, match, called) and (not marks or _marks_equal(a, b, match))
+    return _Bodies(spans, marks).same(a, b)
+
+
+class _Bodies:
+    """The bodies of regions in the graphs that are compared, each with a number, the same for equal ones."""
+
+    def __init__(self, spans: bool, marks: bool) -> None:
+        self.spans = spans
+        self.marks = marks
+        self.numbers: dict[Graph, int] = {}
+        self._distinct: dict[Any, list[Graph]] = {}
+        self._count = 0
+
+    def enter(self, graph: Graph) -> None:
+        """Number the bodies in a graph, the innermost first."""
+        stack = [graph]
+        while stack:
+            current = stack[-1]
+            waiting = [body for body in bodies(current) if body not in self.numbers]
+            stack += reversed(waiting)
+            if waiting:
+                continue
+            stack.pop()
+            if current is not graph and current not in self.numbers:
+                self.numbers[current] = self._number(current)
+
+    def _number(self, body: Graph) -> int:
+        known = self._distinct.setdefault((len(body), tuple([name for name, _ in body.outputs])), [])
+        for other in known:
+            if self._alike(other, body):
+                return self.numbers[other]
+        known.append(body)
+        self._count += 1
+        return self._count - 1
+
+    def same(self, a: Graph, b: Graph) -> bool:
+        """Whether two graphs are equal."""
+        self.enter(a)
+        self.enter(b)
+        return self._alike(a, b)
+
+    def _alike(self, a: Graph, b: Graph) -> bool:
+        if len(a) != len(b) or [name for name, _ in a.outputs] != [name for name, _ in b.outputs]:
+            return False
+        if [a.name(node) for node in a.inputs] != [
+            b.name(node) for node in b.inputs
+        ] or a.names.keys() != b.names.keys():
+            return False
+        # A body refers to the functions of its program.
+        if a not in self.numbers and b not in self.numbers and not self._equal_functions(a, b):
+            return False
+        if _required(a, self.spans) != _required(b, self.spans):
+            return False
+        table: dict[Any, int] = {}
+        kinds_a, kinds_b = _kinds(a, table, self, _stem), _kinds(b, table, self, _stem)
+        called: dict[str, str] = {}
+        match = _match(a, b, kinds_a, kinds_b, called)
+        if match is None:
+            return False
+        return _rest_equal(a, b, kinds_a, kinds_b, match, called) and (not self.marks or _marks_equal(a, b, match))
+
+    def _equal_functions(self, a: Graph, b: Graph) -> bool:
+        # Bodies of functions have no functions of their own, so this nests once.
+        return a.functions.keys() == b.functions.keys() and all(
+            f is g or (f.params == g.params and self.same(f.body, g.body) and self.same(f.partials, g.partials))
+            for f, g in ((f, b.functions[name]) for name, f in a.functions.items())
+        )
 
 
 def diff(a: Graph, b: Graph, *, spans: bool = False, marks: bool = True) -> str:
@@ -46,26 +100,51 @@ def diff(a: Graph, b: Graph, *, spans: bool = False, marks: bool = True) -> str:
     It tells the first output that differs and where, and shows the lines that differ with those around them. A node of
     ``b`` has the number of the node of ``a`` that it corresponds to, or its own with a prime.
     """
-    if equal(a, b, spans=spans, marks=marks):
+    return _diff(a, b, _Bodies(spans, marks), set())
+
+
+def _diff(a: Graph, b: Graph, known: _Bodies, told: set[tuple[int, int]]) -> str:
+    """What differs; ``told`` are the pairs of bodies whose difference has been told."""
+    if known.same(a, b):
         return ""
     table: dict[Any, int] = {}
-    kinds = _kinds(a, table, spans, str), _kinds(b, table, spans, str)
+    kinds = _kinds(a, table, known, str), _kinds(b, table, known, str)
     below = _below(a, kinds[0], table), _below(b, kinds[1], table)
     pairs = _pair(a, b, kinds, below)
     labels_a = {node: f"{node}" for node in a}
     labels_b = {node: f"{pairs[node]}" if node in pairs else f"{node}'" for node in b}
-    rows = list(_node_rows(a, b, labels_a, labels_b, pairs, spans, marks))
-    rows += _table_rows(_tables(a, labels_a, spans, marks), _tables(b, labels_b, spans, marks))
-    first = _first_difference(a, b, kinds, below, labels_b)
+    rows = list(_node_rows(a, b, labels_a, labels_b, pairs, known))
+    rows += _table_rows(_tables(a, labels_a, known), _tables(b, labels_b, known))
+    first = _first_difference(a, b, kinds, below, known)
     shown = list(_excerpt(rows)) or ["the nodes are alike, but not shared between their users in the same way"]
     parts = [*([first] if first else []), "--- first", "+++ second", *shown]
-    for name in sorted(a.functions.keys() & b.functions.keys()):
+    inner = [
+        (f"{key} of %{x}, region {known.numbers[one]} and region {known.numbers[other]}:", one, other)
+        for x, y in sorted((x, y) for y, x in pairs.items())
+        for key, one, other in _other_bodies(a, b, x, y, known)
+    ]
+    for name in sorted(a.functions.keys() & b.functions.keys() if a not in known.numbers else ()):
         f, g = a.functions[name], b.functions[name]
         for part, one, other in (("body", f.body, g.body), ("partials", f.partials, g.partials)):
-            inner = diff(one, other, spans=spans, marks=marks)
-            if inner:
-                parts += [f"function {text.quote(name)}, {part}:", *("  " + line for line in inner.splitlines())]
+            inner.append((f"function {text.quote(name)}, {part}:", one, other))
+    for heading, one, other in inner:
+        pair = (known.numbers.get(one, -1), known.numbers.get(other, -1))
+        if pair in told:
+            continue
+        if pair[0] >= 0:
+            told.add(pair)
+        found = _diff(one, other, known, told)
+        if found:
+            parts += [heading, *("  " + line for line in found.splitlines())]
     return "\n".join(parts) + "\n"
+
+
+def _other_bodies(a: Graph, b: Graph, x: int, y: int, known: _Bodies) -> Iterator[tuple[str, Graph, Graph]]:
+    """The bodies of two regions that are not equal, by their attributes."""
+    for key, one in sorted(a.attrs(x).items()):
+        other = b.attrs(y).get(key)
+        if isinstance(one, Graph) and isinstance(other, Graph) and known.numbers[one] != known.numbers[other]:
+            yield key, one, other
 
 
 # Matching ------------------------------------------------------------------------------------------------------------
@@ -92,12 +171,16 @@ def _indices(value: Any) -> Iterator[Index]:
             stack.extend(reversed(value))
 
 
-def _kinds(graph: Graph, table: dict[Any, int], spans: bool, called: Callable[[str], str]) -> list[int]:
+def _kinds(graph: Graph, table: dict[Any, int], known: _Bodies, called: Callable[[str], str]) -> list[int]:
     """For each node a number for what it is, its operands aside; equal in both graphs that share ``table``.
 
     ``called`` is what counts of the name of an index.
     """
-    kinds = []
+    kinds: list[int] = []
+
+    def exact(value: Any) -> Any:
+        return ("body", known.numbers[value]) if isinstance(value, Graph) else _exact(_renamed(value, called))
+
     types: dict[int, Any] = {}
     for node, data in graph.data.items():
         attrs = data.get("attrs")
@@ -105,12 +188,12 @@ def _kinds(graph: Graph, table: dict[Any, int], spans: bool, called: Callable[[s
         if type.free:
             if id(type) not in types:
                 free = sorted((called(index.name), str(index.extent)) for index in type.free)
-                types[id(type)] = (type.dtype, type.shape, tuple(free))
+                types[id(type)] = (type.dtype, type.shape, type.parts, tuple(free))
             type = types[id(type)]
         key: Any = (data["op"], type, data.get("name"), len(data["operands"]))
         if attrs:
-            key = (*key, tuple(sorted((name, _exact(_renamed(value, called))) for name, value in attrs.items())))
-        if spans:
+            key = (*key, tuple(sorted((name, exact(value)) for name, value in attrs.items())))
+        if known.spans:
             key = (*key, "at", data.get("span"), graph.spans.get(node))
         kinds.append(table.setdefault(key, len(table)))
     return kinds
@@ -215,19 +298,6 @@ def _marks_equal(a: Graph, b: Graph, match: Mapping[int, int]) -> bool:
     return found == due and len(a.adjoints) == len(b.adjoints)
 
 
-def _equal_functions(a: Graph, b: Graph, spans: bool, marks: bool) -> bool:
-    # Bodies have no functions of their own, so this nests once.
-    return a.functions.keys() == b.functions.keys() and all(
-        f is g
-        or (
-            f.params == g.params
-            and equal(f.body, g.body, spans=spans, marks=marks)
-            and equal(f.partials, g.partials, spans=spans, marks=marks)
-        )
-        for f, g in ((f, b.functions[name]) for name, f in a.functions.items())
-    )
-
-
 # Showing -------------------------------------------------------------------------------------------------------------
 
 Two = tuple[list[int], list[int]]
@@ -264,13 +334,13 @@ def _pair(a: Graph, b: Graph, kinds: Two, below: Two) -> dict[int, int]:
     return pairs
 
 
-def _line(graph: Graph, node: int, labels: Mapping[int, str], spans: bool, marks: bool) -> str:
+def _line(graph: Graph, node: int, labels: Mapping[int, str], known: _Bodies) -> str:
     data = graph.data[node]
     shown = {**data, "operands": [labels[operand] for operand in data["operands"]]}
-    line = f"%{labels[node]} = {text.what(shown)} : {text.show_type(data['type'])}"
-    if marks and data.get("adjoint_of") is not None:
+    line = f"%{labels[node]} = {text.what(shown, known.numbers)} : {data['type']}"
+    if known.marks and data.get("adjoint_of") is not None:
         line += f" adjoint %{labels[data['adjoint_of']]}"
-    if spans:
+    if known.spans:
         line += "".join(map(_shown, _places(graph, node)))
     return line
 
@@ -285,7 +355,12 @@ def _places(graph: Graph, node: int) -> Iterable[Span]:
 
 
 def _node_rows(
-    a: Graph, b: Graph, labels_a: Mapping[int, str], labels_b: Mapping[int, str], pairs: Mapping[int, int], *how: bool
+    a: Graph,
+    b: Graph,
+    labels_a: Mapping[int, str],
+    labels_b: Mapping[int, str],
+    pairs: Mapping[int, int],
+    known: _Bodies,
 ) -> Iterator[str]:
     """The lines of both graphs in one list, each with the sign that it has in a unified difference."""
     partner = {x: y for y, x in pairs.items()}
@@ -293,11 +368,11 @@ def _node_rows(
     due = next(fresh, None)
     for x in a:
         y = partner.get(x)
-        line = _line(a, x, labels_a, *how)
+        line = _line(a, x, labels_a, known)
         while due is not None and y is not None and due < y:
-            yield "+" + _line(b, due, labels_b, *how)
+            yield "+" + _line(b, due, labels_b, known)
             due = next(fresh, None)
-        other = None if y is None else _line(b, y, labels_b, *how)
+        other = None if y is None else _line(b, y, labels_b, known)
         if line == other:
             yield " " + line
         else:
@@ -305,24 +380,24 @@ def _node_rows(
             if other is not None:
                 yield "+" + other
     while due is not None:
-        yield "+" + _line(b, due, labels_b, *how)
+        yield "+" + _line(b, due, labels_b, known)
         due = next(fresh, None)
 
 
-def _tables(graph: Graph, labels: Mapping[int, str], spans: bool, marks: bool) -> list[str]:
+def _tables(graph: Graph, labels: Mapping[int, str], known: _Bodies) -> list[str]:
     inputs = ", ".join(f"{text.quote(graph.name(node) or '')}" for node in graph.inputs)
     lines = [f"inputs {inputs}"]
     lines += [f"output {text.quote(name)} = %{labels[node]}" for name, node in graph.outputs]
     lines += [f"name {text.quote(name)} = %{labels[node]}" for name, node in sorted(graph.names.items())]
-    if marks:
+    if known.marks:
         for (y, v, order), node in graph.adjoints.items():
             lines.append(f"derivative %{labels[node]} = d %{labels[y]} / d %{labels[v]} order {order}")
     required: dict[str, None] = {}
     for constraint in graph.constraints:
-        place = constraint.span if spans else None
+        place = constraint.span if known.spans else None
         required[text.requirement(constraint) + (_shown(place) if place is not None else "")] = None
     lines += sorted(required)
-    for name, function in sorted(graph.functions.items()):
+    for name, function in sorted(graph.functions.items()) if graph not in known.numbers else ():
         lines.append(f"function {text.quote(name)} ({', '.join(map(text.quote, function.params))})")
     return lines
 
@@ -355,7 +430,7 @@ def _excerpt(rows: list[str]) -> Iterator[str]:
         yield " …"
 
 
-def _first_difference(a: Graph, b: Graph, kinds: Two, below: Two, labels_b: Mapping[int, str]) -> str:
+def _first_difference(a: Graph, b: Graph, kinds: Two, below: Two, known: _Bodies) -> str:
     """A sentence about the first output that differs and the place below it where it does."""
     outputs = dict(b.outputs)
     for name, node in a.outputs:
@@ -367,13 +442,15 @@ def _first_difference(a: Graph, b: Graph, kinds: Two, below: Two, labels_b: Mapp
         while kinds[0][x] == kinds[1][y]:
             operands = zip(a.operands(x), b.operands(y), strict=True)
             x, y = next((p, q) for p, q in operands if below[0][p] != below[1][q])
-        return f"output {text.quote(name)} differs at %{x}: {_brief(a, x)} in the first, {_brief(b, y)} in the second"
+        first, second = _brief(a, x, known), _brief(b, y, known)
+        return f"output {text.quote(name)} differs at %{x}: {first} in the first, {second} in the second"
     for name, _ in b.outputs:
         if name not in dict(a.outputs):
             return f"output {text.quote(name)} is only in the second graph"
     return ""
 
 
-def _brief(graph: Graph, node: int) -> str:
+def _brief(graph: Graph, node: int, known: _Bodies) -> str:
     """What a node is, without its operands."""
-    return f"`{text.what({**graph.data[node], 'operands': ['…'] * len(graph.operands(node))}).replace('%…', '…')}`"
+    shown = {**graph.data[node], "operands": ["…"] * len(graph.operands(node))}
+    return f"`{text.what(shown, known.numbers).replace('%…', '…')}`"

@@ -89,6 +89,9 @@ class Graph:
         keep("functions", MappingProxyType(dict(functions)))
         keep("constraints", tuple(constraints))
 
+    def __repr__(self) -> str:
+        return f"<graph of {len(self)} nodes>"
+
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a graph does not change: `{name}` cannot be set; `copy` and `from_nx` make another one")
 
@@ -165,7 +168,11 @@ class Graph:
     # Making others -------------------------------------------------------------------------------------------------
 
     def copy(self) -> networkx.DiGraph:
-        """The graph as a DiGraph of the caller's own, free to change; see ``from_nx``."""
+        """The graph as a DiGraph of the caller's own, free to change; see ``from_nx``.
+
+        The bodies of regions, in the attributes ``body``, ``test``, ``then`` and ``other``, are frozen graphs and stay
+        shared. To change one, change a copy of it, make a graph of that by ``from_nx(…, body=True)`` and put it there.
+        """
         mutable = networkx.DiGraph()
         mutable.add_nodes_from((node, _opened(data)) for node, data in self.data.items())
         mutable.add_edges_from((a, b, dict(places)) for a, b, places in self.nx.edges(data=True))
@@ -196,11 +203,12 @@ class Graph:
         *,
         outputs: Iterable[tuple[str, int]] | None = None,
         ops: OpTable | None = None,
+        body: bool = False,
     ) -> Graph:
         """A graph from a DiGraph that a caller has changed: renumbered in topological order, typed and verified.
 
         What the ``operands`` tuples say holds; edges are derived from it. ``outputs`` and ``ops`` default to what
-        ``copy`` left in ``dag.graph``. Raises ``InvalidGraph``.
+        ``copy`` left in ``dag.graph``; ``body`` says that it is the body of a region. Raises ``InvalidGraph``.
         """
         from gradc.ir.verify import InvalidGraph, verify
 
@@ -246,8 +254,7 @@ class Graph:
             raise InvalidGraph(f"the output node {missing} does not exist") from None
         constraints = dag.graph.get("constraints", ())
         graph = cls(freeze(fresh), ops, inputs, results, names, spans, adjoints, functions, constraints)
-        verify(graph)
-        return graph
+        return verify(graph, body=body)
 
     def __reduce__(self) -> tuple[Any, ...]:
         nodes = tuple(tuple(_opened(data).items()) for data in self.data.values())
@@ -290,6 +297,19 @@ def ancestors(data: Mapping[int, Mapping[str, Any]], roots: Iterable[int]) -> se
     return seen
 
 
+def is_operand(data: Mapping[str, Any]) -> bool:
+    """Whether the node with these attributes is an input of a body, which an operand of its region is."""
+    return bool(data["op"] == "input" and data.get("attrs", _NO_ATTRS).get("kind") == "operand")
+
+
+def bodies(graph: Graph) -> Iterator[Graph]:
+    """The bodies of the regions in a graph, but not those in bodies, in the order of nodes and attributes."""
+    for data in graph.data.values():
+        # Nearly every node has no attributes, or none that is a body.
+        if "attrs" in data and Graph in map(type, data["attrs"].values()):
+            yield from [value for _, value in sorted(data["attrs"].items()) if isinstance(value, Graph)]
+
+
 def graphs(graph: Graph) -> Iterator[Graph]:
     """The graph and the bodies of regions in it, those in bodies too, each once."""
     seen = {graph}
@@ -297,12 +317,10 @@ def graphs(graph: Graph) -> Iterator[Graph]:
     while waiting:
         current = waiting.pop()
         yield current
-        for data in current.data.values():
-            # Nearly every node has no attributes, or none that is a body.
-            for body in bodies_of(data) if "attrs" in data else ():
-                if body not in seen:
-                    seen.add(body)
-                    waiting.append(body)
+        for body in bodies(current):
+            if body not in seen:
+                seen.add(body)
+                waiting.append(body)
 
 
 def bodies_of(data: Mapping[str, Any]) -> list[Graph]:

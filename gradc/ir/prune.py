@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gradc.ir.builder import Builder, replay, transfer
+from gradc.ir.builder import Builder, node_key, replay, transfer
 from gradc.ir.graph import Graph, ancestors
 from gradc.ir.region import Loop
 
@@ -118,7 +118,7 @@ def _loop(data: Mapping[str, Any], live: set[int]) -> _Smaller | None:
         if len(kept) == len(outputs):
             break
     inputs = sorted({0} | used | {1 + place for place in outputs if place < loop.carried})
-    final = restricted(body, outputs, inputs)
+    final = restricted(slim, range(len(outputs)), inputs)
     carried = sum(place < loop.carried for place in outputs)
     arrays = loop.carried + loop.collected
     scanned = sum(loop.carried < place <= loop.carried + loop.scanned for place in inputs)
@@ -161,18 +161,23 @@ def _branch(data: Mapping[str, Any], live: set[int]) -> _Smaller | None:
     used: set[int] = set()
     for body in slim.values():
         used |= _used(body, range(len(outputs)))
-    whole = len(outputs) == len(bodies["then"].outputs) and len(used) == len(everything)
-    if whole and all(len(slim[key]) == len(body) for key, body in bodies.items()):
+    everywhere = len(outputs) == len(bodies["then"].outputs) and len(used) == len(everything)
+    if everywhere and all(len(slim[key]) == len(body) for key, body in bodies.items()):
         return None
     inputs = sorted(used)
-    attrs = {key: restricted(body, outputs, inputs) for key, body in bodies.items()}
+    attrs = {key: restricted(body, range(len(outputs)), inputs) for key, body in slim.items()}
     return _Smaller(attrs, (0, *(1 + place for place in inputs)), {place: at for at, place in enumerate(outputs)})
 
 
-def over_bodies(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
-    """The graph with every body changed; a body that comes back as it was is left alone, and so is the graph."""
+def over_bodies(graph: Graph, change: Callable[[Graph], Graph]) -> tuple[Graph, Mapping[int, int]]:
+    """The graph with every body changed, and the map to its nodes.
+
+    A body that comes back as it was is left alone, and so is the graph. Regions that become equal are merged.
+    """
     made: dict[Graph, Graph] = {}
     changed: dict[int, dict[str, Any]] = {}
+    keys: set[Any] = set()
+    count = 0
     for node, data in graph.data.items():
         if data["op"] not in REGIONS:
             continue
@@ -184,4 +189,15 @@ def over_bodies(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
                 attrs[key] = made[value]
         if any(attrs[key] is not value for key, value in data["attrs"].items()):
             changed[node] = attrs
-    return graph.with_attrs(changed) if changed else graph
+        keys.add(node_key(data["op"], data["operands"], attrs))
+        count += 1
+    if not changed:
+        return graph, {node: node for node in graph}
+    graph = graph.with_attrs(changed)
+    if len(keys) == count:
+        return graph, {node: node for node in graph}
+    builder = Builder(graph.ops)
+    number: dict[int, int] = {}
+    for node in graph:
+        number[node] = replay(graph, node, builder, number)
+    return transfer(graph, builder, number), number

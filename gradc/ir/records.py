@@ -68,6 +68,22 @@ class Block(NamedTuple):
     constraints: list[tuple[Raw, Raw, Raw, Raw | None]]
 
 
+class Region(NamedTuple):
+    """A body of a region."""
+
+    number: Raw
+    block: Block
+
+
+class Defined(NamedTuple):
+    """A function that has a derivative of its own."""
+
+    name: Raw
+    params: list[Raw]
+    body: Block
+    partials: Block
+
+
 def _raw(token: Token) -> Raw:
     return Raw(token.type, str(token), token.start_pos or 0)
 
@@ -89,12 +105,17 @@ class _Records:
 
     strings = shape = free = items = aliases = file = rest
 
-    functions = parts = files
+    definitions = parts = files
 
     @staticmethod
-    def function(parts: list[Any]) -> tuple[Any, ...]:
+    def region(parts: list[Any]) -> Region:
+        number, block = parts
+        return Region(_raw(number), block)
+
+    @staticmethod
+    def function(parts: list[Any]) -> Defined:
         name, params, body, partials = parts
-        return _raw(name), params or [], body, partials
+        return Defined(_raw(name), params or [], body, partials)
 
     @staticmethod
     def array(parts: list[Any]) -> list[Any]:
@@ -159,6 +180,11 @@ class _Records:
         return _Records.input(parts, "param")
 
     @staticmethod
+    def operand(parts: list[Any]) -> Line:
+        definition, name, attributes, dtype, shape, free, marks = parts
+        return _Records.input([definition, name, None, attributes, dtype, shape, free, marks], "operand")
+
+    @staticmethod
     def name(parts: list[Any], kind: str = "name") -> Line:
         definition, name, references, attributes, dtype, shape, free, marks = parts
         references = references and str(references)
@@ -209,16 +235,19 @@ def _parser() -> Lark:
     return disk.lark("ir.lark", start=["graph"], transformer=_Records())
 
 
-def parse(source: Source) -> tuple[list[list[Raw]], list[Any], Block]:
-    """The files, the functions and the block that a text holds; raises ``CompileError`` if it is not of the format."""
+def parse(source: Source) -> tuple[list[list[Raw]], list[Region | Defined], Block]:
+    """The files, the bodies and functions and the block that a text holds.
+
+    Raises ``CompileError`` if it is not of the format.
+    """
     _check_version(source)
     text = source.text if source.text.endswith("\n") else source.text + "\n"
     try:
         found: Any = _parser().parse(text)
     except UnexpectedInput as error:
         raise CompileError(_syntax_error(source, error)) from None
-    files, functions, block = found
-    return files, functions, block
+    files, definitions, block = found
+    return files, definitions, block
 
 
 def _check_version(source: Source) -> None:

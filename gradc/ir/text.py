@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gradc.ir.attributes import is_items, is_parts
-from gradc.ir.graph import Constraint, Graph
+from gradc.ir.graph import Constraint, Graph, bodies, graphs, is_operand
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
 from gradc.ir.sizes import Size, TooLarge
-from gradc.ir.types import Index, Type
+from gradc.ir.types import TUPLE, Index, Type
 from gradc.source import Source, Span
 
 VERSION = 1
@@ -39,35 +39,71 @@ def load(source: Source, ops: OpTable) -> Graph:
 
 def dump(graph: Graph) -> str:
     """The graph as text. Equal graphs give equal texts, to the byte; linear in the graph."""
-    files: dict[str, int] = {}
-    lines: list[str] = []
+    printed = _Printed()
     for key, function in _functions(graph).items():
-        params = ", ".join(map(quote, function.params))
-        lines.append(f"function {quote(key)} ({params}) {{")
-        for part, body in (("body", function.body), ("partials", function.partials)):
-            lines += [f"  {part} {{", *("    " + line for line in _block(body, files)), "  }"]
-        lines.append("}")
-    lines += _block(graph, files)
-    head = [f"gradc-ir {VERSION}", *(f"file {number} {quote(name)}" for name, number in files.items())]
-    return "\n".join([*head, *lines, ""])
+        printed.function(key, function)
+    printed.regions_of(graph)
+    printed.lines += printed.block(graph)
+    head = [f"gradc-ir {VERSION}", *(f"file {number} {quote(name)}" for name, number in printed.files.items())]
+    return "\n".join([*head, *printed.lines, ""])
+
+
+class _Printed:
+    """A text under construction: its lines, and the numbers of the files and of the bodies that stand in them."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, int] = {}
+        self.lines: list[str] = []
+        self.regions: dict[Graph, int] = {}
+        self._texts: dict[tuple[str, ...], int] = {}
+
+    def function(self, key: str, function: Function) -> None:
+        parts = (("body", function.body), ("partials", function.partials))
+        for _, body in parts:
+            self.regions_of(body)
+        self.lines.append(f"function {quote(key)} ({', '.join(map(quote, function.params))}) {{")
+        for part, body in parts:
+            self.lines += [f"  {part} {{", *("    " + line for line in self.block(body)), "  }"]
+        self.lines.append("}")
+
+    def regions_of(self, graph: Graph) -> None:
+        """The bodies of regions in a graph that do not stand here yet; those in a body before it."""
+        stack = [graph]
+        while stack:
+            current = stack[-1]
+            waiting = [body for body in bodies(current) if body not in self.regions]
+            stack += reversed(waiting)
+            if waiting:
+                continue
+            stack.pop()
+            if current is graph or current in self.regions:
+                continue
+            block = tuple(self.block(current))
+            # Bodies that read the same are one, whether or not they are one object.
+            if block not in self._texts:
+                self._texts[block] = len(self._texts)
+                self.lines += [f"region {self._texts[block]} {{", *("  " + line for line in block), "}"]
+            self.regions[current] = self._texts[block]
+
+    def block(self, graph: Graph) -> list[str]:
+        """The lines of one graph: its nodes and its tables."""
+        return _block(graph, self.files, self.regions)
 
 
 def _functions(graph: Graph) -> dict[str, Function]:
     """The functions of the program, and those that only a body's own table knows."""
-    found = dict(graph.functions)
-    waiting = list(found.values())
+    found: dict[str, Function] = {}
+    waiting = [graph]
     while waiting:
-        function = waiting.pop()
-        for body in (function.body, function.partials):
-            for key, other in body.functions.items():
+        for each in graphs(waiting.pop()):
+            for key, function in each.functions.items():
                 if key not in found:
-                    found[key] = other
-                    waiting.append(other)
+                    found[key] = function
+                    waiting += (function.body, function.partials)
     return found
 
 
-def _block(graph: Graph, files: dict[str, int]) -> list[str]:
-    """The lines of one graph: its nodes and its tables."""
+def _block(graph: Graph, files: dict[str, int], regions: Mapping[Graph, int]) -> list[str]:
     lines: list[str] = []
     names: dict[int, list[str]] = {}
     for name, node in graph.names.items():
@@ -79,9 +115,11 @@ def _block(graph: Graph, files: dict[str, int]) -> list[str]:
         shown = types.get(type)
         if shown is None:
             shown = types[type] = show_type(type)
-        line = f"%{node} = {what(data)} : {shown}"
+        line = f"%{node} = {what(data, regions)} : {shown}"
         own = data.get("name")
         if own is not None or node in names:
+            # What enters a body is hardly ever in its table of names.
+            own = None if is_operand(data) else own
             line += _names(own, names.get(node, ()))
         marked = data.get("adjoint_of")
         if marked is not None:
@@ -111,8 +149,11 @@ def requirement(constraint: Constraint) -> str:
     return f"require {constraint.left} {constraint.relation} {constraint.right}"
 
 
-def what(data: Mapping[str, Any]) -> str:
-    """Operator, operands and attributes: what stands between a node's label and its type."""
+def what(data: Mapping[str, Any], regions: Mapping[Graph, Any]) -> str:
+    """Operator, operands and attributes: what stands between a node's label and its type.
+
+    ``regions`` are the numbers of bodies, which attributes refer to.
+    """
     op, operands, attrs = data["op"], data["operands"], data.get("attrs")
     if op == "name":
         text = f"name {quote(data['name'])} %{operands[0]}"
@@ -131,7 +172,7 @@ def what(data: Mapping[str, Any]) -> str:
         else:
             text = f"{op} {_located(operands, attrs)}" if operands else str(op)
     if attrs:
-        text += f" {{{', '.join(f'{key} = {_value(value)}' for key, value in sorted(attrs.items()))}}}"
+        text += f" {{{', '.join(f'{key} = {_attribute(value, regions)}' for key, value in sorted(attrs.items()))}}}"
     return text
 
 
@@ -198,6 +239,10 @@ def literal(value: Any, type: Type) -> str:
     return _value(bool(value) if type.dtype == "bool" else int(value))
 
 
+def _attribute(value: Any, regions: Mapping[Graph, Any]) -> str:
+    return f"region {regions[value]}" if isinstance(value, Graph) else _value(value)
+
+
 def _value(value: Any, depth: int = 0) -> str:
     if value is None:
         return "none"
@@ -220,8 +265,8 @@ def _value(value: Any, depth: int = 0) -> str:
 
 
 def show_type(type: Type) -> str:
-    """The type as text: ``f64[n, 2*n + 1]{i: n}``."""
-    return str(type)
+    """The type as text: ``f64[n, 2*n + 1]{i: n}``; what is in a tuple, the operator and its operands say."""
+    return type.dtype if type.dtype == TUPLE else str(type)
 
 
 def quote(text: str) -> str:

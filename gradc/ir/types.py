@@ -63,6 +63,9 @@ class Type:
         """The number of axes."""
         return len(self.shape)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (self.dtype, self.shape, self.free, self.parts)
+
     def __str__(self) -> str:
         if self.dtype == TAPE:
             text = f"tape {self.parts[0]}"
@@ -83,6 +86,12 @@ F32: Final = Type("f32")
 INT: Final = Type("int")
 BOOL: Final = Type("bool")
 SCALARS: Final = {"f64": F64, "f32": F32, "int": INT, "bool": BOOL}
+
+
+def _restored(dtype: str, shape: tuple[Dim, ...], free: tuple[Index, ...], parts: tuple[Type, ...]) -> Type:
+    """The type that a pickle holds: of a scalar, the shared one."""
+    found = Type(dtype, shape, free, parts)
+    return SCALARS.get(dtype, found) if found.scalar else found
 
 
 def typed(dtype: str, shape: tuple[Dim, ...] = (), free: Iterable[Index] = ()) -> Type:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
-from gradc.ir.attributes import MEANINGS, is_index, is_offset, is_shape
-from gradc.ir.graph import Graph, graphs
+from gradc.ir.attributes import MEANINGS, is_extent, is_index, is_offset, is_shape
+from gradc.ir.graph import Graph
 from gradc.ir.op import Op, bound
+from gradc.ir.region import Function
 from gradc.ir.sizes import Dim
-from gradc.ir.types import SCALARS, TAPE, TUPLE, Index, Type, TypeMismatch, union
+from gradc.ir.structure import structure
+from gradc.ir.types import INT, SCALARS, TAPE, TUPLE, Index, Type, TypeMismatch, union
 from gradc.source import Span
 
 
@@ -32,8 +34,10 @@ def _fail(rule: str, node: int, text: str) -> NoReturn:
     raise InvalidGraph(f"node {node} {text}", rule, node)
 
 
-def verify(graph: Graph) -> Graph:
+def verify(graph: Graph, *, body: bool = False, known: Collection[Graph] = ()) -> Graph:
     """Check the invariants and return the graph; raises ``InvalidGraph``. Linear in the graph.
+
+    ``body`` says that it is not a program but the body of a region, and ``known`` are bodies that need no check.
 
     - I1 nodes are numbered 0, 1, 2… in creation order, and operands have smaller numbers than their users;
     - I2 every op stands in the table and takes that many operands;
@@ -47,23 +51,38 @@ def verify(graph: Graph) -> Graph:
       one a parameter, and a call has as many operands;
     - I10 no input, constant or output has free indices, and indices of one name have one extent;
     - I11 constraints compare extents, by `==` or `>=`;
-    - I12 the bodies of regions are such graphs themselves; they refer to nothing outside.
+    - I12 the bodies of regions are such graphs themselves, and all that enters one is an operand of its region; only a
+      region gives a tuple, and only `get` reads it; a tape is read by regions and added up, and is no result.
 
     The bodies of functions are graphs of their own, to be verified by who makes them; a call in one is resolved by the
     table of the program that it belongs to.
     """
-    for inner in graphs(graph):
+    functions = graph.functions
+    for inner, holder in reversed(_with_bodies(graph, known)):
         if inner is graph:
-            _verify(graph)
+            _verify(graph, functions, body)
             continue
         try:
-            _verify(inner)
+            _verify(inner, functions, True)
         except InvalidGraph as problem:
-            raise InvalidGraph(f"in the body of a region, {problem}", "I12") from None
+            raise InvalidGraph(f"node {holder} has a body in which {problem}", "I12", holder) from None
     return graph
 
 
-def _verify(graph: Graph) -> None:
+def _with_bodies(graph: Graph, known: Collection[Graph]) -> list[tuple[Graph, int]]:
+    """The graph and all bodies in it, each behind what it is in, with the node of the graph that holds it."""
+    found = [(graph, -1)]
+    seen = {graph}
+    for each, holder in found:
+        for node, data in each.data.items():
+            for value in data["attrs"].values() if "attrs" in data else ():
+                if isinstance(value, Graph) and value not in seen and value not in known:
+                    seen.add(value)
+                    found.append((value, node if holder < 0 else holder))
+    return found
+
+
+def _verify(graph: Graph, functions: Mapping[str, Function], body: bool) -> None:
     seen: dict[object, int] = {}
     types = _Types()
     for expected, (node, data) in enumerate(graph.data.items()):
@@ -85,11 +104,13 @@ def _verify(graph: Graph) -> None:
         type = data["type"]
         if id(type) not in types.checked:
             types.check(node, type)
+        if type.dtype not in SCALARS:
+            _verify_several(graph, node, row)
         if op in ("const", "input"):
-            _verify_leaf(node, op, type, attrs)
+            _verify_leaf(node, op, type, attrs, body)
         elif op == "call":
             _verify_type(graph, node, row)
-            function = graph.functions.get(attrs.get("function", ""))
+            function = functions.get(attrs.get("function", ""))
             if function is not None and len(function.params) != len(operands):
                 _fail("I9", node, f"calls {function.name!r} with {len(operands)} operands, not {len(function.params)}")
         else:
@@ -97,7 +118,8 @@ def _verify(graph: Graph) -> None:
         if (op in ("input", "name")) != isinstance(data.get("name"), str):
             _fail("I5", node, "has a name exactly if it is an input or a name node")
         if op not in ("input", "name"):
-            key = (op, operands, type.dtype, type.shape, tuple(sorted((k, repr(v)) for k, v in attrs.items())))
+            shown = [(k, structure(v) if isinstance(v, Graph) else repr(v)) for k, v in attrs.items()] if attrs else []
+            key = (op, operands, type.dtype, type.shape, tuple(sorted(shown)))
             if key in seen:
                 _fail("I6", node, f"equals node {seen[key]}")
             seen[key] = node
@@ -157,6 +179,8 @@ def _verify_attributes(node: int, row: Op, attrs: Mapping[str, Any], types: _Typ
         # An exact test where True is not meant, though it is an int to Python.
         if not isinstance(value, wanted) or (wanted is int and value.__class__ is bool):
             _fail("I5", node, f"has the attribute {key!r} = {value!r}, not of type {wanted.__name__}")
+    if row.kind == "region":
+        _verify_region(node, row, attrs)
     if row.kind != "structural" and row.kind != "leaf":
         return
     for key, (check, due) in MEANINGS.items():
@@ -171,6 +195,38 @@ def _verify_attributes(node: int, row: Op, attrs: Mapping[str, Any], types: _Typ
     types.indices(node, bound(attrs))
     for _, over in attrs.get("parts", ()):
         types.indices(node, over)
+
+
+_COUNTS = ("carried", "scanned", "tapes", "place")
+# What a region may leave out.
+_OPTIONAL = ("scanned", "tapes", "extent", "backwards")
+
+
+def _verify_region(node: int, row: Op, attrs: Mapping[str, Any]) -> None:
+    for key in row.attrs:
+        if key not in attrs and key not in _OPTIONAL:
+            _fail("I5", node, f"lacks the attribute {key!r}")
+    for key in _COUNTS:
+        if attrs.get(key, 0) < 0:
+            _fail("I5", node, f"has the attribute {key!r} = {attrs[key]!r}, not a count")
+    if "extent" in attrs and not is_extent(attrs["extent"]):
+        _fail("I5", node, f"has the attribute 'extent' = {attrs['extent']!r}, not an extent")
+    if "test" in attrs and (attrs.get("scanned") or attrs.get("backwards") or "extent" in attrs):
+        _fail("I12", node, "does not know how often it runs, so that it scans nothing and has one direction")
+
+
+_READERS: Mapping[str, tuple[str, ...]] = {TUPLE: ("get",), TAPE: ("for", "while", "branch", "add_tapes")}
+
+
+def _verify_several(graph: Graph, node: int, row: Op) -> None:
+    """What may be a tuple or a tape, and what may read it."""
+    dtype = graph.type(node).dtype
+    if row.kind != "region":
+        _fail("I12", node, f"is a {dtype}, which {row.name!r} does not give")
+    for user in graph.nx.succ[node]:
+        if graph.op(user) not in _READERS[dtype]:
+            text = f"node {user} reads node {node}, a {dtype}, which {graph.op(user)!r} does not take"
+            raise InvalidGraph(text, "I12", user, graph.operands(user).index(node))
 
 
 def _verify_edges(graph: Graph, node: int, operands: tuple[int, ...]) -> None:
@@ -205,16 +261,33 @@ def _verify_type(graph: Graph, node: int, row: Op) -> None:
 
 
 _RELATIONS = ("==", ">=")
-_KINDS = ("input", "param", "operand")
+_KINDS = ("input", "param")
 _PYTHON_TYPES = {"f64": float, "f32": float, "int": int, "bool": bool}
 
 
-def _verify_leaf(node: int, op: str, type: Type, attrs: Mapping[str, Any]) -> None:
+def _verify_operand(node: int, type: Type, attrs: Mapping[str, Any]) -> None:
+    """An input of a body."""
+    if attrs.get("kind") != "operand":
+        _fail("I12", node, f"has the kind {attrs.get('kind')!r}, but what enters a body is an operand")
+    if "default" in attrs:
+        _fail("I5", node, "is an operand and has a default")
+    if "extent" in attrs and (type != INT or not is_offset(attrs["extent"])):
+        _fail("I5", node, f"is always {attrs['extent']!r}, which is not an extent for an operand of type int")
+
+
+def _verify_leaf(node: int, op: str, type: Type, attrs: Mapping[str, Any], body: bool) -> None:
     if type.free:
         _fail("I10", node, f"has free indices: {type}")
     if op == "input":
+        if body:
+            _verify_operand(node, type, attrs)
+            return
+        if attrs.get("kind") == "operand":
+            _fail("I12", node, "is an operand, which only the body of a region has")
         if attrs.get("kind") not in _KINDS:
             _fail("I5", node, f"has the kind {attrs.get('kind')!r}, not one of {', '.join(_KINDS)}")
+        if "extent" in attrs:
+            _fail("I5", node, "has the attribute 'extent', which only an operand has")
         if attrs.get("default") is None:
             return
         value = attrs["default"]
@@ -265,6 +338,8 @@ def _verify_tables(graph: Graph) -> None:
         if node not in graph.data:
             raise InvalidGraph(f"{name!r} is node {node}, which does not exist", "I7")
     for name, node in graph.outputs:
+        if graph.type(node).dtype not in SCALARS:
+            _fail("I12", node, f"is the output {name!r} and no value: {graph.type(node)}")
         if graph.type(node).free:
             _fail("I10", node, f"is the output {name!r} and has free indices: {graph.type(node)}")
     for constraint in graph.constraints:

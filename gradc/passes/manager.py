@@ -81,8 +81,9 @@ def _deep(run: Runner) -> Runner:
     """The pass run on the bodies of regions first, the innermost before those around it."""
 
     def wrapped(graph: Graph, options: tuple[str, ...], context: Context) -> Outcome:
-        changed = over_bodies(graph, lambda body: wrapped(body, options, context)[0])
-        return run(changed, options, context)
+        changed, number = over_bodies(graph, lambda body: wrapped(body, options, context)[0])
+        result, further = run(changed, options, context)
+        return result, further if changed is graph else compose(number, further)
 
     return wrapped
 

@@ -144,7 +144,12 @@ class _Lowerer:
             tested = region.inner[1].builder.finish([("test", test)])
         if region.collected and not self._collects(statement, bounds, extent, region):
             return
-        described = Loop(graph, tested, len(carried), extent=extent if region.collected else None)
+        checkpoint = self._checkpoint(statement)
+        described = Loop(
+            graph, tested, len(carried), extent=extent if region.collected else None, checkpoint=checkpoint
+        )
+        if len(program.errors) > errors:
+            return
         builder.span = span
         node = builder.apply(described.op, *bounds, *starts, *region.operands, attrs=described.attrs)
         for at, key in enumerate(carried):
@@ -156,6 +161,23 @@ class _Lowerer:
     def _as(self, lowering: Lowering, value: int | Weak, type: Type | None) -> int:
         applier = lowering.applier
         return applier.int_node(value) if type is not None and type.dtype == "int" else applier.any_node(value)
+
+    def _checkpoint(self, statement: tree.For | tree.While) -> int | None:
+        """How many iterations a loop keeps for its derivatives: 0 for a number that suits it, None for all."""
+        if not statement.checkpoint:
+            return None
+        if statement.segments is None:
+            return 0
+        place, lowering = statement.segments, self.lowering
+        value = lowering.single(self.source, place, lowering.evaluate(place, self.scope))
+        if isinstance(value, Poison):
+            return None
+        number = dim_of(lowering.builder.data, value)
+        if not isinstance(number, int) or number < 1:
+            hint = "without a number, one that suits the loop is chosen"
+            self._error("E0315", "a checkpoint keeps a whole number of iterations, 1 or more", place, "not one", hint)
+            return None
+        return number
 
     def _bounds(self, statement: tree.For) -> tuple[list[int], Dim | None] | None:
         """The nodes of the bounds, and the number of iterations as an extent where it is one; None after a report."""
@@ -249,7 +271,7 @@ class _Lowerer:
     def _bind(self, name: tree.Name, value: Value) -> None:
         """Give a name the value that it has after the block."""
         if self.block is not None:
-            self.block.bind(name, value, name)
+            self.block.bind(name, value, name, True)
             return
         lowering = self.lowering
         if not isinstance(value, Poison) and (self.targets is None or name.id in self.targets):

@@ -55,11 +55,11 @@ class Block:
         for target, result in zip(statement.targets, values, strict=True):
             self.bind(target, result, place)
 
-    def bind(self, target: tree.Name, value: Value, place: tree.Node) -> None:
-        """Give a name a value."""
+    def bind(self, target: tree.Name, value: Value, place: tree.Node, again: bool = False) -> None:
+        """Give a name a value; ``again`` says that it had one, to which a block inside has given another."""
         lowering, source = self.lowering, self.scope.source
         known = self.scope.values.get(target.id)
-        if known is not None and target.id not in self.carried:
+        if known is not None and target.id not in self.carried and not again:
             lowering.redefined(target, known, source)
             return
         type = self.carried.get(target.id)

@@ -70,3 +70,23 @@ def test_a_state_can_be_asked_for_again() -> None:
     for number in range(20):
         states.note(number, number)
     assert [states.at(7), states.at(7), states.at(3), states.at(3)] == [7, 7, 3, 3]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_reading_forwards_goes_on_from_the_state_before(known: bool) -> None:
+    steps = 0
+
+    def advance(number: int, state: object) -> int:
+        nonlocal steps
+        steps += 1
+        return number + 1
+
+    count = 2_000
+    states = Recomputed(advance, 10, count if known else None)
+    for number in range(count):
+        states.note(number, number)
+    for _ in range(2):
+        steps = 0
+        assert [states.at(number) for number in range(count)] == list(range(count))
+        assert steps <= count
+        assert [states.at(number) for number in reversed(range(count))] == list(reversed(range(count)))

@@ -190,7 +190,7 @@ WRONG = {
     ),
     "kind of an attribute": (
         lines("%0 = size {size = 3} : int"),
-        "E0903", 2, 1, 2, "the graph breaks invariant I5", "`%0` has the attribute 'size' = 3, not of type Size",
+        "E0903", 2, 12, 4, "the graph breaks invariant I5", "`%0` has the attribute 'size' = 3, not of type Size",
     ),
     "default": (
         lines('%0 = input "x" default [1.0, n] : f64[2]'),
@@ -258,7 +258,7 @@ WRONG = {
     ),
     "unknown attribute": (
         lines('%0 = input "x" {a = 1} : f64'),
-        "E0903", 2, 1, 2, "the graph breaks invariant I5", "`%0` has",
+        "E0903", 2, 17, 1, "the graph breaks invariant I5", "`%0` has",
     ),
     "unknown function": (
         lines(X, '%1 = call "f" (%0) : f64'),
@@ -291,6 +291,10 @@ WRONG = {
     "operand type": (
         lines(X, '%p = input "p" : bool', "%y = mul %0, %p : f64"),
         "E0903", 4, 14, 2, "the graph breaks invariant I4", "`%y` (mul) does not take its operand 2: expected",
+    ),
+    "function of nothing": (
+        lines('function "f" () {', "body {", X, 'output "f" = %0', "}", "partials {", "}", "}"),
+        "E0903", 2, 10, 3, "function `f` breaks invariant I9", "expected inputs and partials for no parameters",
     ),
     "parts of a function": (
         lines('function "f" ("x") {', "body {", X, 'output "f" = %0', "}", "partials {", X, "}", "}"),

@@ -16,7 +16,7 @@ from gradc.ir.graph import Constraint, Graph
 from gradc.ir.op import Op, OpTable
 from gradc.ir.region import Function
 from gradc.ir.sizes import named
-from gradc.ir.types import BOOL, F64, INT, Index, Type
+from gradc.ir.types import BOOL, F64, INT, Index, Type, tape_of, tuple_of
 from gradc.ir.verify import InvalidGraph, verify
 from gradc.ops import TABLE
 
@@ -106,6 +106,39 @@ def bad_rule(types: Any, attrs: Any) -> Type:
 
 
 BAD = TABLE.extend(Op(name="bad", doc="", kind="structural", type_rule=bad_rule))
+
+Y = {"op": "input", "operands": (), "type": F64, "attrs": {"kind": "operand"}, "name": "y"}
+AT = {**Y, "type": INT, "name": "t"}
+
+
+def body(*nodes: dict[str, Any], inputs: tuple[dict[str, Any], ...] = (AT, Y), result: int | None = None) -> Graph:
+    """The body of a loop that carries one number: its last node, or that of the number ``result``."""
+    return graph(*inputs, *nodes, outputs=[("y", len(inputs) + len(nodes) - 1 if result is None else result)])
+
+
+SINE = node("sin", 1)
+PAIR = tuple_of([F64])
+
+
+def looping(
+    *more: dict[str, Any], inner: Graph | None = None, type: Any = PAIR, outputs: tuple[Any, ...] = (), **attrs: Any
+) -> Graph:
+    """A loop in a program, at node 3, and further nodes."""
+    given = {"body": inner or body(SINE), "carried": 1, **attrs}
+    loop = node("for", 1, 2, 0, type=type, attrs={key: value for key, value in given.items() if value is not None})
+    return graph(X, const(0, INT), const(2, INT), loop, *more, outputs=outputs)
+
+
+def turning(**attrs: Any) -> Graph:
+    """A `while` in a program."""
+    test = body(node("lt", 1, 1, type=BOOL))
+    given = {"body": body(SINE), "test": test, "carried": 1, **attrs}
+    return graph(X, node("while", 0, type=tuple_of([F64, INT]), attrs=given))
+
+
+def get(place: Any, of: int = 3, type: Any = F64) -> dict[str, Any]:
+    return node("get", of, type=type, attrs={"place": place})
+
 
 CALL = node("call", 0, attrs={"function": "square"})
 
@@ -227,6 +260,65 @@ BROKEN: list[tuple[str, Callable[[], Graph], str]] = [
     ("I10", lambda: graph(index(), array(), node("sum", 1, attrs={"axes": (0,), "over": (Index("i", 3),)})), "node 2"),
     ("I11", lambda: graph(X, constraints=[Constraint("<", N, M)]), "the constraint Constraint(relation='<', left="),
     ("I11", lambda: graph(X, constraints=[Constraint("==", N, "m")]), "the constraint Constraint(relation='==', "),  # type: ignore[arg-type]
+    # Regions.
+    ("I4", lambda: looping(get(1)), "node 4 (get) does not take its operand 1: expected the results of a region with"),
+    ("I4", lambda: looping(get(0, type=INT)), "node 4 (get) has type int, but its operands give f64"),
+    ("I4", lambda: looping(get(0, of=0)), "node 4 (get) does not take its operand 1: expected the results of a region"),
+    ("I4", lambda: looping(carried=0), "node 3 (for) does not take its operand 1: expected a number of iterations"),
+    ("I4", lambda: looping(inner=body(result=0)), "node 3 (for) does not take its operand 3: expected a body that"),
+    ("I4", lambda: looping(tapes=2), "node 3 (for) does not take its operand 3: expected 3 operands"),
+    ("I4", lambda: looping(carried=2), "node 3 (for) does not take its operand 3: expected 3 operands"),
+    (
+        "I4",
+        lambda: looping(inner=body(SINE, node("cos", 1), result=2), carried=0, tapes=1, scanned=3, extent=2),
+        "node 3 (for) does not take its operand 1: expected a body with 4 inputs or more",
+    ),
+    ("I4", lambda: looping(type=F64), "node 3 (for) has type f64, but its operands give (f64)"),
+    ("I4", lambda: looping(type=tape_of(F64)), "node 3 (for) has type tape f64, but its operands give (f64)"),
+    ("I4", lambda: looping(type=tuple_of([PAIR])), "node 3 has the type ((f64)), whose part (f64) cannot be one"),
+    ("I4", lambda: looping(type=Type("tape")), "node 3 has the type Type(dtype='tape', shape=(), free=(), parts=()),"),
+    ("I5", lambda: looping(body=3), "node 3 has the attribute 'body' = 3, not of type Graph"),
+    ("I5", lambda: looping(body=None), "node 3 lacks the attribute 'body'"),
+    ("I5", lambda: looping(carried=None), "node 3 lacks the attribute 'carried'"),
+    ("I5", lambda: looping(carried=True), "node 3 has the attribute 'carried' = True, not of type int"),
+    ("I5", lambda: looping(scanned=-1), "node 3 has the attribute 'scanned' = -1, not a count"),
+    ("I5", lambda: looping(extent=-1), "node 3 has the attribute 'extent' = -1, not an extent"),
+    ("I5", lambda: looping(backwards=1), "node 3 has the attribute 'backwards' = 1, not of type bool"),
+    ("I5", lambda: looping(test=body(SINE)), "node 3 has the attribute 'test', which 'for' does not know"),
+    ("I5", lambda: looping(get(-1)), "node 4 has the attribute 'place' = -1, not a count"),
+    ("I5", lambda: graph({**X, "attrs": {"kind": "param", "extent": N}}), "node 0 has the attribute 'extent', which"),
+    ("I6", lambda: looping(node("for", 1, 2, 0, type=PAIR, attrs={"body": body(SINE), "carried": 1})), "node 4 equals"),
+    ("I12", lambda: graph(Y), "node 0 is an operand, which only the body of a region has"),
+    ("I12", lambda: looping(inner=body(inputs=(AT, X))), "node 3 has a body in which I12: node 1 has the kind 'input'"),
+    ("I12", lambda: looping(inner=body(node("sin", 7))), "node 3 has a body in which I1: node 2 reads 7, which is not"),
+    ("I12", lambda: looping(inner=body(node("sin", 1, type=INT))), "node 3 has a body in which I4: node 2 (sin) has"),
+    (
+        "I12",
+        lambda: looping(inner=body(inputs=(AT, {**Y, "attrs": {"kind": "operand", "default": 1.0}}))),
+        "node 3 has a body in which I5: node 1 is an operand and has a default",
+    ),
+    (
+        "I12",
+        lambda: looping(inner=body(inputs=(AT, {**Y, "attrs": {"kind": "operand", "extent": N}}))),
+        "node 3 has a body in which I5: node 1 is always Size(n), which is not an extent for an operand of type int",
+    ),
+    (
+        "I12",
+        lambda: looping(inner=body(node("for", 0, 0, 1, type=PAIR, attrs={"body": body(X), "carried": 1}), result=1)),
+        "node 3 has a body in which I12: node 2 has the kind 'input', but what enters a body is an operand",
+    ),
+    ("I12", lambda: looping(node("name", 3, type=PAIR, name="r")), "node 4 reads node 3, a tuple, which 'name' does"),
+    ("I12", lambda: looping(outputs=(("y", 3),)), "node 3 is the output 'y' and no value: (f64)"),
+    ("I12", lambda: graph({**X, "type": PAIR}), "node 0 is a tuple, which 'input' does not give"),
+    ("I12", lambda: graph(const(0.0, tape_of(F64))), "node 0 is a tape, which 'const' does not give"),
+    (
+        "I12",
+        lambda: looping(get(0, type=tape_of(F64)), node("sin", 4), carried=0, tapes=1, type=tuple_of([tape_of(F64)])),
+        "node 5 reads node 4, a tape, which 'sin' does not take",
+    ),
+    ("I12", lambda: turning(scanned=1), "node 1 does not know how often it runs, so that it scans nothing and has one"),
+    ("I12", lambda: turning(backwards=True), "node 1 does not know how often it runs, so that it scans nothing and"),
+    ("I12", lambda: turning(extent=N), "node 1 does not know how often it runs, so that it scans nothing and has one"),
     ("I11", lambda: graph(X, constraints=[Constraint("==", N, M, 3)]), "the constraint Constraint(relation='==', "),  # type: ignore[arg-type]
 ]
 
@@ -246,6 +338,19 @@ def test_every_invariant_is_broken_once() -> None:
 
 def test_what_may_stand_twice() -> None:
     verify(graph(X, node("name", 0, name="a"), node("name", 0, name="a"), const(0.0), const(-0.0), const(0, INT)))
+
+
+def test_regions() -> None:
+    verify(looping(get(0), outputs=(("y", 4),)))
+    verify(turning())
+    # A body by itself, and again as one that has been verified.
+    inner = verify(body(SINE), body=True)
+    verify(looping(inner=inner), known=[inner])
+    assert verify(Graph.from_nx(inner.copy(), body=True), body=True).inputs == inner.inputs
+    with pytest.raises(InvalidGraph, match="I12: node 0 is an operand"):
+        Graph.from_nx(inner.copy())
+    with pytest.raises(InvalidGraph, match="I12: node 0 has the kind 'input'"):
+        verify(graph(X), body=True)
 
 
 def test_calls() -> None:
