@@ -247,7 +247,6 @@ def _loop_back(
         len(tapes),
         loop.extent,
         not loop.backwards,
-        loop.checkpoint,
     )
     if loop.test is None:
         bounds = operands[:2]

@@ -112,16 +112,16 @@ class Tape(Sequence[Any]):
     ``backwards`` says that the loop runs from its last iteration to its first: elements are in the order of the range.
     """
 
-    def __init__(self, value: Callable[[int], Any], count: int, backwards: bool) -> None:
+    def __init__(self, value: Callable[[int], Any], length: int, backwards: bool) -> None:
         self.value = value
-        self.count = count
+        self.length = length
         self.backwards = backwards
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     def __getitem__(self, at: Any) -> Any:
-        return self.value(self.count - 1 - at if self.backwards else at)
+        return self.value(self.length - 1 - at if self.backwards else at)
 
     def __iter__(self) -> Iterator[Any]:
-        return (self[at] for at in range(self.count))
+        return (self[at] for at in range(self.length))

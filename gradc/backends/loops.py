@@ -130,6 +130,7 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
     kinds = [graph.type(node) for _, node in graph.outputs[carried : carried + collected]]
     single = [not shape(graph.type(node)) for node in graph.inputs[1 + carried : 1 + carried + scanned]]
     backwards = described.backwards
+    snapped = _snapped(described)
 
     def run(start: int, stop: int, *operands: Any) -> tuple[Any, ...]:
         count = stop - start
@@ -144,15 +145,15 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
         arrays = [_Collected(type, count, shape(type)) for type in kinds]
         items = [each.items for each in arrays]
         kept = None
-        if described.checkpoint is not None and described.tapes:
+        if snapped:
 
             def read(number: int) -> tuple[int, list[Any]]:
                 at = count - 1 - number if backwards else number
                 return start + at, [row[at] for row in rows]
 
             kept = _Kept(described, body, rest, read, count)
-        else:
-            items += [[None] * count for _ in range(described.tapes)]
+        items += [[None] * (0 if at in snapped else count) for at in range(described.tapes)]
+        written = [(carried + at, item) for at, item in enumerate(items) if at - collected not in snapped]
         watch = Watch(place)
         stepper = body.stepper()
         try:
@@ -165,13 +166,16 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
                     stepper.set(1 + carried, [row[at] for row in rows])
                 found = stepper.step(start + at)
                 state = found[:carried]
-                for item, value in zip(items, found[carried:], strict=False):
-                    item[at] = value
+                for which, item in written:
+                    item[at] = found[which]
                 if not at & (_LOOK - 1):
                     watch.look()
         finally:
             stepper.close()
-        tapes = items[collected:] if kept is None else kept.tapes(count)
+        tapes = items[collected:]
+        for at, place_of in snapped.items():
+            assert kept is not None
+            tapes[at] = kept.tape(place_of, count)
         return (*state, *[each.array() for each in arrays], *tapes)
 
     return run
@@ -183,15 +187,13 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
     compared = _compared(described.test)
     test = planned(described.test, [described.test.outputs[0][1], *compared])
     most = place.limits.iterations
+    snapped = _snapped(described)
 
     def run(*operands: Any) -> tuple[Any, ...]:
         state: Sequence[Any] = _own(operands[:carried], body)
         rest = operands[carried:]
         items: list[list[Any]] = [[] for _ in range(tapes)]
-        kept = None
-        if described.checkpoint is not None and tapes:
-            kept = _Kept(described, body, rest, lambda number: (number, []), None)
-            items = []
+        kept = _Kept(described, body, rest, lambda number: (number, []), None) if snapped else None
         watch = Watch(place)
         count = 0
         stepper, tester = body.stepper(), test.stepper()
@@ -210,8 +212,9 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
                 stepper.set(1, state)
                 found = stepper.step(count)
                 state = found[:carried]
-                for item, value in zip(items, found[carried:], strict=False):
-                    item.append(value)
+                for at, (item, value) in enumerate(zip(items, found[carried:], strict=True)):
+                    if at not in snapped:
+                        item.append(value)
                 count += 1
                 if not count & (_LOOK - 1):
                     watch.look()
@@ -222,7 +225,11 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
             hint = "find what makes it with `--debug-nans`, or test for it: x == x is false for a NaN"
             message = f"the condition of this loop compares a NaN after {count} iterations"
             raise place.refuse("E0642", message, "a comparison with NaN is false", hint)
-        return (*state, *(items if kept is None else kept.tapes(count)), count)
+        results: list[Any] = list(items)
+        for at, place_of in snapped.items():
+            assert kept is not None
+            results[at] = kept.tape(place_of, count)
+        return (*state, *results, count)
 
     return run
 
@@ -245,7 +252,7 @@ class _Kept:
         carried = described.carried
         stepper: Stepper | None = None
 
-        def outputs(number: int, state: Sequence[Any]) -> Sequence[Any]:
+        def advance(number: int, state: Sequence[Any]) -> Sequence[Any]:
             nonlocal stepper
             if stepper is None:
                 stepper = body.stepper()
@@ -254,31 +261,28 @@ class _Kept:
             stepper.set(1, state)
             if rows:
                 stepper.set(1 + carried, rows)
-            return stepper.step(index)
+            return stepper.step(index)[:carried]
 
         most = described.checkpoint or (UNKNOWN if count is None else snapshots_for(count))
-        self._outputs = outputs
-        self._states = Recomputed(lambda number, state: outputs(number, state)[:carried], most, count)
+        self._states = Recomputed(advance, most, count)
 
     def note(self, number: int, state: Sequence[Any]) -> None:
         """The state before an iteration, on the way forward."""
         self._states.note(number, state)
 
-    def tapes(self, count: int) -> list[Tape]:
-        """The loop's tapes, once its length is known."""
-        loop, graph = self.described, self.described.body
-        first = loop.carried + loop.collected
-        found = []
-        for at, (_, node) in enumerate(graph.outputs[first:], start=first):
-            which = graph.inputs.index(node) - 1 if node in graph.inputs else loop.carried
-            if 0 <= which < loop.carried:
-                found.append(Tape(partial(_part, self._states.at, which), count, loop.backwards))
-            else:
-                found.append(Tape(partial(self._computed, at), count, loop.backwards))
-        return found
+    def tape(self, which: int, count: int) -> Tape:
+        """The tape of something carried, once the loop's length is known."""
+        return Tape(partial(_part, self._states.at, which), count, self.described.backwards)
 
-    def _computed(self, place: int, number: int) -> Any:
-        return self._outputs(number, self._states.at(number))[place]
+
+def _snapped(described: Loop) -> dict[int, int]:
+    """The tapes of a loop that are computed again, by number, and what carried value each is of."""
+    if described.checkpoint is None:
+        return {}
+    graph = described.body
+    carried = {graph.inputs[1 + at]: at for at in range(described.carried)}
+    tapes = [node for _, node in graph.outputs[described.carried + described.collected :]]
+    return {at: carried[node] for at, node in enumerate(tapes) if node in carried}
 
 
 def _part(states: Callable[[int], Sequence[Any]], which: int, number: int) -> Any:

@@ -40,7 +40,7 @@ class Loop:
     first axis of it. A loop that runs ``backwards`` starts with the last iteration.
 
     With a ``checkpoint`` the tapes keep what is carried at so many of the iterations, or at a number that suits the
-    loop if it is 0, and compute the rest again when it is read.
+    loop if it is 0, and compute the rest again when it is read. Tapes of what is not carried keep all of it.
     """
 
     body: Graph
