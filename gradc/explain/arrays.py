@@ -21,6 +21,7 @@ from gradc.explain.explainer import Explainer
 from gradc.explain.explanation import Explanation, LocalGradient, Path, Row
 from gradc.explain.known import Known
 from gradc.explain.paths import Edge, Level
+from gradc.explain.through import summed
 from gradc.ir.builder import NodeLimit
 from gradc.ir.graph import Graph
 from gradc.ir.sizes import Dim
@@ -184,7 +185,11 @@ class ArrayExplainer(Explainer):
             return Path(names, None, (), (), None)
         node = traced.paths[way]
         product = self._chosen(self._whole(node)) if self.numbers else None
-        source, shown = self._along(node)
+        if any(self.through.edge(edges[index]) for index in way):
+            texts = [[self._factor(edges[index])[at] for index in way] for at in (0, 1)]
+            source, shown = self._parted((summed([texts[0]], 1), summed([texts[1]], 1)))
+        else:
+            source, shown = self._along(node)
         return Path(names, None, (source,), (shown,), product)
 
     def _along(self, node: int | None) -> tuple[str, str]:
@@ -213,7 +218,8 @@ class ArrayExplainer(Explainer):
         if edge.kind == "factor":
             return super()._local(index, edge)
         net = self.net
-        source, shown = self._texts(edge.gradient, net.atoms)
+        through = self.through.words(edge.target, self.numbers) if self.through.edge(edge) else ""
+        source, shown = (through, through) if through else self._texts(edge.gradient, net.atoms)
         dims = self._dims(net.graph.type(edge.source).shape)
         value = None
         if edge.kind == "map":
@@ -224,7 +230,7 @@ class ArrayExplainer(Explainer):
             dims = ()
         taken = index not in self.cut or edge.gradient is None
         names = self._name(edge.target), self._name(edge.source)
-        return LocalGradient(*names, source, shown, source, shown, value, taken, edge.kind, dims)
+        return LocalGradient(*names, source, shown, source, shown, value, taken, edge.kind, dims, through)
 
     @cached_property
     def factors(self) -> list[float]:
