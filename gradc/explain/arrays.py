@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from gradc.ad.expand import expand
+from gradc.backends.blocks import is_tape
 from gradc.backends.expression import Printer
 from gradc.backends.notation import shape
 from gradc.explain import algebra
@@ -99,14 +99,15 @@ class ArrayExplainer(Explainer):
         self.sizes = inputs.sizes
         traced = self.traced
         skipped = {edge.gradient for edge in self.net.edges if edge.kind in ("map", "moved")}
+        skipped |= {node for node in traced.graph if is_tape(traced.graph.data, node)}
         wanted = {node for node in self._wanted() if node not in skipped and inputs.modest(traced.graph, node)}
         wanted |= {node for node in traced.paths.values() if node is not None}
         wanted |= {node for name, node in traced.flow.items() if name in self.net.names}
         if self.bottom in traced.flow:
             wanted.add(traced.flow[self.bottom])
-        graph, to = expand(traced.graph, None, self.model.options.limits)
         order = sorted(wanted)
-        self.numbers = dict(zip(order, inputs.run(graph, [to[node] for node in order]), strict=True))
+        found = inputs.values(traced.graph, order, self.model.options.limits)
+        self.numbers = dict(zip(order, found, strict=True))
 
     def _wanted(self) -> list[int]:
         # What has free indices is shown by its formula alone.

@@ -7,13 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from gradc.ad.expand import expand
 from gradc.backends.expression import Printer
 from gradc.explain import algebra
-from gradc.explain.annotate import Renamed
 from gradc.explain.explanation import Explanation, LocalGradient, Path, Row
 from gradc.explain.known import Known, known
 from gradc.explain.paths import Edge, Level, Network, network, weight
+from gradc.explain.renamed import Renamed
 from gradc.explain.through import FEW, Through, quotient, summed
 from gradc.ir.graph import Graph, ancestors
 from gradc.ops.precedence import CONDITIONAL
@@ -118,8 +117,7 @@ class Explainer:
 
     def _evaluate(self, inputs: Known) -> None:
         wanted = self._wanted()
-        graph, to = expand(self.net.graph, None, self.model.options.limits)
-        found = inputs.run(graph, [to[node] for node in wanted])
+        found = inputs.values(self.net.graph, wanted, self.model.options.limits)
         self.numbers = dict(zip(wanted, found, strict=True))
 
     def _wanted(self) -> list[int]:

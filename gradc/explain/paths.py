@@ -209,6 +209,8 @@ class _Finder:
         self.members = members
         self.named = {*names, *of, *wrt}
         self.edges: list[Edge] = []
+        # The regions that a step of the statement at hand leads through.
+        self.via: dict[int, tuple[int, ...]] = {}
         # Stand-in to the name that it stands for.
         self.standins: dict[int, int] = {}
 
@@ -343,6 +345,7 @@ class _Finder:
             held[step, position] = standin
             group.append((step, position))
         entries = list(groups.values())
+        self.via = self._regions_above(steps)
         copy: dict[int, int] = {}
         for step in sorted(steps):
             entry = data[step]
@@ -367,6 +370,23 @@ class _Finder:
         branches = self._branches(top, standins, copy, entries)
         for standin, within in zip(standins, branches, strict=True):
             self.edges.append(Edge(self.standins[standin], node, found.get(standin), within, place=(top, standin)))
+
+    def _regions_above(self, steps: Collection[int]) -> dict[int, tuple[int, ...]]:
+        """The regions on the ways from each step of a statement to its value, the step itself included."""
+        data = self.builder.data
+        found: dict[int, frozenset[int]] = {}
+        if not any(data[step]["op"] in REGIONS for step in steps):
+            return {}
+        for step in sorted(steps, reverse=True):
+            region = data[step]["op"] in REGIONS
+            own = found.setdefault(step, frozenset())
+            if region:
+                own = found[step] = own | {step}
+            for operand in data[step]["operands"]:
+                below = self.behind(operand) if region else operand
+                if below in steps:
+                    found[below] = found.get(below, frozenset()) | own
+        return {step: tuple(sorted(regions)) for step, regions in found.items()}
 
     def _branches(
         self,
@@ -403,7 +423,8 @@ class _Finder:
             if gradient is None and self.builder.op(places[0][0]) in REGIONS:
                 # Another result of the region depends on it.
                 continue
-            edge = Edge(self.standins[standin], node, gradient, within, kind, called, (top, standin))
+            via = self.via.get(places[0][0], ())
+            edge = Edge(self.standins[standin], node, gradient, within, kind, called, (top, standin), via=via)
             self.edges.append(edge)
 
 

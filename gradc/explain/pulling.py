@@ -49,6 +49,8 @@ class Edge:
     symbol: str = ""
     place: tuple[int, int] | None = None
     position: int = -1
+    # The loops and branches of the statement that it leads through, the first one first.
+    via: tuple[int, ...] = ()
 
 
 def symbol(name: str | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.backends.notation import adjoint_map
-from gradc.explain.annotate import factor
+from gradc.explain.flow import factor
 from gradc.explain.summary import joined, short, small
 from gradc.explain.through import quotient
 from gradc.source import width

@@ -38,7 +38,21 @@ class Through:
 
     def edge(self, edge: Edge) -> bool:
         """Whether a local gradient is told in words."""
-        return self.some and self.passes(edge.gradient, self.net.atoms)
+        return bool(edge.via) or (self.some and self.passes(edge.gradient, self.net.atoms))
+
+    def symbol(self, edge: Edge) -> str:
+        """What such a local gradient is: ∂y/∂w, or ∂y where w has no name; empty where y has none."""
+        data = self.net.graph.data
+        names = []
+        for node in (edge.target, edge.source):
+            entry = data[node]
+            name = entry.get("name")
+            if entry["op"] == "get":
+                name = blocks.result_name(data[entry["operands"][0]], entry["attrs"]["place"])
+            names.append(name)
+        if not names[0]:
+            return ""
+        return f"∂{names[0]}/∂{names[1]}" if names[1] else f"∂{names[0]}"
 
     def regions(self, node: int) -> tuple[int, ...]:
         """The regions in the statement of a node."""
