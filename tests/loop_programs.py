@@ -23,7 +23,7 @@ LOOPS: Final[dict[str, str]] = {
     "unbound": "param w\ninput n: int\ny = 1\nfor t in 0..n { y = y + w*y }\nL = (y - 2)^2 + w\n",
     "none": "param w = 2\ny = 3*w\nfor t in 0..0 { y = y*w }\nL = y\n",
     "nested": (
-        "param w = 0.5\ns = 0\nfor i in 0..3 {\n  p = 1\n  for j in 0..i { p = p*w + i }\n  s = s + p\n  A[i] = s\n}\n"
+        "param w = 0.5\ns = 0; p = 0\nfor i in 0..3 {\n  p = 1\n  for j in 0..i { p = p*w + i }\n  s = s + p\n  A[i] = s\n}\n"
         "L = s + A[1]\noutput L\n"
     ),
     "choice_in_loop": (

@@ -287,7 +287,8 @@ class Composer:
     def _box(self, box: int) -> Box:
         notes = self.notes
         for home, _ in self.sketch.tails(box):
-            if home not in self.visible and not self._called(home) and home in notes.at:
+            hidden = home not in self.visible and self.graph.op(home) not in REGIONS
+            if hidden and not self._called(home) and home in notes.at:
                 notes.call(home, ELLIPSIS)
         role = self._role(box)
         if role in ("region", "backwards"):

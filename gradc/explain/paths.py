@@ -23,6 +23,7 @@ from gradc.explain.pulling import Edge, Kind, Locals
 from gradc.explain.ranking import Ranking, Weight, weight
 from gradc.ir.builder import Builder, NodeLimit, transfer
 from gradc.ir.graph import Graph
+from gradc.ir.types import TAPE, TUPLE
 from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.ops import build
 from gradc.rules.gradients import LocalGradients
@@ -260,12 +261,11 @@ class _Finder:
             if not edges:
                 continue
             op, operands = builder.op(node), builder.operands(node)
-            if op in REGIONS:
-                # Its operands lead to its results.
+            if builder.type(node).dtype in (TUPLE, TAPE):
+                # The operands of a region lead to its results, also where these come by way of another region.
                 continue
             if op == "get":
-                places = [(operands[0], position) for position, _ in self.inside(operands[0])]
-                self._through(node, node, {node, operands[0]}, places)
+                self._through(node, node, *self._entered(node))
             elif op == "name":
                 self.edges.append(Edge(operands[0], node, self.one(node), kind=self._kind(node), position=0))
             elif op == "select":
@@ -320,6 +320,23 @@ class _Finder:
                 steps.add(operand)
                 stack += [(operand, inner, below) for inner, below in reversed(self.inside(operand))]
         self._through(node, root, steps, places)
+
+    def _entered(self, node: int) -> tuple[set[int], list[tuple[int, int]]]:
+        """The steps that the result of a region consists of, and the places in them where values enter."""
+        builder = self.builder
+        steps = {node}
+        places: list[tuple[int, int]] = []
+        stack = [node]
+        while stack:
+            step = stack.pop()
+            for position, operand in self.inside(step):
+                operand = self.behind(operand)
+                if builder.type(operand).dtype not in (TUPLE, TAPE):
+                    places.append((step, position))
+                elif operand not in steps:
+                    steps.add(operand)
+                    stack.append(operand)
+        return steps, places
 
     def _through(self, node: int, root: int, steps: set[int], places: list[tuple[int, int]]) -> None:
         """The edges of a statement whose value is at ``root``, from the names at ``places`` in its ``steps``.
@@ -423,6 +440,9 @@ class _Finder:
             if gradient is None and self.builder.op(places[0][0]) in REGIONS:
                 # Another result of the region depends on it.
                 continue
+            if kind == "factor" and self.builder.type(top).free:
+                # One number for each member of the family.
+                kind = "elements"
             via = self.via.get(places[0][0], ())
             edge = Edge(self.standins[standin], node, gradient, within, kind, called, (top, standin), via=via)
             self.edges.append(edge)

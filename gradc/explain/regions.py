@@ -8,7 +8,7 @@ from typing import Final
 from gradc.backends.blocks import Block, result_name
 from gradc.backends.dot import INK, QUIET, Line, Run
 from gradc.explain.annotate import STATEMENT, Notes
-from gradc.explain.summary import short
+from gradc.explain.summary import family, short
 from gradc.ir.graph import Graph
 from gradc.ir.region import Loop
 from gradc.ir.types import TAPE
@@ -45,7 +45,7 @@ def course(notes: Notes, box: int) -> list[Line]:
         if taken is None:
             return []
         condition = notes.statements.text(graph.operands(box)[0], limit=STATEMENT)
-        return [_line(f"{condition}: {'true' if taken else 'false'}")]
+        return [_line(f"{condition}: {family(taken)}")]
     loop = Loop.of(graph.attrs(box))
     count = notes.through.count(notes.at[box], {**notes.values, **({} if values is None else {notes.at[box]: values})})
     lines = [_line(f"{count} iteration{'' if count == '1' else 's'}")] if count else []

@@ -10,9 +10,12 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
+import numpy as np
+
 from gradc.backends import blocks
 from gradc.backends.expression import Printer
 from gradc.explain.paths import Edge, Network
+from gradc.explain.summary import family
 
 FEW: Final = 4
 """A sum over more paths is not written out."""
@@ -98,10 +101,10 @@ class Through:
         """The number of iterations, or what the program says about it."""
         data = self.net.graph.data
         if data[region]["op"] == "while":
-            return str(numbers[region][-1]) if region in numbers else ""
+            return family(numbers[region][-1]) if region in numbers else ""
         start, stop = (numbers.get(node) for node in data[region]["operands"][:2])
         if start is not None and stop is not None:
-            return str(max(0, int(stop) - int(start)))
+            return family(np.maximum(0, np.subtract(stop, start))[()])
         return blocks.Block(Printer(self.net.graph, pretty=True, atoms=self.net.atoms), region).count()
 
 
