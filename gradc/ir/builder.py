@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from gradc.ir.dag import Dag, freeze
-from gradc.ir.graph import Constraint, Graph
+from gradc.ir.graph import Constraint, Graph, graphs
 from gradc.ir.op import OpTable
 from gradc.ir.region import Function
 from gradc.ir.sizes import Dim
@@ -314,10 +314,21 @@ def replay(source: Graph, node: int, builder: Builder, number: Mapping[int, int]
     return new
 
 
+def _calls(builder: Builder) -> bool:
+    """Whether functions are called, in bodies of regions too."""
+    for data in builder.data.values():
+        if data["op"] == "call":
+            return True
+        for body in data["attrs"].values() if "attrs" in data else ():
+            if isinstance(body, Graph) and any(d["op"] == "call" for each in graphs(body) for d in each.data.values()):
+                return True
+    return False
+
+
 def transfer(source: Graph, builder: Builder, number: Mapping[int, int]) -> Graph:
     """Finish ``builder`` with the outputs and side tables of ``source``, their nodes as ``number`` maps them."""
     builder.span = builder.adjoint_of = None
-    if source.functions and any(data["op"] == "call" for data in builder.data.values()):
+    if source.functions and _calls(builder):
         builder.functions.update(source.functions)
     builder.constraints.update(dict.fromkeys(source.constraints))
     builder.names.update((name, number[node]) for name, node in source.names.items() if node in number)
