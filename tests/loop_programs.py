@@ -23,11 +23,13 @@ LOOPS: Final[dict[str, str]] = {
     "unbound": "param w\ninput n: int\ny = 1\nfor t in 0..n { y = y + w*y }\nL = (y - 2)^2 + w\n",
     "none": "param w = 2\ny = 3*w\nfor t in 0..0 { y = y*w }\nL = y\n",
     "nested": (
-        "param w = 0.5\ns = 0; p = 0\nfor i in 0..3 {\n  p = 1\n  for j in 0..i { p = p*w + i }\n  s = s + p\n  A[i] = s\n}\n"
+        "param w = 0.5\ns = 0; p = 0\n"
+        "for i in 0..3 {\n  p = 1\n  for j in 0..i { p = p*w + i }\n  s = s + p\n  A[i] = s\n}\n"
         "L = s + A[1]\noutput L\n"
     ),
     "choice_in_loop": (
-        "param w = 0.5\nx = 1; y = 0\nfor t in 0..5 {\n  if x > 0 { x = x - w } else { x = x + 2*w; y = y + x }\n}\nL = x*y\n"
+        "param w = 0.5\nx = 1; y = 0\n"
+        "for t in 0..5 {\n  if x > 0 { x = x - w } else { x = x + 2*w; y = y + x }\n}\nL = x*y\n"
     ),
     "loop_in_choice": (
         "param w = 0.5\ny = w\nif w > 0 {\n  while y < 10 { y = y*2 + w }\n} else { y = -w }\nL = y^2\noutput L\n"
@@ -37,7 +39,8 @@ LOOPS: Final[dict[str, str]] = {
         "L = g^2 + h + y\noutput L, g\n"
     ),
     "derivative_inside": (
-        "param w = 0.5\ny = 0\nfor t in 0..3 {\n  y = y + w*y + w*t\n  trace[t] = grad(y, w)\n}\nL = sum(trace)\noutput L\n"
+        "param w = 0.5\ny = 0\n"
+        "for t in 0..3 {\n  y = y + w*y + w*t\n  trace[t] = grad(y, w)\n}\nL = sum(trace)\noutput L\n"
     ),
     "matrix": (
         "input A[n, n] = [[0.5, 0.1], [0, 0.3]], b[n] = [1, 2]\nparam x0[n] = [1, 1]\nx = x0\n"
@@ -45,11 +48,10 @@ LOOPS: Final[dict[str, str]] = {
     ),
     "descent": (
         "input X[n, d] = [[1, 0], [1, 1], [1, 2]], y[n] = [1, 3, 5]\nparam lr = 0.1\nw = zeros(d)\n"
+        ""
         "for k in 0..5 {\n  r = X @ w - y\n  w = w - lr*(X.T @ r)\n  loss[k] = sum(r^2)\n}\nL = loss[4] + sum(w)\noutput L\n"
     ),
-    "own": (
-        "fn f(x) = x^2\nderivative f(x) = 3*x\nparam a = 0.5\ny = a\nfor t in 0..3 { y = f(y) + a }\nL = y\n"
-    ),
+    "own": ("fn f(x) = x^2\nderivative f(x) = 3*x\nparam a = 0.5\ny = a\nfor t in 0..3 { y = f(y) + a }\nL = y\n"),
     "forward": "param w = 0.5\ny = 1\nfor t in 0..3 { y = y*w + sin(w) }\nd = jvp(y, w, 1)\nL = d*y\noutput L\n",
     "checkpoint": "param w = 0.9\ny = 1\nfor t in 0..20 checkpoint { y = y*w + 0.1 }\nL = y\n",
     "stopped": "param w = 0.9\ny = w\nwhile stop_gradient(y) < 5 { y = y + stop_gradient(w)*y + w }\nL = y\n",

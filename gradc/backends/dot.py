@@ -146,6 +146,9 @@ def _run(run: Run, size: float, *, mixed: bool = False) -> str:
         # A piece in one style stands lower than one with another style in it, and so lower than a bold one.
         head, tail = run.text[:1], run.text[1:] or " "
         content = f'<font color="{run.color}">{escape(head)}</font>{escape(tail)}'
+        if not head.isascii():
+            # The engine would leave a gap behind it, for it does not know how wide it is.
+            content = f'{escape(run.text)}<font color="{run.color}"> </font>'
     if styles:
         content = f"<font{styles}>{content}</font>"
     return f"<b>{content}</b>" if run.bold else content

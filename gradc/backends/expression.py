@@ -109,6 +109,8 @@ class Printer:
         # What the indices in the text at hand are called, and the other way round.
         self._indices: dict[Index, str] = {}
         self._called: dict[str, Index] = {}
+        # Whether a loop is written out where it is all there is to write.
+        self.whole = True
         # The value that the text at hand is of, and how long it may be.
         self._root: int | None = None
         self._limit = LIMIT
@@ -230,7 +232,7 @@ class Printer:
         if row.kind == "region":
             if op == "add_tapes":
                 return self._call(op, operands), precedence.ATOM
-            return blocks.pieces(self, node, node == self._root, self._limit)
+            return blocks.pieces(self, node, self.whole and node == self._root, self._limit)
         if row.kind == "structural":
             return notation.structural(self, node, least, through)
         if op == "select":

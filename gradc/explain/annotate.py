@@ -25,7 +25,6 @@ from gradc.explain.flow import Flow
 from gradc.explain.known import Known
 from gradc.explain.paths import Edge, Network, network, weight
 from gradc.explain.renamed import Renamed, atom
-from gradc.explain.summary import short
 from gradc.explain.through import Through, summed
 from gradc.ir.builder import Builder, replay
 from gradc.ir.graph import Graph
@@ -261,6 +260,8 @@ class Notes:
             if data[node]["op"] == "grad":
                 self._quotient(node, *data[node]["operands"])
         self.statements = Printer(Renamed(graph, self._given), pretty=True, atoms=self._atoms)
+        # Loops have boxes of their own.
+        self.statements.whole = False
 
     def _quotient(self, node: int, y: int, v: int) -> None:
         """Let texts write the node as ∂y/∂v, in parentheses where a quotient needs them."""
@@ -352,7 +353,15 @@ class Notes:
             return [self.flow(index) for index in self._into.get((source, self.at[box]), ())]
         target = self.at[box if self.sketch.level == "names" else self.sketch.core(box)]
         found = self._between.get((source, target), ())
-        return [self.flow(index) for index in found if not self.net.edges[index].via]
+        return [self.flow(index) for index in found if self._first(self.net.edges[index]) is None]
+
+    def _first(self, edge: Edge) -> int | None:
+        """The first region that an edge leads through; those of a derivative that is asked for are not drawn."""
+        return next((region for region in edge.via if region in self._regions), None)
+
+    @cached_property
+    def _regions(self) -> set[int]:
+        return {self.at[node] for node in self.at if self.sketch.data[node]["op"] in REGIONS}
 
     def passing(self, region: int, box: int) -> list[int]:
         """The edges that come out of a region into a box, or into another region of the same statement."""
@@ -368,8 +377,9 @@ class Notes:
         """The edges by their source and the first region that they lead through."""
         found: dict[tuple[int, int], list[int]] = {}
         for index, edge in enumerate(self.net.edges):
-            if edge.via:
-                found.setdefault((edge.source, edge.via[0]), []).append(index)
+            first = self._first(edge)
+            if first is not None:
+                found.setdefault((edge.source, first), []).append(index)
         return found
 
     @cached_property
@@ -413,6 +423,8 @@ class Notes:
         if self.top is None or not self._arrays or not path:
             return None
         if any(self.through.edge(self.net.edges[index]) for index in path):
+            if any(self.net.graph.type(self.net.edges[index].target).free for index in path):
+                return None
             text = summed([[self._term(index) for index in path if index not in self.inner]], 1)
             return text if len(text) <= limit else None
         made = Contributions(self.net, self.top, self.net.edges[path[0]].source, self.limits)

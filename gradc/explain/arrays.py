@@ -189,6 +189,10 @@ class ArrayExplainer(Explainer):
         if any(self.through.edge(edges[index]) for index in way):
             texts = [[self._factor(edges[index])[at] for index in way] for at in (0, 1)]
             source, shown = self._parted((summed([texts[0]], 1), summed([texts[1]], 1)))
+            if any(self.net.graph.type(edges[index].target).free for index in way):
+                # Summed over indices on the way, which factors do not say.
+                regions = [index for index in way if self.through.edge(edges[index])]
+                source = shown = self.through.words(edges[regions[-1]].target, {})
         else:
             source, shown = self._along(node)
         return Path(names, None, (source,), (shown,), product)

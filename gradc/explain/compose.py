@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from gradc.backends.blocks import REGIONS
 from gradc.backends.dot import (
     ADJOINT,
     BACKWARD,
@@ -21,7 +22,6 @@ from gradc.backends.dot import (
     Picture,
     Run,
 )
-from gradc.backends.blocks import REGIONS
 from gradc.backends.expression import ELLIPSIS
 from gradc.backends.sketch import Sketch
 from gradc.errors import CallError, Diagnostic

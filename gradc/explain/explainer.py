@@ -299,6 +299,9 @@ class Explainer:
             net = self.net
             total = net.count(self.top, self.bottom)
             ways = net.best(self.top, self.bottom, min(total, FEW + 1))
+            if any(net.graph.type(net.edges[index].target).free for way in ways for index in way):
+                # Summed over indices on the way, which factors do not say.
+                return "through the loop", "through the loop"
             factors = [[self._factor(net.edges[index]) for index in way] for way in ways]
             plain, pretty = (summed([[each[at] for each in way] for way in factors], total) for at in (0, 1))
             return plain, pretty

@@ -33,8 +33,8 @@ class LocalGradient:
 
     Over arrays ``kind`` is "elements" where there is one number for each element of ``wrt``, "moved" where elements go
     on as they are, and "map" for any other linear map: its formula is what becomes of the adjoint ``∂of``. ``shape`` is
-    that of the numbers, or of the Jacobian of a map. What flows ``through`` a loop or a branch has no formula of one line:
-    it is told in words.
+    that of the numbers, or of the Jacobian of a map. What flows ``through`` a loop or a branch has no formula of one
+    line: it is told in words.
     """
 
     of: str

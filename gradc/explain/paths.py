@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
-from gradc.ad.expand import Expander, Templates
 from gradc.ad.dependence import REGIONS
+from gradc.ad.expand import Expander, Templates
 from gradc.ad.flow import active, differentiable
 from gradc.ad.guards import ALWAYS, Guards, conditions
 from gradc.ad.reverse import adjoints
@@ -296,7 +296,7 @@ class _Finder:
                 self._statement(node)
 
     def _statement(self, node: int) -> None:
-        builder, data = self.builder, self.builder.data
+        builder = self.builder
         if builder.op(node) == "name":
             root = builder.operands(node)[0]
             if root in self.named:

@@ -53,7 +53,7 @@ def course(notes: Notes, box: int) -> list[Line]:
         return lines
     operands = graph.operands(box)
     shown = 0
-    for place, (_, node) in enumerate(loop.body.outputs[: loop.carried + loop.collected]):
+    for place in range(loop.carried + loop.collected):
         if shown == _RESULTS:
             lines.append(_line("…"))
             break
@@ -75,7 +75,7 @@ def _line(text: str) -> Line:
 
 
 def reading(notes: Notes, nodes: Sequence[int], named: bool) -> list[str]:
-    """What stands at the arrow by which a box reads results of a region: the shape of a named one, the name of another."""
+    """What stands at the arrow by which a box reads results of a region: shapes of ``named`` ones, else the names."""
     data = notes.sketch.data
     found: list[str] = []
     for node in nodes:

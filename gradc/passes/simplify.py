@@ -58,8 +58,9 @@ def simplify(
     ``dissolve`` puts values in the place of their names, but for the names in ``keep``. Equal nodes are merged in any
     case. What fires is appended to ``fired``. Linear in the graph.
 
-    While derivative requests or calls are present, or ``waiting`` says so of the graph around a body, the names that requests differentiate with respect to stay, so does
-    every ``stop_gradient``, and operands stay in their order, on which the derivative at ties depends.
+    While derivative requests or calls are present, or ``waiting`` says so of the graph around a body, the names that
+    requests differentiate with respect to stay, so does every ``stop_gradient``, and operands stay in their order, on
+    which the derivative at ties depends.
     """
     waiting = waiting or pending(graph)
     kept = targets(graph) if waiting else frozenset()

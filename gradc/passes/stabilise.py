@@ -23,7 +23,8 @@ def stabilise(
     graph: Graph, rules: Rules, fired: list[Firing] | None = None, waiting: bool = False
 ) -> tuple[Graph, dict[int, int]]:
     """The graph with the rules applied, and the map from the old nodes to the new; names that are no request's target
-    dissolve. The graph itself where nothing changes. Of a body ``waiting`` says whether derivatives are still to be made.
+    dissolve. The graph itself where nothing changes. Of a body ``waiting`` says whether derivatives are still to be
+    made.
     """
     data = graph.data
     named = [node for node in targets(graph) if data[node]["op"] == "name"]
