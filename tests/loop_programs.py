@@ -48,8 +48,8 @@ LOOPS: Final[dict[str, str]] = {
     ),
     "descent": (
         "input X[n, d] = [[1, 0], [1, 1], [1, 2]], y[n] = [1, 3, 5]\nparam lr = 0.1\nw = zeros(d)\n"
-        ""
-        "for k in 0..5 {\n  r = X @ w - y\n  w = w - lr*(X.T @ r)\n  loss[k] = sum(r^2)\n}\nL = loss[4] + sum(w)\noutput L\n"
+        "for k in 0..5 {\n  r = X @ w - y\n  w = w - lr*(X.T @ r)\n  loss[k] = sum(r^2)\n}\n"
+        "L = loss[4] + sum(w)\noutput L\n"
     ),
     "own": ("fn f(x) = x^2\nderivative f(x) = 3*x\nparam a = 0.5\ny = a\nfor t in 0..3 { y = f(y) + a }\nL = y\n"),
     "forward": "param w = 0.5\ny = 1\nfor t in 0..3 { y = y*w + sin(w) }\nd = jvp(y, w, 1)\nL = d*y\noutput L\n",
