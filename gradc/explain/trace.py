@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from gradc.ad.regions import tapes_of, taped
+from gradc.ad.regions import taped, tapes_of
 from gradc.backends.blocks import REGIONS, Block, result_name
 from gradc.backends.expression import Printer
 from gradc.errors import CallError, Diagnostic
@@ -33,8 +33,8 @@ _LINE: Final = 100
 class Trace:
     """The course of one loop; ``str()`` is the page for people.
 
-    ``columns`` are the names of what is carried, then of what is collected. ``start`` has what is carried into the first
-    iteration. A row is the number of an iteration, as the loop counts, and what it leaves of each column.
+    ``columns`` are the names of what is carried, then of what is collected. ``start`` has what is carried into the
+    first iteration. A row is the number of an iteration, as the loop counts, and what it leaves of each column.
     """
 
     code: tuple[str, ...]
