@@ -33,6 +33,7 @@ from gradc.values import Inputs, Values
 if TYPE_CHECKING:
     from gradc.explain.draw import Diagram
     from gradc.explain.explain import Explanation
+    from gradc.explain.trace import Trace
 
 # A model keeps the plans of so many combinations of sizes.
 _PLANS = 16
@@ -282,6 +283,12 @@ class Model:
         from gradc.explain.explain import explain
 
         return explain(self, of, wrt, values, **options)
+
+    def trace(self, name: str, values: Mapping[str, Any] | None = None) -> Trace:
+        """What the loop that gives ``name`` its value carries in its iterations, as a table."""
+        from gradc.explain.trace import trace
+
+        return trace(self, name, values)
 
     def dot(self, **options: Any) -> Diagram:
         """The graph as a diagram; see ``gradc.explain.draw.draw`` for the options."""

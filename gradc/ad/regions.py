@@ -117,7 +117,7 @@ def _with_tapes(builder: Builder, loop: Loop) -> Graph:
     return made.builder.finish(_unique(outputs))
 
 
-def _tapes(loop: Loop) -> dict[int, int]:
+def tapes_of(loop: Loop) -> dict[int, int]:
     """The number of the result that is the tape of each carried input, by the place of that."""
     first = loop.carried + loop.collected
     outputs = [node for _, node in loop.body.outputs]
@@ -190,7 +190,7 @@ def _loop_back(
             output = graph.outputs[place][1]
             seed = made.input(_adjoint_name(graph.outputs[place][0]), graph.type(output), adjoints[place])
             collected.append((output, seed))
-    for place, tape in _tapes(loop).items():
+    for place, tape in tapes_of(loop).items():
         number[graph.inputs[place]] = made.input(_name(graph, place), types[place], _get(builder, forward, tape))
     for place in range(1 + loop.carried, 1 + loop.carried + loop.scanned):
         number[graph.inputs[place]] = made.input(_name(graph, place), types[place], operand[place])

@@ -35,6 +35,9 @@ _BOXES: Final[Mapping[str, tuple[str, str, str]]] = {
     "step": ("#ffffff", "#cbd5e1", "rounded,filled"),
     "adjoint": ("#fffbf5", "#fdba74", "rounded,filled"),
     "derivative": ("#ffedd5", "#c2410c", "rounded,filled"),
+    # A block of statements has corners.
+    "region": ("#f1f5f9", "#475569", "filled"),
+    "backwards": ("#fffbf5", "#ea580c", "filled"),
     "more": ("#ffffff", "#ffffff", "rounded,filled"),
     "notice": ("#fefce8", "#eab308", "filled,dashed"),
 }
@@ -43,8 +46,10 @@ _LEGEND: Final[Mapping[str, str]] = {
     "param": "param",
     "name": "named value",
     "step": "unnamed step",
+    "region": "loop or branch",
     "output": "output",
     "adjoint": "adjoint step",
+    "backwards": "adjoint of a loop or branch",
     "derivative": "derivative",
 }
 # Border of a frame around a comprehension.
@@ -80,6 +85,8 @@ class Box:
     lines: tuple[Line, ...]
     role: str
     cluster: str | None = None
+    # Whether it holds statements, whose lines begin at the left.
+    code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,29 +146,35 @@ def _run(run: Run, size: float, *, mixed: bool = False) -> str:
         # A piece in one style stands lower than one with another style in it, and so lower than a bold one.
         head, tail = run.text[:1], run.text[1:] or " "
         content = f'<font color="{run.color}">{escape(head)}</font>{escape(tail)}'
+        if not head.isascii():
+            # The engine would leave a gap behind it, for it does not know how wide it is.
+            content = f'{escape(run.text)}<font color="{run.color}"> </font>'
     if styles:
         content = f"<font{styles}>{content}</font>"
     return f"<b>{content}</b>" if run.bold else content
 
 
-def _cell(line: Line, size: float) -> str:
-    """One line of text as a cell.
+def _cell(line: Line, size: float, fill: int = 0) -> str:
+    """One line of text as a cell; with ``fill`` it begins at the left and is as wide as that.
 
     A line of more than ASCII is a table of its own whose cells state their widths, one for each style: the next one
     would else begin where the engine believes that the one before it ends. The break holds the text to the left of its
     cell, as it would be centred by what the engine believes of its width.
     """
-    if all(run.text.isascii() for run in line):
+    if not fill and all(run.text.isascii() for run in line):
         return f"<td>{''.join(_run(run, size) for run in line)}</td>"
     cells = []
     wide = 0
     line = _merged(line)
-    for run in line:
+    for at, run in enumerate(line):
         # Rounded down, so that every cell is a little too low for its text and all are treated alike.
         needed, high = math.ceil(width(run.text, run.size, run.bold)), math.floor(run.size * 1.2)
+        if at == len(line) - 1:
+            needed = max(needed, fill - wide)
         wide += needed
         content = _run(run, size, mixed=any(other.bold for other in line))
-        cells.append(f'<td width="{needed}" height="{high}">{content}<br align="left"/></td>')
+        side = ' align="left"' if fill else ""
+        cells.append(f'<td{side} width="{needed}" height="{high}">{content}<br align="left"/></td>')
     # It keeps its size where other lines are wider: what is left over would else stand between the pieces.
     high = max(math.floor(run.size * 1.2) for run in line)
     sides = f' width="{wide}" height="{high}"'
@@ -185,9 +198,13 @@ def _table(rows: Iterable[Sequence[str]], spacing: int = 0, padding: int = 0, si
     return f"<table{size} {sides}>{body}</table>"
 
 
-def label(lines: Iterable[Line], size: float = 11, spacing: int = 0) -> str:
-    """Lines of text as a label, each one centred."""
-    return f"<{_table([[_cell(line, size)] for line in lines], spacing)}>"
+def label(lines: Iterable[Line], size: float = 11, spacing: int = 0, *, code: bool = False) -> str:
+    """Lines of text as a label, each one centred; those of a block of statements begin at the left."""
+    lines = list(lines)
+    fill = 0
+    if code:
+        fill = max(sum(math.ceil(width(run.text, run.size, run.bold)) for run in _merged(line)) for line in lines)
+    return f"<{_table([[_cell(line, size, fill)] for line in lines], spacing)}>"
 
 
 def _below(picture: Picture) -> str:
@@ -286,7 +303,7 @@ def to_dot(picture: Picture) -> str:
     for box in picture.boxes:
         fill, border, style = _BOXES[box.role]
         part = frames.get(box.id, parts[box.cluster])
-        part.node(box.id, label(box.lines), fillcolor=fill, color=border, style=style)
+        part.node(box.id, label(box.lines, code=box.code), fillcolor=fill, color=border, style=style)
     for part, inner in grouped:
         part.subgraph(inner)
     for key in picture.clusters:

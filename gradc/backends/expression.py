@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 import numpy
 
-from gradc.backends import notation
+from gradc.backends import blocks, notation
 from gradc.ir.op import Op, OpTable
 from gradc.ir.types import Index
 from gradc.ops import precedence
@@ -96,6 +96,7 @@ class Printer:
     """Prints expressions of one graph in one style."""
 
     def __init__(self, graph: Nodes, *, pretty: bool = False, atoms: Collection[int] | None = None) -> None:
+        self.graph = graph
         self.data = graph.data
         self.ops = graph.ops
         self.pretty = pretty
@@ -108,6 +109,17 @@ class Printer:
         # What the indices in the text at hand are called, and the other way round.
         self._indices: dict[Index, str] = {}
         self._called: dict[str, Index] = {}
+        # Whether a loop is written out where it is all there is to write.
+        self.whole = True
+        # The value that the text at hand is of, and how long it may be.
+        self._root: int | None = None
+        self._limit = LIMIT
+
+    def another(self, graph: Nodes | None = None, atoms: Collection[int] | None = None) -> Printer:
+        """A printer of the same style for a text inside a text: of this graph, or of another one."""
+        if graph is None:
+            return Printer(self.graph, pretty=self.pretty, atoms=self.atoms)
+        return Printer(graph, pretty=self.pretty, atoms=atoms)
 
     def text(self, node: int, *, through: Collection[int] = (), limit: int = LIMIT) -> str:
         """The expression of ``node``, which is an atom like others unless ``through`` holds it."""
@@ -148,17 +160,28 @@ class Printer:
         return found
 
     def _text(self, node: int, through: Collection[int], limit: int) -> str:
+        self._root, self._limit = self.behind(node, through), limit
+        return self._cut([(node, precedence.CONDITIONAL, False)], through, limit)
+
+    def joined(self, pieces: list[Piece], limit: int = LIMIT) -> str:
+        """The text of pieces one after the other."""
+        self._indices.clear()
+        self._called.clear()
+        self._root, self._limit = None, limit
+        return self._cut(pieces, (), limit)
+
+    def _cut(self, pieces: list[Piece], through: Collection[int], limit: int) -> str:
         parts: list[str] = []
         length = 0
-        for token in self._tokens(node, through):
+        for token in self._tokens(pieces, through):
             parts.append(token)
             length += len(token)
             if length > limit:
                 return "".join(parts)[: max(0, limit - 1)].rstrip() + ELLIPSIS
         return "".join(parts)
 
-    def _tokens(self, node: int, through: Collection[int]) -> Iterator[str]:
-        stack: list[Piece] = [(node, precedence.CONDITIONAL, False)]
+    def _tokens(self, pieces: list[Piece], through: Collection[int]) -> Iterator[str]:
+        stack: list[Piece] = pieces[::-1]
         while stack:
             piece = stack.pop()
             if isinstance(piece, str):
@@ -206,6 +229,10 @@ class Printer:
         if op == "size":
             return notation.dim_pieces(self, entry["attrs"]["size"])
         row = self.ops[op]
+        if row.kind == "region":
+            if op == "add_tapes":
+                return self._call(op, operands), precedence.ATOM
+            return blocks.pieces(self, node, self.whole and node == self._root, self._limit)
         if row.kind == "structural":
             return notation.structural(self, node, least, through)
         if op == "select":

@@ -276,6 +276,55 @@ class _Writer(Writer):
                 pieces += [f" for {names}", *over]
         return [*pieces, ")"], precedence.ATOM
 
+    def put(self, least: int) -> Pieces:
+        """An array with other elements at some place."""
+        array, value, *places = self.operands
+        return [
+            *["put("],
+            *self.operand(array),
+            *[", "],
+            *self.operand(value),
+            *[" at ", *self.subscript(array, places), ")"],
+        ], precedence.ATOM
+
+    def accumulate(self, least: int) -> Pieces:
+        """An array to which parts are added."""
+        base = self.operands[0]
+        pieces: list[Piece] = [*self.operand(base, precedence.SUM)]
+        for position, each, over, places in parts(self.attrs):
+            at = [self.place(self.operands[place + 1]) for place in places]
+            dims = self.data[base]["type"].shape
+            pieces += [" + scatter(", *self.operand(self.operands[position + 1])]
+            pieces += [" at [", *self._items(each, at, dims), "]", *self._over(over), ")"]
+        return pieces, precedence.SUM
+
+    def _over(self, over: Sequence[Index]) -> list[Piece]:
+        if not over:
+            return []
+        return [f" for {', '.join(self.printer.index(index) for index in over)}", *over]
+
+    def subscript(self, array: int, places: Sequence[int]) -> list[Piece]:
+        """The items of an update in brackets."""
+        shown = [self.place(place) for place in places]
+        return ["[", *self._items(self.attrs["items"], shown, self.data[array]["type"].shape), "]"]
+
+    def update(self, left: str, sign: str) -> list[Piece] | None:
+        """``x[i] ← v`` or ``x[i] += v`` for an array that goes by the name on the left before it, too."""
+        base, value, *places = self.operands
+        entry = self.data[self.behind(base)]
+        if entry.get("name") != left:
+            return None
+        if self.op == "put":
+            return [left, *self.subscript(base, places), f" {sign} ", *self.operand(value)]
+        listed = list(parts(self.attrs))
+        if len(listed) != 1:
+            return None
+        position, each, over, at = listed[0]
+        shown = [self.place(self.operands[place + 1]) for place in at]
+        added = self.operand(self.operands[position + 1])
+        dims = self.data[base]["type"].shape
+        return [left, "[", *self._items(each, shown, dims), "] += ", *added, *self._over(over)]
+
     def _stacked(self, items: Sequence[Any], dims: Sequence[Dim]) -> bool:
         if any(each != (None,) for each in items) or dims[0] != len(items):
             return False
@@ -394,6 +443,12 @@ class _Writer(Writer):
         return self.printer.pieces(self.behind(self.operands[0]), self.through, least)
 
 
+def updated(printer: Printer, node: int, left: str, sign: str, limit: int) -> str | None:
+    """The assignment that gives an array other elements; None where it does not have that form."""
+    pieces = _Writer(printer, node, ()).update(left, sign)
+    return None if pieces is None else printer.joined(pieces, limit)
+
+
 _WRITERS: Final[Mapping[str, Callable[[_Writer, int], Pieces]]] = {
     "sum": _Writer.sum,
     "prod": _Writer.reduction,
@@ -406,6 +461,8 @@ _WRITERS: Final[Mapping[str, Callable[[_Writer, int], Pieces]]] = {
     "tabulate": _Writer.tabulate,
     "access": _Writer.access,
     "assemble": _Writer.assemble,
+    "put": _Writer.put,
+    "accumulate": _Writer.accumulate,
     "broadcast": _Writer.broadcast,
     "reshape": _Writer.reshape,
     "transpose": _Writer.transpose,
@@ -417,4 +474,4 @@ _WRITERS: Final[Mapping[str, Callable[[_Writer, int], Pieces]]] = {
 }
 
 
-__all__ = ["adjoint_map", "dim_pieces", "extent", "shape", "structural"]
+__all__ = ["adjoint_map", "dim_pieces", "extent", "shape", "structural", "updated"]

@@ -16,7 +16,7 @@ from gradc.backends.planner import DTYPES, Planner, Shape
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, graphs
-from gradc.ir.types import Index, Type
+from gradc.ir.types import TAPE, Index, Type
 from gradc.limits import DEFAULT, Limits
 from gradc.source import Source
 
@@ -260,6 +260,9 @@ def _weights(planner: Planner) -> set[int]:
 
 def _result(value: Any, shape: Shape, type: Type, own: bool, free: Sequence[Index]) -> Any:
     """An array as the caller gets it: one of its own, in full, a family's axes in the order of ``free``."""
+    if type.dtype == TAPE:
+        # The plan goes on in its arrays when it is run again.
+        return [np.array(each) if isinstance(each, np.ndarray) else each for each in value]
     if not own or value.shape != shape:
         value = np.array(np.broadcast_to(np.asarray(value, DTYPES[type.dtype]), shape))
     if type.free != free:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
+from gradc.backends.blocks import REGIONS
 from gradc.ir.graph import Graph, ancestors
 
 LEVELS: Final = ("names", "ops")
@@ -28,6 +29,8 @@ class Sketch:
         self.results = {node for _, node in graph.outputs} | set(roots)
         self.kept = self.named | self.results | set(graph.adjoints.values())
         self._tails: dict[int, list[tuple[int, int]]] = {}
+        # The results of a loop or branch by which a box reads it.
+        self._reads: dict[tuple[int, int], list[int]] = {}
         self.domain = self._domain()
         self.live = ancestors(self.data, roots)
         self.roots = list(dict.fromkeys(self.home(node) for node in roots))
@@ -38,6 +41,8 @@ class Sketch:
         """Whether the node is drawn as a box of its own."""
         if node in self.domain:
             return node in self.results
+        if self.data[node]["op"] in REGIONS:
+            return True
         if node in self.kept:
             return self._namer(node) is None
         if self.level != "ops" or self.data[node]["op"] == "const" or self._seen_through(node):
@@ -48,7 +53,7 @@ class Sketch:
         """Whether a node is drawn as the value that it has: another name, or an array in which it is repeated."""
         entry = self.data[node]
         single = entry["op"] == "reshape" and not self.data[entry["operands"][0]]["type"].shape
-        return single or entry["op"] in ("name", "broadcast")
+        return single or entry["op"] in ("name", "broadcast", "get")
 
     def _domain(self) -> frozenset[int]:
         """Sizes, indices and what is made of these and of numbers: it stands in the text of its users."""
@@ -60,6 +65,8 @@ class Sketch:
             elif op == "sum" and self.data[operands[0]]["op"] == "const" and not entry["type"].shape:
                 # The number of values of an index.
                 found.add(node)
+            elif op in REGIONS or op == "get":
+                continue
             elif operands and node not in self.named and (not entry["type"].real or op in ("float", "demand")):
                 inside = [operand in found for operand in operands]
                 constants = [self.data[operand]["op"] == "const" for operand in operands]
@@ -140,18 +147,35 @@ class Sketch:
             return [(core, core)]
         stack = [core]
         seen = {core}
+        region = self.data[core]["op"] in REGIONS
         while stack:
             node = stack.pop()
+            if self.data[node]["op"] == "get":
+                self._reads.setdefault((box, self.data[node]["operands"][0]), []).append(node)
+            if region and self.data[node]["op"] == "const":
+                # It stands in the text, whatever else it is.
+                continue
             if node != core:
                 home = self.home(node)
                 if self.is_box(home):
-                    found[node if self.level == "ops" else home] = home
+                    found[self._entering(node) if region else node if self.level == "ops" else home] = home
                     continue
             for operand in reversed(self.data[node]["operands"]):
                 if operand not in seen:
                     seen.add(operand)
                     stack.append(operand)
         return [(home, node) for node, home in found.items()]
+
+    def _entering(self, node: int) -> int:
+        """What a region is entered by: the names that no table has are other names for a value."""
+        while self.data[node]["op"] == "name" and node not in self.named:
+            node = self.data[node]["operands"][0]
+        return self.home(node) if self.level == "names" else node
+
+    def reads(self, box: int, region: int) -> list[int]:
+        """The results of a region that a box is computed from, in order of creation."""
+        self.tails(box)
+        return sorted(self._reads.get((box, region), ()))
 
     def heads(self, box: int) -> list[int]:
         """The boxes that are computed from this one."""

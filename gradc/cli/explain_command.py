@@ -19,6 +19,7 @@ from gradc.cli import given, program
     "--level", "detail", type=click.Choice(["names", "ops"]), default="names", help="Names, or every operation. [names]"
 )
 @click.option("--paths", "count", type=click.IntRange(0), default=None, metavar="N", help="How many paths to list.")
+@click.option("--trace", "loop", metavar="NAME", help="Show the iterations of the loop that NAME comes from instead.")
 @program.JSON
 @program.COMPILING
 @click.pass_context
@@ -32,6 +33,7 @@ def command(
     lr: float | None,
     detail: str,
     count: int | None,
+    loop: str | None,
     json: bool,
     **options: Any,
 ) -> None:
@@ -43,6 +45,12 @@ def command(
 
     model = program.load(context, file, **options)
     settings = given.values(model, settings, **options)
+    if loop is not None:
+        course = model.trace(loop, settings)
+        show.write(
+            as_json(course.to_dict(), sys.stdout) if json else f"# {file}, as written\n\n{course.text().rstrip()}"
+        )
+        return
     chosen: dict[str, Any] = {"level": detail, "lr": lr}
     if count is not None:
         chosen["paths"] = count

@@ -7,28 +7,28 @@ what is shown, only the part that is shown is differentiated: what it takes from
 from __future__ import annotations
 
 import math
-from collections import ChainMap
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
 
-from gradc.ad.expand import expand
 from gradc.ad.reverse import adjoints
 from gradc.backends import notation
+from gradc.backends.blocks import REGIONS
 from gradc.backends.expression import ELLIPSIS, Printer
 from gradc.backends.sketch import Sketch
 from gradc.errors import CallError
 from gradc.explain import algebra
 from gradc.explain.contributions import Contributions
+from gradc.explain.flow import Flow
 from gradc.explain.known import Known
 from gradc.explain.paths import Edge, Network, network, weight
-from gradc.explain.summary import short
+from gradc.explain.renamed import Renamed, atom
+from gradc.explain.through import Through, summed
 from gradc.ir.builder import Builder, replay
 from gradc.ir.graph import Graph
-from gradc.ir.op import OpTable
-from gradc.ir.types import F64, Index, Type
+from gradc.ir.types import TAPE, TUPLE, Index
 from gradc.limits import Limits
 from gradc.passes.simplify import simplify
 from gradc.rules.gradients import LocalGradients
@@ -44,50 +44,8 @@ STATEMENT: Final = 44
 GRADIENT: Final = 34
 # Of an array with more elements, and of such a family of values, no picture shows the values.
 SHOWN: Final = 1 << 20
-# A longer local gradient has its number in a line of its own.
-WRAPPED: Final = 20
 # An unnamed step with a longer text is called v1, v2… in the text of others.
 STEP: Final = 16
-
-
-def factor(text: str) -> str:
-    """A number or an expression as one factor of a product."""
-    simple = text.replace(".", "").replace("_", "").isalnum() or (text.endswith(")") and text[:1].isalpha())
-    return text if simple else f"({text})"
-
-
-def _atom(name: str, type: Type = F64) -> dict[str, Any]:
-    return {"op": "name", "operands": (), "name": name, "type": type}
-
-
-class Renamed:
-    """A graph in which some nodes carry names that a diagram gives them."""
-
-    def __init__(self, graph: Graph, names: MutableMapping[int, dict[str, Any]]) -> None:
-        self.data: Mapping[int, dict[str, Any]] = ChainMap(names, graph.data)  # type: ignore[arg-type]
-        self.ops: OpTable = graph.ops
-        self.names: Mapping[str, int] = graph.names
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """An arrow along which a derivative flows: its local gradient as text and as number."""
-
-    index: int
-    text: str
-    value: float | None
-    # In a branch that is not taken nothing flows.
-    cut: bool = False
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What stands at the arrow, long ones in two lines."""
-        if self.value is None:
-            return (self.text,)
-        shown = short(self.value)
-        if self.text in (shown, ""):
-            return (shown,)
-        return (self.text, f"= {shown}") if len(self.text) > WRAPPED else (f"{self.text} = {shown}",)
 
 
 class Notes:
@@ -124,6 +82,7 @@ class Notes:
             ends = []
         net = network(graph, [at[n] for n in ends], [at[n] for n in wrt if n in at], self._level, limits)
         self.net: Network = net
+        self.through = Through(net)
         # From the nodes of the sketch's graph to those of the network's.
         self.at = {node: net.number[there] for node, there in at.items()}
         self.top = None if of is None else self.at[of]
@@ -182,23 +141,21 @@ class Notes:
             return
         if not self.whole:
             # The numbers that come from the part that is not shown.
-            whole, to = expand(self.sketch.graph)
             borders = sorted((there, node) for node, there in self.at.items() if net.graph.data[there]["op"] == "input")
-            found = self._run(whole, [to[node] for _, node in borders], inputs)
+            found = self._run(self.sketch.graph, [node for _, node in borders], inputs)
             if found is None:
                 return
             inputs = replace(inputs, inputs=found)
         gradients = [edge.gradient for edge in net.edges if edge.gradient is not None and edge.kind == "factor"]
         tests = [node for edge in net.edges for node, _ in edge.conditions]
         wanted = {self.at[box] for box in self.order if inputs.modest(net.graph, self.at[box], SHOWN)}
-        wanted |= {*gradients, *tests}
+        wanted |= {*gradients, *tests, *self._entering()}
         graph = net.graph
         if self.top is not None and self.whole and self._arrays:
             graph, adjoints = self._traced()
             wanted |= {node for there, node in adjoints.items() if inputs.modest(graph, node, SHOWN)}
-        expanded, to = expand(graph)
-        order = sorted(wanted)
-        numbers = self._run(expanded, [to[node] for node in order], inputs)
+        order = sorted(node for node in wanted if not self._unseen(graph, node))
+        numbers = self._run(graph, order, inputs)
         if numbers is not None:
             self.values = dict(zip(order, numbers, strict=True))
 
@@ -217,10 +174,21 @@ class Notes:
             self._back = builder.finish(self.net.graph.outputs), made
         return self._back
 
+    def _entering(self) -> set[int]:
+        """What the loops and branches that are shown begin with."""
+        data = self.net.graph.data
+        shown = [self.at[box] for box in self.order if data[self.at[box]]["op"] in REGIONS]
+        return {node for region in shown for node in data[region]["operands"]}
+
     @staticmethod
-    def _run(graph: Graph, nodes: Sequence[int], inputs: Known) -> list[Any] | None:
+    def _unseen(graph: Graph, node: int) -> bool:
+        """Whether no picture shows the value of a node: one for each iteration, or several families."""
+        type = graph.type(node)
+        return type.dtype == TAPE or (type.dtype == TUPLE and bool(type.free))
+
+    def _run(self, graph: Graph, nodes: Sequence[int], inputs: Known) -> list[Any] | None:
         try:
-            return inputs.run(graph, nodes)
+            return inputs.values(graph, nodes, self.limits)
         except CallError:
             # Integer arithmetic that fails, an index out of range: the picture is drawn all the same.
             return None
@@ -275,7 +243,7 @@ class Notes:
         self._given: dict[int, dict[str, Any]] = {}
         for name, node in graph.names.items():
             if data[node]["op"] not in ("name", "input", "size"):
-                self._given[node] = _atom(name, data[node]["type"])
+                self._given[node] = atom(name, data[node]["type"])
         self._atoms = set(self.sketch.named)
         # A local gradient is simplified and written out, also where it is a derivative that has a name.
         simple, self._simple = net.graph, {node: node for node in net.graph}
@@ -291,14 +259,16 @@ class Notes:
         for node in self.sketch.live:
             if data[node]["op"] == "grad":
                 self._quotient(node, *data[node]["operands"])
-        self._statements = Printer(Renamed(graph, self._given), pretty=True, atoms=self._atoms)
+        self.statements = Printer(Renamed(graph, self._given), pretty=True, atoms=self._atoms)
+        # Loops have boxes of their own.
+        self.statements.whole = False
 
     def _quotient(self, node: int, y: int, v: int) -> None:
         """Let texts write the node as ∂y/∂v, in parentheses where a quotient needs them."""
         above, below = self.names.get(y), self.names.get(v)
         if above is not None and below is not None:
             first = -2 * len(self._given) - 1
-            self._given[first], self._given[first - 1] = _atom(f"∂{above}"), _atom(f"∂{below}")
+            self._given[first], self._given[first - 1] = atom(f"∂{above}"), atom(f"∂{below}")
             self._atoms |= {first, first - 1}
             self._given[node] = {**self.sketch.data[node], "op": "div", "operands": (first, first - 1)}
 
@@ -353,23 +323,23 @@ class Notes:
         """What the box is computed by; None for an input. A table is told by its elements, or whole."""
         core = self.sketch.core(box)
         entry = self.sketch.data[core]
-        if entry["op"] == "input":
+        if entry["op"] == "input" or (entry["op"] == "get" and self.sketch.is_box(entry["operands"][0])):
             return None
         if core != box and self.sketch.is_box(core):
-            return self._statements.text(core, limit=STATEMENT)
+            return self.statements.text(core, limit=STATEMENT)
         # What it is called is not what it is computed by; a request is computed by nothing else.
         aside = self._given.pop(core, None) if entry["op"] != "grad" else None
         if table:
-            text = self._statements.text(core, through=(core,), limit=STATEMENT)
+            text = self.statements.text(core, through=(core,), limit=STATEMENT)
         else:
-            self._left, text = self._statements.statement("", core, through=(core,), limit=STATEMENT)
+            self._left, text = self.statements.statement("", core, through=(core,), limit=STATEMENT)
         if aside is not None:
             self._given[core] = aside
         return text
 
     def call(self, box: int, name: str) -> None:
         """Let texts from now on say ``name`` for the box."""
-        made = _atom(name, self.sketch.graph.type(box))
+        made = atom(name, self.sketch.graph.type(box))
         self._given[box] = made
         self._atoms.add(box)
         there = self._simple[self.at[box]]
@@ -379,8 +349,38 @@ class Notes:
     def flows(self, tail: int, box: int) -> list[Flow]:
         """The arrows along which a derivative flows from a node to a box, in the order of the text."""
         source = self.at[tail]
+        if self.sketch.data[box]["op"] in REGIONS:
+            return [self.flow(index) for index in self._into.get((source, self.at[box]), ())]
         target = self.at[box if self.sketch.level == "names" else self.sketch.core(box)]
-        return [self.flow(index) for index in self._between.get((source, target), ())]
+        found = self._between.get((source, target), ())
+        return [self.flow(index) for index in found if self._first(self.net.edges[index]) is None]
+
+    def _first(self, edge: Edge) -> int | None:
+        """The first region that an edge leads through; those of a derivative that is asked for are not drawn."""
+        return next((region for region in edge.via if region in self._regions), None)
+
+    @cached_property
+    def _regions(self) -> set[int]:
+        return {self.at[node] for node in self.at if self.sketch.data[node]["op"] in REGIONS}
+
+    def passing(self, region: int, box: int) -> list[int]:
+        """The edges that come out of a region into a box, or into another region of the same statement."""
+        at, there = self.at[region], self.at[box]
+        found = [index for index, edge in enumerate(self.net.edges) if at in edge.via]
+        if self.sketch.data[box]["op"] in REGIONS:
+            return [index for index in found if there in self.net.edges[index].via]
+        ends = {there, self.at[self.sketch.core(box)]}
+        return [index for index in found if self.net.edges[index].target in ends]
+
+    @cached_property
+    def _into(self) -> dict[tuple[int, int], list[int]]:
+        """The edges by their source and the first region that they lead through."""
+        found: dict[tuple[int, int], list[int]] = {}
+        for index, edge in enumerate(self.net.edges):
+            first = self._first(edge)
+            if first is not None:
+                found.setdefault((edge.source, first), []).append(index)
+        return found
 
     @cached_property
     def _between(self) -> dict[tuple[int, int], list[int]]:
@@ -395,7 +395,9 @@ class Notes:
         if edge.gradient is None:
             return Flow(index, "0", None, cut=True)
         cut = index in self.cut
-        if self.net.graph.data[edge.target]["op"] == "select" and edge.conditions:
+        if self.through.edge(edge):
+            text = self.through.symbol(edge)
+        elif self.net.graph.data[edge.target]["op"] == "select" and edge.conditions:
             # Its local gradient is 1 or 0.
             text = "not taken" if cut else "1" if self.factors else "then" if edge.conditions[0][1] else "else"
         else:
@@ -420,12 +422,21 @@ class Notes:
         """What a path over arrays contributes, if that can be said in so many characters."""
         if self.top is None or not self._arrays or not path:
             return None
+        if any(self.through.edge(self.net.edges[index]) for index in path):
+            if any(self.net.graph.type(self.net.edges[index].target).free for index in path):
+                return None
+            text = summed([[self._term(index) for index in path if index not in self.inner]], 1)
+            return text if len(text) <= limit else None
         made = Contributions(self.net, self.top, self.net.edges[path[0]].source, self.limits)
         node = made.path(path)
         if node is None:
             return "0"
         found = algebra.shortest(made.finish(), node, self.net.atoms, same=self.net.standins, limit=limit)
         return None if found is None else found[1]
+
+    def _term(self, index: int) -> str:
+        edge = self.net.edges[index]
+        return "1" if edge.kind == "moved" else self.flow(index).text
 
     def _symbol(self, source: int, target: int) -> str | None:
         """∂target/∂source for a local gradient that is too long, if both have names."""
@@ -491,4 +502,4 @@ class Notes:
         return found
 
 
-__all__ = ["Flow", "Notes", "factor", "short"]
+__all__ = ["Notes"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from gradc.ad.expand import expand
+from gradc.backends.blocks import is_tape
 from gradc.backends.expression import Printer
 from gradc.backends.notation import shape
 from gradc.explain import algebra
@@ -21,6 +21,7 @@ from gradc.explain.explainer import Explainer
 from gradc.explain.explanation import Explanation, LocalGradient, Path, Row
 from gradc.explain.known import Known
 from gradc.explain.paths import Edge, Level
+from gradc.explain.through import summed
 from gradc.ir.builder import NodeLimit
 from gradc.ir.graph import Graph
 from gradc.ir.sizes import Dim
@@ -98,14 +99,15 @@ class ArrayExplainer(Explainer):
         self.sizes = inputs.sizes
         traced = self.traced
         skipped = {edge.gradient for edge in self.net.edges if edge.kind in ("map", "moved")}
+        skipped |= {node for node in traced.graph if is_tape(traced.graph.data, node)}
         wanted = {node for node in self._wanted() if node not in skipped and inputs.modest(traced.graph, node)}
         wanted |= {node for node in traced.paths.values() if node is not None}
         wanted |= {node for name, node in traced.flow.items() if name in self.net.names}
         if self.bottom in traced.flow:
             wanted.add(traced.flow[self.bottom])
-        graph, to = expand(traced.graph, None, self.model.options.limits)
         order = sorted(wanted)
-        self.numbers = dict(zip(order, inputs.run(graph, [to[node] for node in order]), strict=True))
+        found = inputs.values(traced.graph, order, self.model.options.limits)
+        self.numbers = dict(zip(order, found, strict=True))
 
     def _wanted(self) -> list[int]:
         # What has free indices is shown by its formula alone.
@@ -184,7 +186,15 @@ class ArrayExplainer(Explainer):
             return Path(names, None, (), (), None)
         node = traced.paths[way]
         product = self._chosen(self._whole(node)) if self.numbers else None
-        source, shown = self._along(node)
+        if any(self.through.edge(edges[index]) for index in way):
+            texts = [[self._factor(edges[index])[at] for index in way] for at in (0, 1)]
+            source, shown = self._parted((summed([texts[0]], 1), summed([texts[1]], 1)))
+            if any(self.net.graph.type(edges[index].target).free for index in way):
+                # Summed over indices on the way, which factors do not say.
+                regions = [index for index in way if self.through.edge(edges[index])]
+                source = shown = self.through.words(edges[regions[-1]].target, {})
+        else:
+            source, shown = self._along(node)
         return Path(names, None, (source,), (shown,), product)
 
     def _along(self, node: int | None) -> tuple[str, str]:
@@ -213,7 +223,8 @@ class ArrayExplainer(Explainer):
         if edge.kind == "factor":
             return super()._local(index, edge)
         net = self.net
-        source, shown = self._texts(edge.gradient, net.atoms)
+        through = self.through.words(edge.target, self.numbers) if self.through.edge(edge) else ""
+        source, shown = (through, through) if through else self._texts(edge.gradient, net.atoms)
         dims = self._dims(net.graph.type(edge.source).shape)
         value = None
         if edge.kind == "map":
@@ -224,7 +235,7 @@ class ArrayExplainer(Explainer):
             dims = ()
         taken = index not in self.cut or edge.gradient is None
         names = self._name(edge.target), self._name(edge.source)
-        return LocalGradient(*names, source, shown, source, shown, value, taken, edge.kind, dims)
+        return LocalGradient(*names, source, shown, source, shown, value, taken, edge.kind, dims, through)
 
     @cached_property
     def factors(self) -> list[float]:

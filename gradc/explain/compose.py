@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from gradc.backends.blocks import REGIONS
 from gradc.backends.dot import (
     ADJOINT,
     BACKWARD,
@@ -24,7 +25,9 @@ from gradc.backends.dot import (
 from gradc.backends.expression import ELLIPSIS
 from gradc.backends.sketch import Sketch
 from gradc.errors import CallError, Diagnostic
-from gradc.explain.annotate import STEP, Flow, Notes, factor
+from gradc.explain import regions
+from gradc.explain.annotate import STEP, Notes
+from gradc.explain.flow import Flow, factor
 from gradc.explain.known import known
 from gradc.explain.summary import family, rows, short
 
@@ -257,6 +260,8 @@ class Composer:
         entry = graph.data[box]
         if entry["op"] == "input":
             return "param" if entry["attrs"]["kind"] == "param" else "input"
+        if entry["op"] in REGIONS:
+            return "backwards" if graph.adjoint_of(box) is not None and regions.derived(graph, box) else "region"
         names = self.results.get(box, [])
         if any(name in self.subject.shown for name in names):
             return "derivative"
@@ -282,9 +287,13 @@ class Composer:
     def _box(self, box: int) -> Box:
         notes = self.notes
         for home, _ in self.sketch.tails(box):
-            if home not in self.visible and not self._called(home) and home in notes.at:
+            hidden = home not in self.visible and self.graph.op(home) not in REGIONS
+            if hidden and not self._called(home) and home in notes.at:
                 notes.call(home, ELLIPSIS)
         role = self._role(box)
+        if role in ("region", "backwards"):
+            block = regions.code(notes, box)
+            return Box(self._id(box), (*block, *regions.course(notes, box)), role, self._cluster(box), True)
         called = self._called(box)
         left, text = notes.statement(box)
         if not called and text is not None and len(text) > STEP and role in ("step", "adjoint"):
@@ -299,6 +308,9 @@ class Composer:
                 # A table that has no name of its own.
                 left, text = "", notes.text(box, table=True) or ""
             runs.append(Run(f"{left} = {text}" if label else text))
+        if not runs:
+            # A result of a loop that has no name.
+            runs.append(Run(notes.statements.text(self.sketch.core(box), through=())))
         lines: list[Line] = [tuple(runs)]
         value = notes.value(box)
         free = bool(self.graph.type(box).free)
@@ -325,6 +337,9 @@ class Composer:
                 continue
             tail = self._copy(home, here, boxes) if home in self.hubs else self._id(home)
             tint = self._tint(home, box)
+            if self.graph.op(home) in REGIONS:
+                found.append(self._out_of(home, node, box, tint))
+                continue
             flows = self.notes.flows(node, box)
             dims = self.notes.shape(home)
             note: tuple[Line, ...] = ((Run(dims, color=QUIET, size=9),),) if dims else ()
@@ -340,6 +355,20 @@ class Composer:
                 boxes.append(self._more(f"{here}›", behind, box))
                 found.append(Arrow(here, f"{here}›", dotted=True))
         return found
+
+    def _out_of(self, region: int, node: int, box: int, tint: str) -> Arrow:
+        """The arrow from a loop or a branch to what reads a result of it."""
+        notes = self.notes
+        named = bool(self._called(box)) and self.graph.op(self.sketch.core(box)) == "get"
+        nodes = self.sketch.reads(box, region) if node == region else [node]
+        texts = regions.reading(notes, nodes, named)
+        flows = [] if node == region else notes.flows(node, box)
+        lines = [text for flow in flows for text in flow.lines if text and not named]
+        shown = tuple((Run(text, size=10),) for text in lines)
+        shown += tuple((Run(text, color=QUIET, size=9),) for text in texts)
+        passing = [*notes.passing(region, box), *(flow.index for flow in flows)]
+        colors = dict.fromkeys(color for index in passing for color in self.colors.get(index, ()))
+        return Arrow(self._id(region), self._id(box), shown, tuple(colors), False, tint)
 
     def _more(self, id: str, count: int, box: int) -> Box:
         return Box(id, ((Run(f"… {count} more", color=FAINT, size=9),),), "more", self._cluster(box))
@@ -357,7 +386,11 @@ class Composer:
         return BACKWARD if self._cluster(tail) == "adjoint" else CARRIED
 
     def _cluster(self, box: int) -> str | None:
-        return ("adjoint" if self._role(box) in ("adjoint", "derivative") else "forward") if self.subject.grad else None
+        return (
+            ("adjoint" if self._role(box) in ("adjoint", "derivative", "backwards") else "forward")
+            if self.subject.grad
+            else None
+        )
 
     def _arrow(self, tail: str, head: str, flow: Flow, tint: str, note: tuple[Line, ...]) -> Arrow:
         color = FAINT if flow.cut else INK

@@ -7,14 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from gradc.ad.expand import expand
 from gradc.backends.expression import Printer
 from gradc.explain import algebra
-from gradc.explain.annotate import Renamed
 from gradc.explain.explanation import Explanation, LocalGradient, Path, Row
 from gradc.explain.known import Known, known
 from gradc.explain.paths import Edge, Level, Network, network, weight
+from gradc.explain.renamed import Renamed
+from gradc.explain.through import FEW, Through, quotient, summed
 from gradc.ir.graph import Graph, ancestors
+from gradc.ops.precedence import CONDITIONAL
 
 if TYPE_CHECKING:
     from gradc.model import Model
@@ -38,6 +39,7 @@ class Explainer:
         self.y, self.v = model.node(of), model.node(wrt)
         self.net: Network = network(graph, [self.y], [self.v], level, model.options.limits, whole=True)
         self.top, self.bottom = self.net.of[0], self.net.wrt[0]
+        self.through = Through(self.net)
         self.data = self.net.graph.data
         self.members = set(self.net.nodes)
         self.cone = ancestors(graph.data, [self.y])
@@ -115,8 +117,7 @@ class Explainer:
 
     def _evaluate(self, inputs: Known) -> None:
         wanted = self._wanted()
-        graph, to = expand(self.net.graph, None, self.model.options.limits)
-        found = inputs.run(graph, [to[node] for node in wanted])
+        found = inputs.values(self.net.graph, wanted, self.model.options.limits)
         self.numbers = dict(zip(wanted, found, strict=True))
 
     def _wanted(self) -> list[int]:
@@ -125,7 +126,7 @@ class Explainer:
         named = [net.number[node] for node in self.model.graph.names.values() if node in self.cone]
         gradients = [edge.gradient for edge in net.edges if edge.gradient is not None]
         tests = [node for edge in net.edges for node, _ in edge.conditions]
-        return sorted({self.top, self.bottom, *self.members, *named, *gradients, *tests})
+        return sorted({self.top, self.bottom, *self.members, *named, *gradients, *tests, *self.through.wanted()})
 
     @cached_property
     def cut(self) -> frozenset[int]:
@@ -173,6 +174,8 @@ class Explainer:
         entry = self.named.data[node]
         if entry["op"] in ("name", "input"):
             return str(entry["name"])
+        if entry["op"] == "get":
+            return self._result(node)
         return Printer(self.named, pretty=True, atoms=self.net.atoms).text(node, limit=40)
 
     def _forward(self) -> list[int]:
@@ -182,15 +185,32 @@ class Explainer:
     def _row(self, node: int) -> Row:
         return Row(self._name(node), self._statement(node), self.numbers.get(node))
 
+    def _result(self, node: int) -> str:
+        """What the result of a loop or a branch is called."""
+        return Printer(self.named, pretty=True, atoms=self.net.atoms).joined([(node, CONDITIONAL, False)])
+
     def _statement(self, node: int) -> str:
         """What a value is computed by, as it is written; derivatives in it are those that the program asks for."""
         written = self.model.graph
+        value = self.data[node]["operands"][0] if self.data[node]["op"] == "name" else node
+        if self.data[value]["op"] == "get":
+            if self.level == "ops" and value != node:
+                return self._name(value)
+            # What gives several results is written out for the first of them.
+            first = self._told.setdefault(self.data[value]["operands"][0], node)
+            if first != node:
+                return f"the same {'block' if self.data[self.data[value]['operands'][0]]['op'] == 'branch' else 'loop'}"
         origin = self._origins.get(node)
         if origin is not None:
             return Printer(written, pretty=True).text(origin, through=(origin,), limit=_FORMULA)
         others = {at: entry for at, entry in self.called.items() if at != node} if self.called else {}
         printer = Printer(Renamed(self.net.graph, others), pretty=True, atoms=self.net.atoms)
         return printer.text(node, through=(node,), limit=_FORMULA)
+
+    @cached_property
+    def _told(self) -> dict[int, int]:
+        """The regions that have been written out, each for which of its results."""
+        return {}
 
     @cached_property
     def _origins(self) -> dict[int, int]:
@@ -206,18 +226,40 @@ class Explainer:
             factors = tuple(self.factors[index] for index in edges)
             product = 0.0 if any(index in self.cut for index in edges) else math.prod(factors, start=1.0)
             return Path(names, factors, (), (), product)
-        texts = [self._texts(net.edges[index].gradient, net.atoms) for index in edges[:ROWS]]
+        texts = [self._factor(net.edges[index]) for index in edges[:ROWS]]
         return Path(names, None, tuple(source for source, _ in texts), tuple(shown for _, shown in texts), None)
+
+    def _factor(self, edge: Edge) -> tuple[str, str]:
+        """A local gradient as a factor: one through a loop by what it is the derivative of."""
+        if self.through.edge(edge):
+            if (edge.source, edge.target) == (self.bottom, self.top):
+                text = f"({self.through.words(edge.target, self.numbers)})"
+            else:
+                text = f"∂{quotient(self._name(edge.target))}/∂{quotient(self._name(edge.source))}"
+            return text, text
+        return self._texts(edge.gradient, self.net.atoms)
+
+    def _in_words(self, index: int, edge: Edge) -> LocalGradient:
+        """A local gradient through a loop or a branch."""
+        words = self.through.words(edge.target, self.numbers)
+        value = self.factors[index] if self.numbers else None
+        names = self._name(edge.target), self._name(edge.source)
+        taken = index not in self.cut
+        return LocalGradient(*names, words, words, words, words, value, taken, through=words)
 
     def _local(self, index: int, edge: Edge) -> LocalGradient:
         net = self.net
+        if self.through.edge(edge):
+            return self._in_words(index, edge)
         source, shown = self._texts(edge.gradient, net.atoms)
         value = self.factors[index] if self.numbers else None
         taken = index not in self.cut or edge.gradient is None
         if edge.gradient is not None and value is not None and taken and not math.isfinite(value):
             # School algebra would cancel the very quotient that makes it infinite or NaN.
             source, shown = self._written(edge.gradient, net.atoms)
-        in_wrt = self._texts(edge.gradient, self._atoms_in_wrt)
+        in_wrt = source, shown
+        if not self.through.passes(edge.gradient, self._atoms_in_wrt):
+            in_wrt = self._texts(edge.gradient, self._atoms_in_wrt)
         return LocalGradient(self._name(edge.target), self._name(edge.source), source, shown, *in_wrt, value, taken)
 
     @cached_property
@@ -252,6 +294,17 @@ class Explainer:
             return "1", "1"
         if node is None:
             return "0", "0"
+        if self.through.passes(node, self.net.names):
+            # The first paths, each by its local gradients: no formula of one line says it.
+            net = self.net
+            total = net.count(self.top, self.bottom)
+            ways = net.best(self.top, self.bottom, min(total, FEW + 1))
+            if any(net.graph.type(net.edges[index].target).free for way in ways for index in way):
+                # Summed over indices on the way, which factors do not say.
+                return "through the loop", "through the loop"
+            factors = [[self._factor(net.edges[index]) for index in way] for way in ways]
+            plain, pretty = (summed([[each[at] for each in way] for way in factors], total) for at in (0, 1))
+            return plain, pretty
         inputs = {n for n in self.net.names if self.data[n]["op"] == "input"} | {self.bottom}
         full, named = (self._texts(node, atoms, _WHOLE) for atoms in (inputs, self.net.atoms))
         return named if full[0].endswith("…") or len(named[0]) < len(full[0]) else full

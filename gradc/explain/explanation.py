@@ -33,7 +33,8 @@ class LocalGradient:
 
     Over arrays ``kind`` is "elements" where there is one number for each element of ``wrt``, "moved" where elements go
     on as they are, and "map" for any other linear map: its formula is what becomes of the adjoint ``∂of``. ``shape`` is
-    that of the numbers, or of the Jacobian of a map.
+    that of the numbers, or of the Jacobian of a map. What flows ``through`` a loop or a branch has no formula of one
+    line: it is told in words.
     """
 
     of: str
@@ -46,6 +47,7 @@ class LocalGradient:
     taken: bool = True
     kind: str = "factor"
     shape: tuple[str, ...] = ()
+    through: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Explanation:
                     "expression": each.expression,
                     "in_terms_of_wrt": each.expression_in_wrt,
                     "value": facts(each.value),
+                    **({"through": each.through} if each.through else {}),
                     **(
                         {}
                         if each.kind == "factor"

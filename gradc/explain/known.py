@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradc.ad.expand import expand
+from gradc.backends.blocks import REGIONS
 from gradc.backends.interp import Plan
 from gradc.backends.plan import ArrayPlan
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
+from gradc.ir.builder import Builder
 from gradc.ir.graph import Graph
+from gradc.ir.types import TAPE, TUPLE
+from gradc.limits import Limits
 from gradc.source import Source, canonical
 
 if TYPE_CHECKING:
@@ -49,6 +54,34 @@ class Known:
             return [_plain(value) for value in Plan(graph, nodes=nodes, sources=self.sources).run(self.inputs)]
         plan = ArrayPlan(graph, self.sizes, nodes=nodes, sources=self.sources, max_memory=self.max_memory)
         return [_plain(value) for value in plan.run(self.inputs)]
+
+    def values(self, graph: Graph, nodes: Sequence[int], limits: Limits) -> list[Any]:
+        """The values of nodes of a graph that may hold requests for derivatives; raises ``CallError`` likewise.
+
+        Of a loop or a branch the tuple of its results, without what it keeps for derivatives. Where loops are
+        differentiated they give way to others, so what is wanted of them is wanted as an output.
+        """
+        if not any(data["op"] in REGIONS for data in graph.data.values()):
+            expanded, to = expand(graph, None, limits)
+            return self.run(expanded, [to[node] for node in nodes])
+        builder = Builder.continuing(graph, limits.expanded_nodes)
+        parts: list[list[int | None]] = []
+        for node in nodes:
+            type = graph.type(node)
+            if type.dtype != TUPLE:
+                parts.append([node])
+                continue
+            places = enumerate(type.parts)
+            parts.append(
+                [None if p.dtype == TAPE else builder.apply("get", node, attrs={"place": k}) for k, p in places]
+            )
+        flat = [node for each in parts for node in each if node is not None]
+        expanded, _ = expand(builder.finish([(f"·{k}", node) for k, node in enumerate(flat)]), None, limits)
+        found = iter(self.run(expanded, [node for _, node in expanded.outputs]))
+        made = [[None if node is None else next(found) for node in each] for each in parts]
+        return [
+            tuple(each) if graph.type(node).dtype == TUPLE else each[0] for node, each in zip(nodes, made, strict=True)
+        ]
 
 
 def _plain(value: Any) -> Any:

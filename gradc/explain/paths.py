@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
+from gradc.ad.dependence import REGIONS
 from gradc.ad.expand import Expander, Templates
 from gradc.ad.flow import active, differentiable
 from gradc.ad.guards import ALWAYS, Guards, conditions
@@ -22,6 +23,7 @@ from gradc.explain.pulling import Edge, Kind, Locals
 from gradc.explain.ranking import Ranking, Weight, weight
 from gradc.ir.builder import Builder, NodeLimit, transfer
 from gradc.ir.graph import Graph
+from gradc.ir.types import TAPE, TUPLE
 from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.ops import build
 from gradc.rules.gradients import LocalGradients
@@ -177,6 +179,8 @@ def network(
     except NodeLimit:
         raise too_many_nodes(limits.expanded_nodes) from None
     nodes = found.order if level == "ops" else [node for node in found.order if node in found.named]
+    if any(builder.op(node) in REGIONS for node in found.order):
+        nodes = found.connected(nodes)
     finished = transfer(graph, builder, number)
     tables = (found.edges, names, found.standins, templates, gradients, found.arrays.symbols)
     return Network(finished, number, tops, bottoms, nodes, *tables)
@@ -196,6 +200,7 @@ class _Finder:
     ) -> None:
         self.builder = builder
         self.called = called
+        self.tops, self.bottoms = of, wrt
         self.local = local
         self.arrays = Locals(builder, local)
         members: set[int] = set()
@@ -205,6 +210,8 @@ class _Finder:
         self.members = members
         self.named = {*names, *of, *wrt}
         self.edges: list[Edge] = []
+        # The regions that a step of the statement at hand leads through.
+        self.via: dict[int, tuple[int, ...]] = {}
         # Stand-in to the name that it stands for.
         self.standins: dict[int, int] = {}
 
@@ -222,6 +229,30 @@ class _Finder:
         name: str | None = self.builder.data[node].get("name") or self.called.get(node)
         return name
 
+    def behind(self, operand: int) -> int:
+        """What a region is entered by: a name that no table has is another name for its value."""
+        data = self.builder.data
+        while data[operand]["op"] == "name" and operand not in self.named:
+            operand = data[operand]["operands"][0]
+        return operand
+
+    def connected(self, nodes: Sequence[int]) -> list[int]:
+        """The nodes on a way of edges, of which only those are kept.
+
+        Not every result of a region depends on all that enters it, regions are no nodes, and names may be passed by.
+        """
+        behind = set(self.tops)
+        for edge in reversed(self.edges):
+            if edge.target in behind:
+                behind.add(edge.source)
+        before = set(self.bottoms)
+        for edge in self.edges:
+            if edge.source in before:
+                before.add(edge.target)
+        on_ways = behind & before
+        self.edges = [edge for edge in self.edges if edge.source in on_ways and edge.target in on_ways]
+        return [node for node in nodes if node in on_ways]
+
     def operations(self) -> None:
         """An edge for every operand."""
         builder = self.builder
@@ -230,7 +261,12 @@ class _Finder:
             if not edges:
                 continue
             op, operands = builder.op(node), builder.operands(node)
-            if op == "name":
+            if builder.type(node).dtype in (TUPLE, TAPE):
+                # The operands of a region lead to its results, also where these come by way of another region.
+                continue
+            if op == "get":
+                self._through(node, node, *self._entered(node))
+            elif op == "name":
                 self.edges.append(Edge(operands[0], node, self.one(node), kind=self._kind(node), position=0))
             elif op == "select":
                 one, zero = self.one(node), build.filled(builder, 0.0, builder.type(node))
@@ -260,7 +296,7 @@ class _Finder:
                 self._statement(node)
 
     def _statement(self, node: int) -> None:
-        builder, data = self.builder, self.builder.data
+        builder = self.builder
         if builder.op(node) == "name":
             root = builder.operands(node)[0]
             if root in self.named:
@@ -276,30 +312,69 @@ class _Finder:
         stack = [(root, position, operand) for position, operand in reversed(self.inside(root))] if steps else []
         while stack:
             step, position, operand = stack.pop()
+            if builder.op(step) in REGIONS:
+                operand = self.behind(operand)
             if operand in self.named:
                 places.append((step, position))
             elif operand not in steps:
                 steps.add(operand)
                 stack += [(operand, inner, below) for inner, below in reversed(self.inside(operand))]
+        self._through(node, root, steps, places)
+
+    def _entered(self, node: int) -> tuple[set[int], list[tuple[int, int]]]:
+        """The steps that the result of a region consists of, and the places in them where values enter."""
+        builder = self.builder
+        steps = {node}
+        places: list[tuple[int, int]] = []
+        stack = [node]
+        while stack:
+            step = stack.pop()
+            for position, operand in self.inside(step):
+                operand = self.behind(operand)
+                if builder.type(operand).dtype not in (TUPLE, TAPE):
+                    places.append((step, position))
+                elif operand not in steps:
+                    steps.add(operand)
+                    stack.append(operand)
+        return steps, places
+
+    def _through(self, node: int, root: int, steps: set[int], places: list[tuple[int, int]]) -> None:
+        """The edges of a statement whose value is at ``root``, from the names at ``places`` in its ``steps``.
+
+        A name that enters a loop or a branch at several places does so by one edge.
+        """
         if not places:
             return
+        builder, data = self.builder, self.builder.data
         # The statement once more, each name where it stands as an operand held apart from all others.
         held: dict[tuple[int, int], int] = {}
+        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for step, position in places:
+            entering = builder.op(step) in REGIONS
             operand = data[step]["operands"][position]
-            standin = held[step, position] = builder.name(self._called(operand) or "…", operand)
-            self.standins[standin] = operand
+            operand = self.behind(operand) if entering else operand
+            group = groups.setdefault((step, operand if entering else -1 - position), [])
+            if not group:
+                standin = builder.name(self._called(operand) or "…", operand)
+                self.standins[standin] = operand
+            else:
+                standin = held[group[0]]
+            held[step, position] = standin
+            group.append((step, position))
+        entries = list(groups.values())
+        self.via = self._regions_above(steps)
         copy: dict[int, int] = {}
         for step in sorted(steps):
             entry = data[step]
-            operands = [held.get((step, p)) or copy.get(o, o) for p, o in enumerate(entry["operands"])]
+            below = map(self.behind, entry["operands"]) if entry["op"] in REGIONS else entry["operands"]
+            operands = [held.get((step, p)) or copy.get(o, o) for p, o in enumerate(below)]
             # A function's parameter is a name for nothing but its argument here.
             parameter = entry["op"] == "name"
             copy[step] = operands[0] if parameter else builder.make(entry["op"], tuple(operands), entry.get("attrs"))
         top = copy[root]
-        standins = [held[place] for place in places]
+        standins = [held[group[0]] for group in entries]
         if not all(builder.type(step).scalar for step in (*copy.values(), *standins)):
-            self._over_arrays(node, top, standins, copy, places)
+            self._over_arrays(node, top, standins, copy, entries)
             return
         if len(steps) == 1 and data[root]["op"] != "select":
             # Most statements of a long program are one operation: its partials are all there is to find.
@@ -309,21 +384,45 @@ class _Finder:
                 self.edges.append(Edge(self.standins[standin], node, gradient, place=(top, standin)))
             return
         found = adjoints(builder, self.local, top, standins)
-        branches = self._branches(top, standins, copy, places)
+        branches = self._branches(top, standins, copy, entries)
         for standin, within in zip(standins, branches, strict=True):
             self.edges.append(Edge(self.standins[standin], node, found.get(standin), within, place=(top, standin)))
 
+    def _regions_above(self, steps: Collection[int]) -> dict[int, tuple[int, ...]]:
+        """The regions on the ways from each step of a statement to its value, the step itself included."""
+        data = self.builder.data
+        found: dict[int, frozenset[int]] = {}
+        if not any(data[step]["op"] in REGIONS for step in steps):
+            return {}
+        for step in sorted(steps, reverse=True):
+            region = data[step]["op"] in REGIONS
+            own = found.setdefault(step, frozenset())
+            if region:
+                own = found[step] = own | {step}
+            for operand in data[step]["operands"]:
+                below = self.behind(operand) if region else operand
+                if below in steps:
+                    found[below] = found.get(below, frozenset()) | own
+        return {step: tuple(sorted(regions)) for step, regions in found.items()}
+
     def _branches(
-        self, top: int, standins: Sequence[int], copy: Mapping[int, int], places: Sequence[tuple[int, int]]
+        self,
+        top: int,
+        standins: Sequence[int],
+        copy: Mapping[int, int],
+        entries: Sequence[Sequence[tuple[int, int]]],
     ) -> list[tuple[tuple[int, bool], ...]]:
-        """The single conditions under which each place of a statement has any influence."""
+        """The single conditions under which what enters a statement at some places has any influence."""
         guards = Guards(self.builder)
         guarded = guards.of(active(self.builder.data, [top], standins), {top: ALWAYS})
         found = []
-        for step, position in places:
-            guard = guards.edge(copy[step], guarded.get(copy[step], ALWAYS), position)
-            named = {each for each in conditions(guard) if self.builder.type(each[0]).scalar}
-            found.append(tuple(sorted(named)))
+        for places in entries:
+            due: set[tuple[int, bool]] | None = None
+            for step, position in places:
+                guard = guards.edge(copy[step], guarded.get(copy[step], ALWAYS), position)
+                named = {each for each in conditions(guard) if self.builder.type(each[0]).scalar}
+                due = named if due is None else due & named
+            found.append(tuple(sorted(due or ())))
         return found
 
     def _over_arrays(
@@ -332,13 +431,20 @@ class _Finder:
         top: int,
         standins: Sequence[int],
         copy: Mapping[int, int],
-        places: Sequence[tuple[int, int]],
+        entries: Sequence[Sequence[tuple[int, int]]],
     ) -> None:
         """The edges of a statement in which there are arrays."""
         made = self.arrays.statement(top, standins, self._called(node))
-        branches = self._branches(top, standins, copy, places)
-        for standin, (gradient, kind, called), within in zip(standins, made, branches, strict=True):
-            edge = Edge(self.standins[standin], node, gradient, within, kind, called, (top, standin))
+        branches = self._branches(top, standins, copy, entries)
+        for standin, (gradient, kind, called), within, places in zip(standins, made, branches, entries, strict=True):
+            if gradient is None and self.builder.op(places[0][0]) in REGIONS:
+                # Another result of the region depends on it.
+                continue
+            if kind == "factor" and self.builder.type(top).free:
+                # One number for each member of the family.
+                kind = "elements"
+            via = self.via.get(places[0][0], ())
+            edge = Edge(self.standins[standin], node, gradient, within, kind, called, (top, standin), via=via)
             self.edges.append(edge)
 
 

@@ -49,6 +49,8 @@ class Edge:
     symbol: str = ""
     place: tuple[int, int] | None = None
     position: int = -1
+    # The loops and branches of the statement that it leads through, the first one first.
+    via: tuple[int, ...] = ()
 
 
 def symbol(name: str | None) -> str:
@@ -152,7 +154,8 @@ class Pull:
         if first.place is None:
             return [seed for _ in edges]
         standins = [edge.place[1] for edge in edges if edge.place is not None]
-        made = adjoints(self.builder, self.local, first.place[0], standins, seed)
+        each = not self.builder.type(first.place[0]).free
+        made = adjoints(self.builder, self.local, first.place[0], standins, seed, each=each)
         return [made.get(standin) for standin in standins]
 
     def _operation(self, edge: Edge, seed: int) -> int | None:

@@ -4,15 +4,15 @@ descent.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradc.backends.notation import adjoint_map
-from gradc.explain.annotate import factor
+from gradc.explain.flow import factor
 from gradc.explain.summary import joined, short, small
+from gradc.explain.through import quotient
 from gradc.source import width
 
 if TYPE_CHECKING:
@@ -67,15 +67,18 @@ def _columns(found: Explanation) -> list[str]:
     right = []
     for each in found.local_gradients[:_ROWS]:
         formula = each.formula
-        if each.formula_in_wrt != formula and len(each.formula_in_wrt) <= len(formula) + _LONGER:
+        if each.through:
+            formula = each.through
+        elif each.formula_in_wrt != formula and len(each.formula_in_wrt) <= len(formula) + _LONGER:
             formula += f" = {each.formula_in_wrt}"
-        formula = _cut(formula if each.kind != "map" else adjoint_map(formula, each.of))
+        formula = _cut(formula if each.kind != "map" or each.through else adjoint_map(formula, each.of))
         if not each.taken:
             formula += "  (branch not taken)"
-        right.append((f"∂{_quotient(each.of)}/∂{_quotient(each.wrt)}", formula, _of_gradient(each)))
-    wide = max((width(name) for name, _, _ in right), default=0)
+        sign = " " if each.through else "="
+        right.append((f"∂{quotient(each.of)}/∂{quotient(each.wrt)}", sign, formula, _of_gradient(each)))
+    wide = max((width(name) for name, *_ in right), default=0)
     lefts = _table(left)
-    rights = _table([(f"{_pad(name, wide)} = {formula}", value) for name, formula, value in right])
+    rights = _table([(f"{_pad(name, wide)} {sign} {formula}", value) for name, sign, formula, value in right])
     for rows, facts, omitted in zip(
         (lefts, rights), (found.forward, found.local_gradients), found.omitted, strict=True
     ):
@@ -184,13 +187,6 @@ def _valued(value: Any, shape: Sequence[str]) -> str:
     if value is not None:
         return short(value)
     return joined(shape) if shape else ""
-
-
-_NAMED = re.compile(r"[\w.]+(\[[^\[\]()]*\])?")
-
-
-def _quotient(name: str) -> str:
-    return name if _NAMED.fullmatch(name) else f"({name})"
 
 
 def _cut(text: str, limit: int = _COLUMN) -> str:

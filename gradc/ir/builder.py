@@ -321,14 +321,12 @@ def replay(source: Graph, node: int, builder: Builder, number: Mapping[int, int]
 
 
 def _calls(builder: Builder) -> bool:
-    """Whether anything that the builder has made, bodies included, calls a function."""
+    """Whether functions are called, in bodies of regions too."""
     for data in builder.data.values():
         if data["op"] == "call":
             return True
-        for value in data["attrs"].values() if "attrs" in data else ():
-            if isinstance(value, Graph) and any(
-                d["op"] == "call" for each in graphs(value) for d in each.data.values()
-            ):
+        for body in data["attrs"].values() if "attrs" in data else ():
+            if isinstance(body, Graph) and any(d["op"] == "call" for each in graphs(body) for d in each.data.values()):
                 return True
     return False
 

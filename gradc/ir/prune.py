@@ -165,6 +165,7 @@ def _branch(data: Mapping[str, Any], live: set[int]) -> _Smaller | None:
     if everywhere and all(len(slim[key]) == len(body) for key, body in bodies.items()):
         return None
     inputs = sorted(used)
+    # Of the bodies as they are left: one that was not pruned reads what a region in it has ceased to read.
     attrs = {key: restricted(body, range(len(outputs)), inputs) for key, body in slim.items()}
     return _Smaller(attrs, (0, *(1 + place for place in inputs)), {place: at for at, place in enumerate(outputs)})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from gradc.errors import CompileError, Diagnostic, located, suggestion
@@ -13,7 +13,7 @@ from gradc.ir.graph import Graph
 from gradc.ir.prune import over_bodies, prune
 from gradc.ir.verify import InvalidGraph, verify
 from gradc.passes.dce import dce
-from gradc.passes.simplify import simplify
+from gradc.passes.simplify import pending, simplify
 from gradc.passes.stabilise import stabilise
 from gradc.rules.rewrite import CLASSES, Firing, rules_of
 from gradc.source import Source
@@ -31,6 +31,8 @@ class Context:
 
     disabled: frozenset[str] = frozenset()
     fired: list[Firing] | None = None
+    # Whether derivatives of what is at hand are still to be made.
+    waiting: bool = False
 
 
 Runner: TypeAlias = Callable[[Graph, tuple[str, ...], Context], Outcome]
@@ -81,6 +83,9 @@ def _deep(run: Runner) -> Runner:
     """The pass run on the bodies of regions first, the innermost before those around it."""
 
     def wrapped(graph: Graph, options: tuple[str, ...], context: Context) -> Outcome:
+        if not context.waiting and pending(graph):
+            # A derivative of the loop asks its body for names and for what stops derivatives.
+            context = replace(context, waiting=True)
         changed, number = over_bodies(graph, lambda body: wrapped(body, options, context)[0])
         result, further = run(changed, options, context)
         return result, further if changed is graph else compose(number, further)
@@ -99,7 +104,8 @@ def _simplify(graph: Graph, options: tuple[str, ...], context: Context) -> Outco
     rounds = _ROUNDS if "fixpoint" in options else 1
     number: Mapping[int, int] = {node: node for node in graph}
     for _ in range(rounds):
-        smaller, step = simplify(graph, rules, fold=True, commute=True, dissolve=True, fired=context.fired)
+        fired, waiting = context.fired, context.waiting
+        smaller, step = simplify(graph, rules, fold=True, commute=True, dissolve=True, fired=fired, waiting=waiting)
         if rounds > 1:
             smaller, further = dce(smaller)
             step = compose(step, further)
@@ -114,7 +120,8 @@ _ROUNDS: Final = 8
 
 
 def _stabilise(graph: Graph, options: tuple[str, ...], context: Context) -> Outcome:
-    return stabilise(graph, rules_of(graph.ops, ("exact", "stable"), context.disabled), context.fired)
+    rules = rules_of(graph.ops, ("exact", "stable"), context.disabled)
+    return stabilise(graph, rules, context.fired, context.waiting)
 
 
 def _rewrite(graph: Graph, options: tuple[str, ...], context: Context) -> Outcome:
@@ -136,7 +143,7 @@ PASSES: Final = Passes(
         Pass(
             "dissolve",
             "put values in the place of their names, but for the names in parentheses",
-            _deep(lambda g, keep, _: simplify(g, dissolve=True, keep=keep)),
+            _deep(lambda g, keep, context: simplify(g, dissolve=True, keep=keep, waiting=context.waiting)),
             None,
         ),
         Pass("dce", "drop what no output needs, in bodies of regions too", _dce),

@@ -50,6 +50,7 @@ def simplify(
     dissolve: bool = False,
     keep: Collection[str] = (),
     fired: list[Firing] | None = None,
+    waiting: bool = False,
 ) -> tuple[Graph, dict[int, int]]:
     """The simplified graph and the map from the old nodes to the new; the graph itself where nothing changes.
 
@@ -57,10 +58,11 @@ def simplify(
     ``dissolve`` puts values in the place of their names, but for the names in ``keep``. Equal nodes are merged in any
     case. What fires is appended to ``fired``. Linear in the graph.
 
-    While derivative requests or calls are present, the names that requests differentiate with respect to stay, so does
-    every ``stop_gradient``, and operands stay in their order, on which the derivative at ties depends.
+    While derivative requests or calls are present, or ``waiting`` says so of the graph around a body, the names that
+    requests differentiate with respect to stay, so does every ``stop_gradient``, and operands stay in their order, on
+    which the derivative at ties depends.
     """
-    waiting = pending(graph)
+    waiting = waiting or pending(graph)
     kept = targets(graph) if waiting else frozenset()
     hook = None
     shared: set[int] = set()

@@ -19,14 +19,17 @@ from gradc.rules.rewrite import Firing, Rules, simplifier
 MAX_COPIES: Final = 8
 
 
-def stabilise(graph: Graph, rules: Rules, fired: list[Firing] | None = None) -> tuple[Graph, dict[int, int]]:
+def stabilise(
+    graph: Graph, rules: Rules, fired: list[Firing] | None = None, waiting: bool = False
+) -> tuple[Graph, dict[int, int]]:
     """The graph with the rules applied, and the map from the old nodes to the new; names that are no request's target
-    dissolve. The graph itself where nothing changes.
+    dissolve. The graph itself where nothing changes. Of a body ``waiting`` says whether derivatives are still to be
+    made.
     """
     data = graph.data
     named = [node for node in targets(graph) if data[node]["op"] == "name"]
     record: list[Firing] = []
-    result = simplify(graph, rules, dissolve=True, fired=record)
+    result = simplify(graph, rules, dissolve=True, fired=record, waiting=waiting)
     groups = _groups(graph) if named else {}
     if 1 < len(groups) <= MAX_COPIES and _more(graph, rules, len(record)):
         record = []
