@@ -165,7 +165,10 @@ Request = Callable[[Builder], int]
 
 
 def with_requests(
-    graph: Graph, requests: Sequence[tuple[str, Request]], keep: Sequence[tuple[str, int]] = (), limits: Limits = DEFAULT
+    graph: Graph,
+    requests: Sequence[tuple[str, Request]],
+    keep: Sequence[tuple[str, int]] = (),
+    limits: Limits = DEFAULT,
 ) -> Graph:
     """The graph as written with requests for derivatives added: each becomes an output of its name, behind ``keep``."""
     with collector_paused():
