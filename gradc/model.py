@@ -26,6 +26,7 @@ from gradc.passes.batch import batch
 from gradc.rules.load import rules
 from gradc.rules.structural import RULES
 from gradc.source import Source, canonical
+from gradc.sparse import SparseDerivative, Sparsity
 from gradc.syntax.independence import smooth_ancestors
 from gradc.syntax.modules import Lowered
 from gradc.values import Inputs, Values
@@ -246,6 +247,49 @@ class Model:
         y is a number; the direction is an input ``tangent_x`` that has the shape of x, and so has the product.
         """
         return faces.products("hvp", self, of, wrt)
+
+    def sparse_jacobian(self, of: Names = None, wrt: Names = None) -> SparseDerivative:
+        """A function of the inputs that gives the derivatives of one array by another as a ``scipy.sparse.csr_array``.
+
+        Rows are the elements of ``of`` in their order, columns those of ``wrt``. Elements that structure alone says
+        are 0 are neither computed nor stored; columns that have no row in common share a sweep.
+        """
+        y, v = self._one(self.targets(of, arrays=True)), self._one(self.variables(wrt))
+        return SparseDerivative(self, f"jacobian({y}, {v})", y, v, False)
+
+    def sparse_hessian(self, of: Names = None, wrt: Names = None, wrt2: Names = None) -> SparseDerivative:
+        """A function of the inputs that gives the second derivatives of a number as a ``scipy.sparse.csr_array``.
+
+        With ``wrt2`` they are the mixed ones, whose columns are the elements of ``wrt2``.
+        """
+        y, v = self._one(self.targets(of, what="a Hessian")), self._one(self.variables(wrt))
+        slope = self.grad(y, v)
+        if wrt2 is None:
+            return SparseDerivative(slope, f"hessian({y}, {v})", f"grad({y}, {v})", v, True)
+        w = self._one(self.variables(wrt2))
+        return SparseDerivative(slope, f"hessian({y}, {v}, {w})", f"grad({y}, {v})", w, False)
+
+    def sparsity(
+        self, of: Names = None, wrt: Names = None, values: Mapping[str, Any] | None = None, order: int | None = None
+    ) -> Sparsity:
+        """Where derivatives of ``of`` by ``wrt`` can be other than 0, and which of them share a sweep; prints well.
+
+        ``order`` 1 is the Jacobian, 2 the Hessian; by default that of a number is the Hessian. Of ``values`` only the
+        shapes and the integers count.
+        """
+        if order not in (None, 1, 2):
+            raise ValueError(f"order must be 1 or 2, not {order!r}")
+        y = self._one(self.targets(of, arrays=True))
+        number = not self.graph.type(self.node(y)).shape
+        second = number if order is None else order == 2
+        return (self.sparse_hessian(y, wrt) if second else self.sparse_jacobian(y, wrt)).sparsity(values)
+
+    def _one(self, names: Sequence[str]) -> str:
+        if len(names) != 1:
+            listed = ", ".join(f"`{name}`" for name in names)
+            hints = ("a sparse derivative is that of one name by one name: choose, and join the results",)
+            raise CallError(Diagnostic("E0609", f"there are several to choose from: {listed}", hints=hints))
+        return names[0]
 
     def targets(self, of: Names, arrays: bool = False, what: str = "a gradient") -> list[str]:
         """The names to differentiate: those given, or the outputs that are real numbers, or real arrays, too."""
