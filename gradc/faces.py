@@ -1,7 +1,7 @@
 """Models of derivatives: what ``model.jacobian``, ``hessian``, ``jvp``, ``vjp`` and ``hvp`` return.
 
-Each is the program as written with requests for derivatives added, so it can be differentiated, drawn and optimised like
-any other. Outputs are named as the language would write them.
+Each is the program as written with requests for derivatives added, so it can be differentiated, drawn and optimised
+like any other. Outputs are named as the language would write them.
 """
 
 from __future__ import annotations

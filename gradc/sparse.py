@@ -17,7 +17,8 @@ from gradc.ad.sparsity import pattern, symmetric
 from gradc.backends.plan import ArrayPlan
 from gradc.errors import CallError, Diagnostic
 from gradc.ir.graph import Graph
-from gradc.ir.sizes import evaluate
+from gradc.ir.sizes import evaluate, names
+from gradc.source import canonical
 
 if TYPE_CHECKING:
     from gradc.model import Model
@@ -85,7 +86,7 @@ class Sparsity:
     def text(self) -> str:
         """The pattern as a picture, with counts above it."""
         rows, columns = self.shape
-        share = f" ({100*self.nonzeros/(rows*columns):.3g} %)" if rows and columns else ""
+        share = f" ({100 * self.nonzeros / (rows * columns):.3g} %)" if rows and columns else ""
         lines = [f"{self.name}: {rows} × {columns}, {_many(self.nonzeros, 'non-zero')}{share}"]
         if self.nonzeros:
             how = {
@@ -189,9 +190,18 @@ class SparseDerivative:
             else:
                 absent.append(at)
                 given[at] = False if inputs.dtypes[at] == "bool" else 1
-        if missing := [at for at in absent if at in inputs.shapes.counts]:
+        if missing := [at for at in absent if at in inputs.shapes.counts or not self._sized(at, absent)]:
             raise inputs.missing(missing)
         return self._sparsity(given, inputs.bound(given), absent)
+
+    def _sized(self, at: int, absent: Sequence[int]) -> bool:
+        """Whether inputs that have values give all sizes in the shape of one that has none."""
+        inputs = self.model._inputs
+        known = {canonical(inputs.shown[each]) for each in inputs.shapes.counts}
+        for each, type in enumerate(inputs.types):
+            if each not in absent and not isinstance(inputs.defaults[each], (float, int)):
+                known |= {name for dim in type.shape for name in names(dim)}
+        return known.issuperset(name for dim in inputs.types[at].shape for name in names(dim))
 
     def _products(self, rows: bool, given: Sequence[Any], sizes: Mapping[str, int], seeds: Any) -> Any:
         """The products with all seeds, in one batched sweep."""
@@ -240,7 +250,7 @@ class SparseDerivative:
                 return Sparsity(self.name, found, colouring.star(found), "star")
             return Sparsity(self.name, found, *_coloured(found))
         except MemoryError:
-            raise CallError(Diagnostic("E0617", f"the pattern of `{self.name}` does not fit into memory")) from None
+            raise CallError(Diagnostic("E0635", f"the pattern of `{self.name}` does not fit into memory")) from None
 
     def __repr__(self) -> str:
         return f"<gradc.SparseDerivative {self.name}>"

@@ -30,7 +30,9 @@ def library() -> Any:
         import scipy.sparse
     except ImportError:
         message = "sparse derivatives need the package scipy, which is not installed"
-        raise CallError(Diagnostic("E0634", message, hints=('install it with `pip install "gradc[sparse]"`',))) from None
+        raise CallError(
+            Diagnostic("E0634", message, hints=('install it with `pip install "gradc[sparse]"`',))
+        ) from None
     return scipy.sparse
 
 
@@ -74,8 +76,8 @@ def check(count: float) -> None:
     """Raise ``CallError`` for so many non-zeros that a pattern makes no sense."""
     if count > _LIMIT:
         message = f"the pattern of this derivative would have more than {_LIMIT} non-zeros"
-        hints = ("it is dense: `model.jacobian` and `model.hessian` compute dense ones, `jvp` and `hvp` products",)
-        raise CallError(Diagnostic("E0617", message, hints=hints))
+        hints = ("it is not sparse; `model.jvp` and `model.hvp` compute products with it",)
+        raise CallError(Diagnostic("E0635", message, hints=hints))
 
 
 def taken(reach: Reach, shape: Sequence[int]) -> Matrix:

@@ -232,6 +232,8 @@ def _directed(spread: _Spread, node: int, sources: Sources, strict: bool) -> Rea
     axis = len(free) + attrs["axis"]
     length = spread.full(node)[axis]
     ids = np.moveaxis(reach.ids, axis, -1)
+    if not length or not ids.size:
+        return spread.nothing(node)
     if ids.shape[-1] == 1:
         ids = np.broadcast_to(ids, (*ids.shape[:-1], length))
     if attrs["reverse"]:
@@ -392,17 +394,17 @@ def _access(spread: _Spread, node: int, sources: Sources) -> Reach:
     slot = len(free)
     for axis, (item, extent) in enumerate(zip(items, shape, strict=True)):
         length = reach.ids.shape[len(before) + axis]
-        index = found[axis]
+        place = found[axis]
         if item is not None:
             start, step, number = item
             picks.append(_axis(number if length > 1 or not number else 1, slot, rank, start if length > 1 else 0, step))
             slot += 1
-        elif index is None:
+        elif place is None:
             picks.append(np.zeros((1,) * rank, int))
         else:
-            within = (index >= 0) & (index < extent)
+            within = (place >= 0) & (place < extent)
             inside = inside & within
-            picks.append(np.where(within, index, 0) if length > 1 else np.zeros((1,) * rank, int))
+            picks.append(np.where(within, place, 0) if length > 1 else np.zeros((1,) * rank, int))
     due = np.broadcast_shapes(*[pick.shape for pick in picks]) if picks else (1,) * rank
     if not prod(due):
         return reach.moved(np.full(due, -1))

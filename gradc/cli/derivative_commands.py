@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,31 +15,25 @@ if TYPE_CHECKING:
 
 _WRT2 = click.option("--wrt2", metavar="NAMES", callback=program.names, help="And by what, for mixed derivatives.")
 
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    program.FILE,
+    given.data,
+    program.OF,
+    program.WRT,
+    given.OUT,
+    given.DEBUG_NANS,
+    program.JSON,
+    program.COMPILING,
+    program.WATCHING,
+    click.pass_context,
+)
+
 # What is said below the options of a product, whose direction is a value like any other.
 _DIRECTIONS = {
     "jvp": "The direction in which x moves is the input tangent_x: --set tangent_x='[1, 0]'.",
     "vjp": "The weights of y are the input cotangent_y: --set cotangent_y='[1, 0]'.",
     "hvp": "The direction in which x moves is the input tangent_x: --set tangent_x='[1, 0]'.",
 }
-
-
-def _options(command: Any) -> Any:
-    for option in reversed(
-        [
-            program.FILE,
-            given.data,
-            program.OF,
-            program.WRT,
-            given.OUT,
-            given.DEBUG_NANS,
-            program.JSON,
-            program.COMPILING,
-            program.WATCHING,
-            click.pass_context,
-        ]
-    ):
-        command = option(command)
-    return command
 
 
 def _command(kind: str) -> click.Command:
@@ -60,7 +55,9 @@ def _command(kind: str) -> click.Command:
         derived = ask(of, wrt, wrt2) if kind == "hessian" else ask(of, wrt)
         _run(context, model, derived, settings, out, json, options)
 
-    function: Any = _options(command)
+    function: Any = command
+    for option in reversed(_OPTIONS):
+        function = option(function)
     if kind == "hessian":
         function = _WRT2(function)
     return click.command(kind, help=program.COMMANDS[kind], epilog=_DIRECTIONS.get(kind))(function)
