@@ -30,9 +30,7 @@ def library() -> Any:
         import scipy.sparse
     except ImportError:
         message = "sparse derivatives need the package scipy, which is not installed"
-        raise CallError(
-            Diagnostic("E0634", message, hints=('install it with `pip install "gradc[sparse]"`',))
-        ) from None
+        raise CallError(Diagnostic("E0634", message, hints=('install it: pip install "gradc[sparse]"',))) from None
     return scipy.sparse
 
 
