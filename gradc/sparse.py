@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gradc import driver
 from gradc.ad import colouring
 from gradc.ad.expand import expand
 from gradc.ad.reach import library
@@ -230,8 +231,9 @@ class SparseDerivative:
     def _analysed(self, given: Sequence[Any], sizes: Mapping[str, int], absent: Sequence[int]) -> Sparsity:
         model = self.model
         if self._expanded is None:
-            graph, number = expand(model.graph, None, model.options.limits)
-            self._expanded = graph, number[model.node(self.of)], number[model.node(self.wrt)]
+            ends = [("of", model.node(self.of)), ("wrt", model.node(self.wrt))]
+            graph, _ = expand(driver.with_requests(model.graph, (), ends), None, model.options.limits)
+            self._expanded = graph, graph.output("of"), graph.output("wrt")
         graph, y, v = self._expanded
         values = {graph.name(node): value for node, value in zip(graph.inputs, given, strict=True)}
         missing = {graph.name(graph.inputs[at]): at for at in absent}

@@ -19,6 +19,7 @@ from math import prod
 
 import numpy as np
 
+from gradc.ad.dependence import REGIONS, operands_of
 from gradc.ad.flow import active, differentiable
 from gradc.ad.reach import Array, Matrix, Reach, identity, library, matrix, taken
 from gradc.ad.spread import Spread
@@ -36,7 +37,7 @@ def pattern(graph: Graph, y: int, v: int, sizes: Mapping[str, int], evaluate: Ev
     The graph has no requests; y and v have no free indices. Time and memory are proportional to the non-zeros of what
     lies between.
     """
-    order = active(graph.data, y, [v])
+    order = active(graph.data, [y], [v])
     shape = tuple(extents.evaluate(dim, sizes) for dim in graph.type(v).shape)
     rows = prod(extents.evaluate(dim, sizes) for dim in graph.type(y).shape)
     if not order:
@@ -144,7 +145,7 @@ class _Pass(Spread):
             operands = graph.operands(node)
             if graph.op(node) == "select":
                 operands = operands[:1]
-            elif graph.op(node) not in ("access", "assemble"):
+            elif graph.op(node) not in ("access", "assemble", "put", "accumulate"):
                 continue
             wanted.update(dict.fromkeys(each for each in operands if each in known and not graph.type(each).real))
         listed = list(wanted)
@@ -157,7 +158,7 @@ class _Pass(Spread):
         """The rows of y."""
         found: dict[int, Reach] = {}
         uses: dict[int, int] = {}
-        edges = {node: self._edges(node) for node in self.order}
+        edges = {node: [] if self.graph.op(node) in REGIONS else self._edges(node) for node in self.order}
         for node in self.order:
             for _, operand in edges[node]:
                 uses[operand] = uses.get(operand, 0) + 1
@@ -175,7 +176,13 @@ class _Pass(Spread):
 
     def _edges(self, node: int) -> list[tuple[int, int]]:
         """The operands on which the node depends with a derivative, by their positions."""
-        how = self.graph.ops[self.graph.op(node)].dependence
+        op = self.graph.op(node)
+        if op == "get":
+            # What a region gives is that of its operands, for each result its own.
+            (region,) = self.graph.operands(node)
+            given = self.graph.operands(region)
+            return [(at, given[at]) for at in operands_of(self.graph, region, self.graph.attrs(node)["place"])]
+        how = self.graph.ops[op].dependence
         return [
             (at, operand)
             for at, operand in differentiable(self.graph.data, node)

@@ -77,6 +77,8 @@ class Spread:
         row = self.graph.ops[self.graph.op(node)]
         if not sources:
             return self.nothing(node)
+        if row.name == "get":
+            return _get(self, node, sources)
         return _each(self, node, sources) if row.elementwise else CLASSES[row.sparsity](self, node, sources)
 
 
@@ -219,6 +221,13 @@ def _all(spread: Spread, node: int, sources: Sources) -> Reach:
     return united(parts)
 
 
+def _get(spread: Spread, node: int, sources: Sources) -> Reach:
+    """A result of a region depends on all elements of the region's operands that reach it."""
+    (region,) = spread.graph.operands(node)
+    whole = _all(spread, region, sources)
+    return whole.moved(whole.ids.reshape(whole.ids.shape + (1,) * len(spread.own(node))))
+
+
 def _triangle(spread: Spread, node: int, sources: Sources) -> Reach:
     """What stands on the other side of a diagonal is 0."""
     (reach,) = sources.values()
@@ -321,27 +330,66 @@ def _axis(count: int, at: int, rank: int, start: int = 0, step: int = 1) -> Arra
 
 def _assemble(spread: Spread, node: int, sources: Sources) -> Reach:
     """Every element depends on all parts that add to it."""
+    return _filled(spread, node, sources, graph_parts(spread, node), 0)
+
+
+def graph_parts(spread: Spread, node: int) -> tuple[Any, ...]:
+    """The parts of a node that is filled with some, with numbers in the place of sizes."""
+    found: tuple[Any, ...] = spread.concrete(spread.graph.attrs(node)["parts"])
+    return found
+
+
+def _accumulate(spread: Spread, node: int, sources: Sources) -> Reach:
+    """Every element depends on that of the array and on all parts that add to it."""
+    return _onto(spread, node, sources, graph_parts(spread, node))
+
+
+def _put(spread: Spread, node: int, sources: Sources) -> Reach:
+    """Every element depends on that of the array, and those that are replaced on the value instead, or besides."""
+    own = spread.graph.operands(node)
+    over = tuple(index for operand in own[1:] for index in spread.graph.type(operand).free)
+    free = spread.graph.type(node).free
+    items = spread.concrete(spread.graph.attrs(node)["items"])
+    return _onto(spread, node, sources, ((items, tuple(index for index in over if index not in free)),))
+
+
+def _onto(spread: Spread, node: int, sources: Sources, parts: tuple[Any, ...]) -> Reach:
     graph = spread.graph
-    operands, attrs, free = graph.operands(node), graph.attrs(node), graph.type(node).free
+    base = []
+    if 0 in sources:
+        own = graph.type(graph.operands(node)[0]).free
+        base.append(sources[0].moved(spread.aligned(sources[0].ids, own, graph.type(node).free)))
+    added = {at: each for at, each in sources.items() if at}
+    return united([*base, *([_filled(spread, node, added, parts, 1)] if added else [])])
+
+
+def _filled(spread: Spread, node: int, sources: Sources, parts: tuple[Any, ...], first: int) -> Reach:
+    """An array made of parts, of which the first is the operand at the position ``first``."""
+    graph = spread.graph
+    operands, free = graph.operands(node), graph.type(node).free
     shape = spread.own(node)
-    listed = [part for part in parts_of({"parts": spread.concrete(attrs["parts"])}) if part[0] in sources]
+    listed = [
+        (at + first, items, over, [place + first for place in places])
+        for at, items, over, places in parts_of({"parts": parts})
+        if at + first in sources
+    ]
     rows, numbers = stacked([sources[part[0]] for part in listed])
-    parts = [
+    written = [
         _part(spread, operands, position, items, over, places, ids, free, shape)
         for (position, items, over, places), ids in zip(listed, numbers, strict=True)
         if all(spread.extent(index) for index in over)
     ]
-    if not parts:
+    if not written:
         return spread.nothing(node)
     # An index that no part depends on is an axis along which all is the same.
     batch = [1] * len(free)
-    for where, _ in parts:
+    for where, _ in written:
         for at in range(len(free)):
             batch[at] = max(batch[at], where[at].shape[at])
     batch = [extent if extent == 1 else spread.extent(index) for extent, index in zip(batch, free, strict=True)]
     full = (*batch, *shape)
     targets, origins = [], []
-    for where, ids in parts:
+    for where, ids in written:
         inside: Array = np.True_
         target: Array = np.zeros((), int)
         for at, extent in enumerate(full):
@@ -433,5 +481,7 @@ CLASSES: Final[Mapping[str, Callable[[Spread, int, Sources], Reach]]] = {
     "tabulate": _tabulate,
     "access": _access,
     "assemble": _assemble,
+    "accumulate": _accumulate,
+    "put": _put,
 }
 """How the operators of a class spread what their operands depend on."""

@@ -17,8 +17,13 @@ import scipy.sparse
 import gradc
 from gradc.ad import colouring
 from gradc.ad.spread import CLASSES
+from gradc.driver import Options
 from gradc.errors import CallError
-from gradc.ops import TABLE
+from gradc.ir.builder import Builder
+from gradc.ir.sizes import named as size
+from gradc.ir.types import Index, Type
+from gradc.model import Model
+from gradc.ops import TABLE, build
 from gradc.sparse import Sparsity
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -154,6 +159,59 @@ def test_bundle_adjustment() -> None:
         # An observation depends on one camera (each coordinate on one of its principal point) and one point.
         assert found.nnz == 24 * count
         assert sparse.sparsity(values).count == colours
+
+
+LOOPS = """param x[n], u[n], w = 0.5
+y = x[0]
+last = w
+for t in 0..3 {
+  y = y + w*y*x[1] + t
+  last = last*w
+  trace[t] = y*x[2]
+}
+if w > 0 { a = x[0]*w } else { a = w^2 }
+z = concat(trace^2 + u[:3], u*last)
+c = 0
+k = u
+while c < 2 { c = c + 1; k = k*w }
+f = y*a + sum(u^2*last)
+output z, f, k
+"""
+
+
+def test_regions_mix_what_enters_them() -> None:
+    model = gradc.compile(LOOPS, verify=True)
+    values = {"x": numbers(4), "u": numbers(4) + 1}
+    for of, wrt, count in (("z", "x", 12), ("z", "u", 7), ("k", "u", 16), ("k", "x", 0), ("z", "w", 7)):
+        sparse = model.sparse_jacobian(of, wrt)
+        found = sparse(values)
+        assert found.nnz == count, (of, wrt)
+        np.testing.assert_allclose(found.toarray(), dense(model.jacobian(of, wrt)(values), found.shape), rtol=1e-12)
+    for wrt in ("x", "u", "w"):
+        found = model.sparse_hessian("f", wrt)(values)
+        np.testing.assert_allclose(found.toarray(), dense(model.hessian("f", wrt)(values), found.shape), rtol=1e-12)
+    assert model.sparsity("f", "u", values).nonzeros == 4
+
+
+def test_arrays_whose_elements_change() -> None:
+    builder = Builder(TABLE)
+    n = size("n")
+    x, value = builder.input("x", Type("f64", (n,))), builder.input("v", Type("f64", (2,)))
+    index = Index("i", 2)
+    place = build.index(builder, index)
+    part = build.access(builder, value, (None,), [place])
+    attrs = {"parts": (((None,), (index,)),)}
+    added = builder.apply("accumulate", x, part, place, attrs=attrs)
+    put = builder.apply("put", x, value, attrs={"items": ((1, 1, 2),)})
+    builder.names.update(x=x, v=value, added=builder.name("added", added), put=builder.name("put", put))
+    model = Model(builder.finish([("added", builder.names["added"]), ("put", builder.names["put"])]), Options())
+    values = {"x": numbers(4), "v": numbers(2)}
+    for of, wrt, count in (("added", "x", 4), ("added", "v", 2), ("put", "v", 2)):
+        found = model.sparse_jacobian(of, wrt)(values)
+        assert (found.nnz, found.sum()) == (count, count)
+        assert np.array_equal(found.toarray(), dense(model.jacobian(of, wrt)(values), found.shape))
+    # An element that is replaced stays among those that count.
+    assert model.sparse_jacobian("put", "x")(values).diagonal().tolist() == [1, 0, 0, 1]
 
 
 def test_rows_where_they_need_fewer_colours() -> None:
