@@ -28,7 +28,7 @@ def gradient(y: int, v: int) -> Request:
 
 def jacobian(model: Model, of: Names, wrt: Names) -> Model:
     """The model of all derivatives of all elements."""
-    targets, variables = model.targets(of, arrays=True), model.variables(wrt)
+    targets, variables = model._targets(of, arrays=True), model.variables(wrt)
     found: list[tuple[str, Request]] = []
     for y, v in _pairs(targets, variables):
         found.append((f"jacobian({y}, {v})", _jacobian(model.node(y), model.node(v))))
@@ -41,7 +41,7 @@ def _jacobian(y: int, v: int) -> Request:
 
 def hessian(model: Model, of: Names, wrt: Names, wrt2: Names) -> Model:
     """The model of second derivatives, with ``wrt2`` of mixed ones."""
-    targets, variables = model.targets(of, what="a Hessian"), model.variables(wrt)
+    targets, variables = model._targets(of, what="a Hessian"), model.variables(wrt)
     others = None if wrt2 is None else list(dict.fromkeys(model.variables(wrt2)))
     found: list[tuple[str, Request]] = []
     for y, v in _pairs(targets, variables):
@@ -57,7 +57,7 @@ def _hessian(y: int, v: int, w: int) -> Request:
 
 def products(kind: Product, model: Model, of: Names, wrt: Names) -> Model:
     """The model of products of derivatives with directions, which are inputs."""
-    targets, variables = model.targets(of, kind != "hvp", "a Hessian"), model.variables(wrt)
+    targets, variables = model._targets(of, kind != "hvp", "a Hessian"), model.variables(wrt)
     directions = _Directions(model, "cotangent" if kind == "vjp" else "tangent")
     found: list[tuple[str, Request]] = []
     for y, v in _pairs(targets, variables):

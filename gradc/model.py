@@ -254,7 +254,7 @@ class Model:
         Rows are the elements of ``of`` in their order, columns those of ``wrt``. Elements that structure alone says
         are 0 are neither computed nor stored; columns that have no row in common share a sweep.
         """
-        y, v = self._one(self.targets(of, arrays=True)), self._one(self.variables(wrt))
+        y, v = self._one(self._targets(of, arrays=True)), self._one(self.variables(wrt))
         return SparseDerivative(self, f"jacobian({y}, {v})", y, v, False)
 
     def sparse_hessian(self, of: Names = None, wrt: Names = None, wrt2: Names = None) -> SparseDerivative:
@@ -262,7 +262,7 @@ class Model:
 
         With ``wrt2`` they are the mixed ones, whose columns are the elements of ``wrt2``.
         """
-        y, v = self._one(self.targets(of, what="a Hessian")), self._one(self.variables(wrt))
+        y, v = self._one(self._targets(of, what="a Hessian")), self._one(self.variables(wrt))
         slope = self.grad(y, v)
         if wrt2 is None:
             return SparseDerivative(slope, f"hessian({y}, {v})", f"grad({y}, {v})", v, True)
@@ -279,7 +279,7 @@ class Model:
         """
         if order not in (None, 1, 2):
             raise ValueError(f"order must be 1 or 2, not {order!r}")
-        y = self._one(self.targets(of, arrays=True))
+        y = self._one(self._targets(of, arrays=True))
         number = not self.graph.type(self.node(y)).shape
         second = number if order is None else order == 2
         return (self.sparse_hessian(y, wrt) if second else self.sparse_jacobian(y, wrt)).sparsity(values)
@@ -291,8 +291,12 @@ class Model:
             raise CallError(Diagnostic("E0609", f"there are several to choose from: {listed}", hints=hints))
         return names[0]
 
-    def targets(self, of: Names, arrays: bool = False, what: str = "a gradient") -> list[str]:
-        """The names to differentiate: those given, or the outputs that are real numbers, or real arrays, too."""
+    def targets(self, of: Names) -> list[str]:
+        """The names to differentiate: those given, or the outputs that are real numbers."""
+        return self._targets(of)
+
+    def _targets(self, of: Names, arrays: bool = False, what: str = "a gradient") -> list[str]:
+        """The same, with ``arrays`` of real arrays, too; ``what`` is asked for."""
         types = {name: self.graph.type(node) for name, node in self.graph.outputs}
         real = [name for name, type in types.items() if type.real and (arrays or not type.shape)]
         chosen = real if of is None else _names(of)
