@@ -252,7 +252,7 @@ class SparseDerivative:
                 return Sparsity(self.name, found, colouring.star(found), "star")
             return Sparsity(self.name, found, *_coloured(found))
         except MemoryError:
-            raise CallError(Diagnostic("E0641", f"the pattern of `{self.name}` does not fit into memory")) from None
+            raise CallError(Diagnostic("E0644", f"the pattern of `{self.name}` does not fit into memory")) from None
 
     def __repr__(self) -> str:
         return f"<gradc.SparseDerivative {self.name}>"

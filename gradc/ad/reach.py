@@ -30,7 +30,7 @@ def library() -> Any:
         import scipy.sparse
     except ImportError:
         message = "sparse derivatives need the package scipy, which is not installed"
-        raise CallError(Diagnostic("E0640", message, hints=('install it: pip install "gradc[sparse]"',))) from None
+        raise CallError(Diagnostic("E0643", message, hints=('install it: pip install "gradc[sparse]"',))) from None
     return scipy.sparse
 
 
@@ -75,7 +75,7 @@ def check(count: float) -> None:
     if count > _LIMIT:
         message = f"the pattern of this derivative would have more than {_LIMIT} non-zeros"
         hints = ("it is not sparse; `model.jvp` and `model.hvp` compute products with it",)
-        raise CallError(Diagnostic("E0641", message, hints=hints))
+        raise CallError(Diagnostic("E0644", message, hints=hints))
 
 
 def taken(reach: Reach, shape: Sequence[int]) -> Matrix:

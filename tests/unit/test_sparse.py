@@ -439,7 +439,7 @@ def test_mistakes() -> None:
 def test_patterns_that_are_not_sparse() -> None:
     model = gradc.compile("param x[n]\nf = sum(x)^2")
     assert said(lambda: model.sparse_hessian("f", "x")(x=np.ones(10**5))) == (
-        "error[E0641]: the pattern of this derivative would have more than 268435456 non-zeros\n"
+        "error[E0644]: the pattern of this derivative would have more than 268435456 non-zeros\n"
         "  = help: it is not sparse; `model.jvp` and `model.hvp` compute products with it"
     )
 
@@ -448,6 +448,6 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.sparse", None)
     model = gradc.compile("param x[n]\ny = x^2")
     assert said(lambda: model.sparse_jacobian("y", "x")) == (
-        "error[E0640]: sparse derivatives need the package scipy, which is not installed\n"
+        "error[E0643]: sparse derivatives need the package scipy, which is not installed\n"
         '  = help: install it: pip install "gradc[sparse]"'
     )
