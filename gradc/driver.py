@@ -160,25 +160,24 @@ def optimise(graph: Graph, options: Options, watch: Watch | None = None) -> mana
         return manager.run(graph, steps, context=context, check=options.verify, dump=watch)
 
 
+Request = Callable[[Builder], int]
+"""Makes the node of a derivative in a builder that continues a graph."""
+
+
 def with_requests(
-    graph: Graph, pairs: Sequence[tuple[str, int, int]], keep: Sequence[tuple[str, int]] = (), limits: Limits = DEFAULT
+    graph: Graph,
+    requests: Sequence[tuple[str, Request]],
+    keep: Sequence[tuple[str, int]] = (),
+    limits: Limits = DEFAULT,
 ) -> Graph:
-    """The graph as written with requests for derivatives added: each (name, y, v) becomes an output, behind
-    ``keep``.
-    """
+    """The graph as written with requests for derivatives added: each becomes an output of its name, behind ``keep``."""
     with collector_paused():
-        return _with_requests(graph, pairs, keep, limits)
-
-
-def _with_requests(
-    graph: Graph, pairs: Sequence[tuple[str, int, int]], keep: Sequence[tuple[str, int]], limits: Limits
-) -> Graph:
-    builder = Builder.continuing(graph, limits.expanded_nodes)
-    try:
-        requests = [(name, builder.make("grad", (y, v))) for name, y, v in pairs]
-    except NodeLimit:
-        raise too_many_nodes(limits.expanded_nodes) from None
-    return builder.finish([*keep, *requests])
+        builder = Builder.continuing(graph, limits.expanded_nodes)
+        try:
+            made = [(name, request(builder)) for name, request in requests]
+        except NodeLimit:
+            raise too_many_nodes(limits.expanded_nodes) from None
+        return builder.finish([*keep, *made])
 
 
 def as_errors(warnings: Sequence[Diagnostic]) -> CompileError:

@@ -87,6 +87,8 @@ CODES: dict[str, str] = {
     "E0631": "data that do not fit into memory",
     "E0632": "package for data files that is not installed",
     "E0633": "data file without columns",
+    "E0643": "package for sparse matrices that is not installed",
+    "E0644": "pattern of a derivative that is not sparse",
     # Limits
     "E0701": "file too large",
     "E0702": "program too large",
@@ -121,6 +123,7 @@ CODES: dict[str, str] = {
 CALL_CODES: set[str] = {
     "E0620",
     "E0632",
+    "E0643",
     "E0801",
     "E0802",
     "E0803",

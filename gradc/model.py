@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 import gradc
-from gradc import driver
+from gradc import driver, faces
 from gradc.backends.interp import Plan
 from gradc.backends.plan import ArrayPlan
 from gradc.driver import Options
@@ -26,6 +26,7 @@ from gradc.passes.batch import batch
 from gradc.rules.load import rules
 from gradc.rules.structural import RULES
 from gradc.source import Source, canonical
+from gradc.sparse import SparseDerivative, Sparsity
 from gradc.syntax.independence import smooth_ancestors
 from gradc.syntax.modules import Lowered
 from gradc.values import Inputs, Values
@@ -211,22 +212,107 @@ class Model:
         """A function of the inputs that gives the value of ``of`` and its derivatives by name."""
         return ValueAndGrad(self, self.targets(of)[0], self.variables(wrt))
 
+    def jacobian(self, of: Names = None, wrt: Names = None) -> Model:
+        """A model whose outputs are all derivatives of all elements of ``of``, named like ``jacobian(y, x)``.
+
+        The axes of y stand in front of those of x. ``of`` is by default the real outputs, of whatever shape; ``wrt`` as
+        for ``grad``. Forward mode where x has fewer elements than y, reverse mode otherwise, in one sweep either way.
+        """
+        return faces.jacobian(self, of, wrt)
+
+    def hessian(self, of: Names = None, wrt: Names = None, wrt2: Names = None) -> Model:
+        """A model whose outputs are the second derivatives of numbers, named like ``hessian(y, x)``.
+
+        With ``wrt2`` they are the mixed ones, named like ``hessian(y, a, b)``. The axes of x stand in front, then those
+        of x again, or of b.
+        """
+        return faces.hessian(self, of, wrt, wrt2)
+
+    def jvp(self, of: Names = None, wrt: Names = None) -> Model:
+        """A model of products of derivatives with directions, in forward mode, named like ``jvp(y, x, tangent_x)``.
+
+        The direction is an input ``tangent_x`` that has the shape of x; the product has that of y.
+        """
+        return faces.products("jvp", self, of, wrt)
+
+    def vjp(self, of: Names = None, wrt: Names = None) -> Model:
+        """A model of products of weights with derivatives, in reverse mode, named like ``vjp(y, x, cotangent_y)``.
+
+        The weights are an input ``cotangent_y`` that has the shape of y; the product has that of x.
+        """
+        return faces.products("vjp", self, of, wrt)
+
+    def hvp(self, of: Names = None, wrt: Names = None) -> Model:
+        """A model of products of Hessians with directions, named like ``hvp(y, x, tangent_x)``.
+
+        y is a number; the direction is an input ``tangent_x`` that has the shape of x, and so has the product.
+        """
+        return faces.products("hvp", self, of, wrt)
+
+    def sparse_jacobian(self, of: Names = None, wrt: Names = None) -> SparseDerivative:
+        """A function of the inputs that gives the derivatives of one array by another as a ``scipy.sparse.csr_array``.
+
+        Rows are the elements of ``of`` in their order, columns those of ``wrt``. Elements that structure alone says
+        are 0 are neither computed nor stored; columns that have no row in common share a sweep.
+        """
+        y, v = self._one(self._targets(of, arrays=True)), self._one(self.variables(wrt))
+        return SparseDerivative(self, f"jacobian({y}, {v})", y, v, False)
+
+    def sparse_hessian(self, of: Names = None, wrt: Names = None, wrt2: Names = None) -> SparseDerivative:
+        """A function of the inputs that gives the second derivatives of a number as a ``scipy.sparse.csr_array``.
+
+        With ``wrt2`` they are the mixed ones, whose columns are the elements of ``wrt2``.
+        """
+        y, v = self._one(self._targets(of, what="a Hessian")), self._one(self.variables(wrt))
+        slope = self.grad(y, v)
+        if wrt2 is None:
+            return SparseDerivative(slope, f"hessian({y}, {v})", f"grad({y}, {v})", v, True)
+        w = self._one(self.variables(wrt2))
+        return SparseDerivative(slope, f"hessian({y}, {v}, {w})", f"grad({y}, {v})", w, False)
+
+    def sparsity(
+        self, of: Names = None, wrt: Names = None, values: Mapping[str, Any] | None = None, order: int | None = None
+    ) -> Sparsity:
+        """Where derivatives of ``of`` by ``wrt`` can be other than 0, and which of them share a sweep; prints well.
+
+        ``order`` 1 is the Jacobian, 2 the Hessian; by default that of a number is the Hessian. Of ``values`` only the
+        shapes and the integers count.
+        """
+        if order not in (None, 1, 2):
+            raise ValueError(f"order must be 1 or 2, not {order!r}")
+        y = self._one(self._targets(of, arrays=True))
+        number = not self.graph.type(self.node(y)).shape
+        second = number if order is None else order == 2
+        return (self.sparse_hessian(y, wrt) if second else self.sparse_jacobian(y, wrt)).sparsity(values)
+
+    def _one(self, names: Sequence[str]) -> str:
+        if len(names) != 1:
+            listed = ", ".join(f"`{name}`" for name in names)
+            hints = ("a sparse derivative is that of one name by one name: choose, and join the results",)
+            raise CallError(Diagnostic("E0609", f"there are several to choose from: {listed}", hints=hints))
+        return names[0]
+
     def targets(self, of: Names) -> list[str]:
         """The names to differentiate: those given, or the outputs that are real numbers."""
+        return self._targets(of)
+
+    def _targets(self, of: Names, arrays: bool = False, what: str = "a gradient") -> list[str]:
+        """The same, with ``arrays`` of real arrays, too; ``what`` is asked for."""
         types = {name: self.graph.type(node) for name, node in self.graph.outputs}
-        chosen = [name for name, type in types.items() if type.real and not type.shape] if of is None else _names(of)
+        real = [name for name, type in types.items() if type.real and (arrays or not type.shape)]
+        chosen = real if of is None else _names(of)
         hint = "name a number in the program, as in `L = sum(y^2)`; `jacobian(y, x)` there has all derivatives"
         for name in chosen:
             self._real(name, "be differentiated")
-            if shape := self.graph.type(self.node(name)).shape:
-                message = f"`{name}` is an array [{', '.join(map(str, shape))}]; a gradient is that of a number"
+            if (shape := self.graph.type(self.node(name)).shape) and not arrays:
+                message = f"`{name}` is an array [{', '.join(map(str, shape))}]; {what} is that of a number"
                 raise CallError(Diagnostic("E0609", message, hints=(hint,)))
         if not chosen:
-            arrays = any(type.real for type in types.values())
+            some = any(type.real for type in types.values())
             message = "the program has no real output to differentiate"
-            if arrays:
-                message = "all real outputs of the program are arrays; a gradient is that of a number"
-            raise CallError(Diagnostic("E0609", message, hints=(hint,) if arrays else ()))
+            if some:
+                message = f"all real outputs of the program are arrays; {what} is that of a number"
+            raise CallError(Diagnostic("E0609", message, hints=(hint,) if some else ()))
         return [self._shown(name) for name in chosen]
 
     def variables(self, wrt: Names) -> list[str]:
@@ -254,10 +340,17 @@ class Model:
         return name if node is None else self.graph.name(node) or name
 
     def _requests(self, of: Sequence[str], wrt: Sequence[str], keep: Sequence[str], asked: bool = False) -> Model:
-        pairs = [(f"grad({y}, {v})", self.node(y), self.node(v)) for y in dict.fromkeys(of) for v in dict.fromkeys(wrt)]
+        pairs = [(y, v) for y in dict.fromkeys(of) for v in dict.fromkeys(wrt)]
+        requests = [(f"grad({y}, {v})", faces.gradient(self.node(y), self.node(v))) for y, v in pairs]
+        return self._derived(requests, of, wrt if asked else (), keep)
+
+    def _derived(
+        self, requests: Sequence[tuple[str, driver.Request]], of: Names, wrt: Names, keep: Sequence[str] = ()
+    ) -> Model:
+        """The model with these derivatives of ``of`` for outputs; those of the names ``wrt`` were asked for."""
         kept = [(name, self.node(name)) for name in keep]
-        graph = driver.with_requests(self.graph, pairs, kept, self.options.limits)
-        found = self._independent(of, wrt) if asked else []
+        graph = driver.with_requests(self.graph, requests, kept, self.options.limits)
+        found = self._independent(_names(of or ()), _names(wrt or ()))
         return Model(graph, self.options, (*self.warnings, *found), self.sources)
 
     def _independent(self, of: Sequence[str], wrt: Sequence[str]) -> list[Diagnostic]:

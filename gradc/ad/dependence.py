@@ -73,6 +73,25 @@ def _joined(given: Sequence[int], mask: int) -> int:
     return found
 
 
+def operands_of(graph: Graph, node: int, place: int) -> list[int]:
+    """The positions of the operands of a region on which its result of that number depends smoothly."""
+    data = graph.data[node]
+    operands, attrs = data["operands"], data["attrs"]
+    if data["op"] == "branch":
+        first, entered = 1, 0
+        mask = dependence(attrs["then"])[place] | dependence(attrs["other"])[place]
+    else:
+        loop = Loop.of(attrs)
+        below = closed(loop)
+        if place >= len(below):
+            return []
+        first, entered = loop.first, 1
+        # What is carried is what it was at the start if there are no iterations.
+        mask = below[place] | (1 << 1 + place if place < loop.carried else 0)
+    positions = range(first, len(operands))
+    return [at for at in positions if mask >> at - first + entered & 1 and graph.type(operands[at]).smooth]
+
+
 def closed(loop: Loop) -> list[int]:
     """For each output of a loop's body the inputs that it depends on in this iteration or by way of earlier ones."""
     found = list(dependence(loop.body))

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from gradc.ad.dependence import REGIONS
-from gradc.ad.forward import tangent, tangents
+from gradc.ad.forward import Tangents, tangent, tangents
 from gradc.ad.nested import Directions, State, layer
 from gradc.ad.regions import settle
 from gradc.ad.reverse import adjoints
@@ -30,6 +30,9 @@ from gradc.ops import build
 from gradc.rules.gradients import LocalGradients, Template
 
 REQUESTS = ("grad", "jvp", "vjp")
+
+# Fewer values that are differentiated by one number are left to reverse mode.
+_MANY = 8
 
 
 def has_requests(graph: Graph) -> bool:
@@ -74,6 +77,23 @@ class Expander:
             if data["op"] in ("grad", "vjp"):
                 y, v, *seed = data["operands"]
                 self.wanted[y, seed[0] if seed else None].append(v)
+        self.forward = self._forward()
+        self.tangents: dict[int, Tangents] = {}
+
+    def _forward(self) -> set[int]:
+        """The single numbers by which so many values are differentiated that forward mode is cheaper.
+
+        Reverse mode takes a sweep for each value that is differentiated, forward mode one for each such number.
+        """
+        values: dict[int, set[int]] = defaultdict(set)
+        for (y, seed), targets in self.wanted.items():
+            for v in targets if seed is None else ():
+                values[v].add(y)
+        several = {v for v, ys in values.items() if len(ys) >= _MANY and self.graph.type(v).scalar}
+        # One more target of a value needs its reverse sweep anyway.
+        alone = {v for v in several if all(several.issuperset(self.wanted[y, None]) for y in values[v])}
+        most = {v: max(len(set(self.wanted[y, None])) for y in values[v]) for v in alone}
+        return {v for v in alone if len(values[v]) > 2 * most[v]}
 
     def inside(
         self,
@@ -158,11 +178,12 @@ class Expander:
         """The derivative of y by v, from the sweep that all requests for y share."""
         number, builder = self.number, self.builder
         key = (y, seed)
-        if key not in self.swept:
-            targets = list(dict.fromkeys(number[w] for w in self.wanted[key] if w in number))
-            found = adjoints(builder, self.local, number[y], targets, None if seed is None else number[seed])
-            self.swept[key] = dict(found)
-        made = self.swept[key].get(number[v])
+        if seed is None and v in self.forward:
+            if v not in self.tangents:
+                self.tangents[v] = Tangents(builder, self.local, number[v])
+            made = self.tangents[v].of(number[y])
+        else:
+            made = self._swept(key).get(number[v])
         if made is None:
             made = self.zero(builder.type(number[v]))
         if seed is None and builder.value(made) is None:
@@ -171,6 +192,16 @@ class Expander:
             builder.adjoints.setdefault((number[y], number[v], order), made)
             self.orders[made] = max(order, self.orders.get(made, 0))
         return made
+
+    def _swept(self, key: tuple[int, int | None]) -> dict[int, int]:
+        """The adjoints of one reverse sweep, from the value and the cotangent in ``key``."""
+        number, builder = self.number, self.builder
+        y, seed = key
+        if key not in self.swept:
+            targets = list(dict.fromkeys(number[w] for w in self.wanted[key] if w in number))
+            found = adjoints(builder, self.local, number[y], targets, None if seed is None else number[seed])
+            self.swept[key] = dict(found)
+        return self.swept[key]
 
     def zero(self, type: Type) -> int:
         """The derivative of what does not depend on the target."""

@@ -68,14 +68,54 @@ def tangents(
         builder.span = None
 
 
+class Tangents:
+    """The derivatives of any number of values by a single number v, from one sweep that goes on with each of them."""
+
+    def __init__(self, builder: Builder, local: LocalGradients, v: int) -> None:
+        self.builder = builder
+        self.v = v
+        self.seen = {v}
+        self.sweep = _Sweep(builder, local)
+        self.sweep.found[v] = builder.constant(1.0, builder.type(v)), None
+
+    def of(self, y: int) -> int | None:
+        """Append the derivative of y; None if it does not depend on v. What is new is marked ``adjoint_of`` y."""
+        builder, sweep = self.builder, self.sweep
+        marked = builder.adjoint_of
+        builder.adjoint_of = y
+        try:
+            for node in self._unseen(y):
+                builder.span = builder.data[node].get("span")
+                made = sweep.step(node)
+                if made is not None:
+                    sweep.found[node] = made
+            return sweep.settled(sweep.found[y], None) if y in sweep.found else None
+        finally:
+            builder.adjoint_of = marked
+            builder.span = None
+
+    def _unseen(self, y: int) -> list[int]:
+        """What y is computed from and has not been looked at, in order of creation; nothing before v depends on it."""
+        found = []
+        stack = [y]
+        while stack:
+            node = stack.pop()
+            if node > self.v and node not in self.seen:
+                self.seen.add(node)
+                found.append(node)
+                stack += [operand for _, operand in differentiable(self.builder.data, node)]
+        return sorted(found)
+
+
 class _Sweep:
-    def __init__(self, builder: Builder, local: LocalGradients, members: set[int]) -> None:
+    def __init__(self, builder: Builder, local: LocalGradients, members: Collection[int] | None = None) -> None:
         self.builder = builder
         self.local = local
-        self.members = members
         self.found: dict[int, Guarded] = {}
         # Of the regions that have been gone through, the tangents of their results.
         self.results: dict[int, Mapping[int, int]] = {}
+        # What is on a way from a target; as far as it is known if not all is known.
+        self.members = self.found.keys() if members is None else members
 
     def step(self, node: int) -> Guarded | None:
         """The tangent of a node whose operands have theirs."""

@@ -523,7 +523,8 @@ def _mark(view: Any, where: tuple[Any, ...], x: Any, shape: tuple[int, ...]) -> 
     if x.ndim > len(shape):
         np.logical_or.at(view, where, x)
     else:
-        view[tuple([np.broadcast_to(each, shape)[x] for each in where])] = True
+        chosen = np.broadcast_to(x, shape)
+        view[tuple([np.broadcast_to(each, shape)[chosen] for each in where])] = True
 
 
 def _placed(planner: Planner, value: Value, own: Sequence[Index], family: Sequence[Index]) -> Value:

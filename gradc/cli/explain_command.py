@@ -20,6 +20,13 @@ from gradc.cli import given, program
 )
 @click.option("--paths", "count", type=click.IntRange(0), default=None, metavar="N", help="How many paths to list.")
 @click.option("--trace", "loop", metavar="NAME", help="Show the iterations of the loop that NAME comes from instead.")
+@click.option("--sparsity", is_flag=True, help="Show where all derivatives of one name by one can be other than 0.")
+@click.option(
+    "--order",
+    type=click.IntRange(1, 2),
+    default=None,
+    help="With --sparsity: the Jacobian, or the Hessian. [of arrays 1, of numbers 2]",
+)
 @program.JSON
 @program.COMPILING
 @click.pass_context
@@ -34,6 +41,8 @@ def command(
     detail: str,
     count: int | None,
     loop: str | None,
+    sparsity: bool,
+    order: int | None,
     json: bool,
     **options: Any,
 ) -> None:
@@ -51,6 +60,15 @@ def command(
             as_json(course.to_dict(), sys.stdout) if json else f"# {file}, as written\n\n{course.text().rstrip()}"
         )
         return
+    if order is not None and not sparsity:
+        raise click.UsageError("`--order` goes with `--sparsity`", context)
+    if sparsity:
+        for name, given_too in (("--lr", lr), ("--paths", count)):
+            if given_too is not None:
+                raise click.UsageError(f"`{name}` does not go with `--sparsity`", context)
+        found = model.sparsity(of, wrt, settings, order)
+        show.write(as_json(found.to_dict(), sys.stdout) if json else f"# {file}, as written\n{found}")
+        return
     chosen: dict[str, Any] = {"level": detail, "lr": lr}
     if count is not None:
         chosen["paths"] = count
@@ -59,8 +77,8 @@ def command(
     pairs = [(y, v) for y in dict.fromkeys(targets) for v in dict.fromkeys(variables)]
     explained = [model.explain(y, v, settings, **chosen) for y, v in pairs]
     if json:
-        found = [each.to_dict() for each in explained]
-        show.write(as_json(found[0] if len(found) == 1 else found, sys.stdout))
+        listed = [each.to_dict() for each in explained]
+        show.write(as_json(listed[0] if len(listed) == 1 else listed, sys.stdout))
         return
     show.write(f"# {file}, as written\n")
     show.write("\n\n".join(each.text().rstrip("\n") for each in explained))

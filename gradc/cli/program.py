@@ -19,12 +19,20 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "Print the values of the outputs.",
     "grad": "Print the values of the outputs and their gradients.",
+    "jacobian": "Print all derivatives of arrays by arrays.",
+    "hessian": "Print second derivatives.",
+    "jvp": "Print derivatives times a direction, in forward mode.",
+    "vjp": "Print weights times derivatives, in reverse mode.",
+    "hvp": "Print second derivatives times a direction.",
     "explain": "Explain a derivative: local gradients, paths, their sum.",
     "dot": "Draw the graph.",
     "ir": "Print the optimised graph as textual IR.",
     "compile": "Check a program, and write it as textual IR.",
     "help": "Explain a code, a pass, a function or the language.",
 }
+
+# These have one form, and one module.
+_DERIVATIVES = frozenset({"jacobian", "hessian", "jvp", "vjp", "hvp"})
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -38,8 +46,11 @@ class _Program(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"gradc.cli.{cmd_name}_command")
-        command: click.Command = module.command
+        command: click.Command
+        if cmd_name in _DERIVATIVES:
+            command = import_module("gradc.cli.derivative_commands").commands[cmd_name]
+        else:
+            command = import_module(f"gradc.cli.{cmd_name}_command").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -107,6 +107,9 @@ class Op:
     # How the result depends on each operand: "none" (derivative zero wherever it exists), "linear" or "smooth".
     dependence: tuple[str, ...] = ("smooth",)
     batching: str = "elementwise"
+    # Which elements of the operands an element of a structural op's result can depend on: the name of a class in
+    # ``gradc.ad.spread``. Without one on all of them, of an elementwise op on those in its own place.
+    sparsity: str = ""
     # Attributes that a node of this op carries, with the type of each.
     attrs: Mapping[str, type] = field(default_factory=dict)
 

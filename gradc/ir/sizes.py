@@ -380,6 +380,11 @@ def product(dims: Iterable[Dim]) -> Dim:
     return total
 
 
+def degree(dim: Dim) -> int:
+    """The degree of an extent as a polynomial in the sizes: 0 for a number."""
+    return max((sum(power for _, power in monomial) for monomial, _ in _terms(dim)), default=0)
+
+
 def at_least(dim: Dim, bound: int) -> bool | None:
     """Whether an extent is at least ``bound`` for all sizes (which are never negative): true, false, or not known."""
     terms = dict(_terms(dim))

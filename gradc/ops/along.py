@@ -198,6 +198,7 @@ ROWS = (
         pullback=_cumsum_back,
         linear="each",
         dependence=("linear",),
+        sparsity="upto",
     ),
     reduction(
         "cumprod",
@@ -207,6 +208,7 @@ ROWS = (
         attrs=_DIRECTED,
         pullback=_cumprod_back,
         pushforward=_cumprod_forward,
+        sparsity="before",
     ),
     Op(
         name="recurrence",
@@ -223,6 +225,7 @@ ROWS = (
         dependence=("smooth", "linear"),
         attrs=_DIRECTED,
         reference="Blelloch 1990, Prefix sums and their applications",
+        sparsity="upto",
     ),
     reduction(
         "sort",
@@ -232,6 +235,7 @@ ROWS = (
         attrs=_AXIS,
         pullback=_sort_back,
         pushforward=_sort_forward,
+        sparsity="along",
     ),
     reduction(
         "argsort",

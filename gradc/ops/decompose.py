@@ -317,6 +317,7 @@ ROWS = (
         pullback=_cholesky_back,
         pushforward=_cholesky_forward,
         reference="Murray 2016, Differentiation of the Cholesky decomposition; LAPACK, potrf",
+        sparsity="matrix",
     ),
     Op(
         name="cholesky_adjoint",
@@ -332,6 +333,7 @@ ROWS = (
         pushforward=_cholesky_adjoint_forward,
         dependence=("smooth", "linear"),
         reference="Murray 2016, Differentiation of the Cholesky decomposition, equation 10 and section 4.3",
+        sparsity="matrix",
     ),
     Op(
         name="det",
@@ -345,6 +347,7 @@ ROWS = (
         pullback=_det_back,
         pushforward=_det_forward,
         reference="Giles 2008, Collected matrix derivative results, 2.2.4; LAPACK, getrf",
+        sparsity="matrix",
     ),
     Op(
         name="cofactor",
@@ -358,6 +361,7 @@ ROWS = (
         pullback=lambda builder, node, adjoint, positions: {0: _cofactor_map(builder, node, adjoint)},
         pushforward=lambda builder, node, tangents: _cofactor_map(builder, node, tangents[0]),
         reference="Stewart 1998, On the adjugate matrix",
+        sparsity="matrix",
     ),
     Op(
         name="cofactor_along",
@@ -373,6 +377,7 @@ ROWS = (
         pushforward=_cofactor_along_forward,
         dependence=("smooth", "linear"),
         reference="Stewart 1998, On the adjugate matrix",
+        sparsity="matrix",
     ),
     Op(
         name="logdet",
@@ -386,5 +391,6 @@ ROWS = (
         pullback=_logdet_back,
         pushforward=_logdet_forward,
         reference="Giles 2008, Collected matrix derivative results, 2.2.4; LAPACK, getrf",
+        sparsity="matrix",
     ),
 )

@@ -408,6 +408,7 @@ ROWS = (
         reference="Giles 2008, Collected matrix derivative results, 2.2.2",
         symbol="@",
         precedence=precedence.PRODUCT,
+        sparsity="product",
     ),
     Op(
         name="triangle",
@@ -424,6 +425,7 @@ ROWS = (
         dependence=("linear",),
         attrs={"lower": bool, "offset": int},
         reference="NumPy, tril and triu",
+        sparsity="triangle",
     ),
     Op(
         name="solve",
@@ -441,6 +443,7 @@ ROWS = (
         dependence=("smooth", "linear"),
         attrs={"transposed": bool},
         reference="Giles 2008, Collected matrix derivative results, 2.3.1; LAPACK, gesv",
+        sparsity="system",
     ),
     Op(
         name="triangular_solve",
@@ -458,6 +461,7 @@ ROWS = (
         dependence=("smooth", "linear"),
         attrs={"lower": bool, "transposed": bool},
         reference="Giles 2008, Collected matrix derivative results, 2.3.1; Golub and Van Loan 2013, section 3.1",
+        sparsity="system",
     ),
     Op(
         name="inv",
@@ -468,5 +472,6 @@ ROWS = (
         pullback=_inv_back,
         pushforward=_inv_forward,
         reference="Giles 2008, Collected matrix derivative results, 2.2.3; LAPACK, gesv",
+        sparsity="matrix",
     ),
 )

@@ -419,6 +419,7 @@ ROWS = (
         linear="each",
         dependence=("linear", "none"),
         reference="gradc.syntax.comprehend",
+        sparsity="each",
     ),
     reduction(
         "sum",
@@ -430,6 +431,7 @@ ROWS = (
         pullback=_repeat,
         linear="each",
         dependence=("linear",),
+        sparsity="reduced",
     ),
     reduction(
         "prod",
@@ -438,6 +440,7 @@ ROWS = (
         _plan_prod,
         pullback=_to_factors,
         pushforward=_weighted(_others),
+        sparsity="reduced",
     ),
     reduction(
         "amax",
@@ -446,6 +449,7 @@ ROWS = (
         _plan_extreme("maximum"),
         pullback=_to_extremes,
         pushforward=_weighted(_shares),
+        sparsity="reduced",
     ),
     reduction(
         "amin",
@@ -454,6 +458,7 @@ ROWS = (
         _plan_extreme("minimum"),
         pullback=_to_extremes,
         pushforward=_weighted(_shares),
+        sparsity="reduced",
     ),
     reduction(
         "any",
@@ -493,6 +498,7 @@ ROWS = (
         pullback=_to_exponents,
         pushforward=_weighted(_softmax_of),
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
+        sparsity="reduced",
     ),
     reduction(
         "softmax",
@@ -502,6 +508,7 @@ ROWS = (
         pullback=lambda builder, node, adjoint, positions: {0: _softmax_map(builder, node, adjoint)},
         pushforward=lambda builder, node, tangents: _softmax_map(builder, node, tangents[0]),
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
+        sparsity="along",
     ),
     reduction(
         "log_softmax",
@@ -511,6 +518,7 @@ ROWS = (
         pullback=_log_softmax_back,
         pushforward=_log_softmax_forward,
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
+        sparsity="along",
     ),
     reduction(
         "norm",
@@ -520,5 +528,6 @@ ROWS = (
         pullback=_along_directions,
         pushforward=_weighted(_directions),
         reference="Blue 1978, A portable Fortran program to find the Euclidean norm of a vector",
+        sparsity="reduced",
     ),
 )

@@ -280,6 +280,7 @@ ROWS = (
         pullback=_eigenvalues_back,
         pushforward=_eigenvalues_forward,
         reference="Giles 2008, Collected matrix derivative results, 2.2.5 and 3.1; LAPACK, syevd",
+        sparsity="matrix",
     ),
     Op(
         name="eigvecs",
@@ -294,6 +295,7 @@ ROWS = (
         pullback=_eigenvectors_back,
         pushforward=_eigenvectors_forward,
         reference="Giles 2008, Collected matrix derivative results, 3.1; LAPACK, syevd",
+        sparsity="matrix",
     ),
     Op(
         name="svdvals",
@@ -307,6 +309,7 @@ ROWS = (
         pullback=_values_back,
         pushforward=_values_forward,
         reference="Giles 2008, Collected matrix derivative results, 3.2; LAPACK, gesdd",
+        sparsity="matrix",
     ),
     Op(
         name="svdvecs",
@@ -321,5 +324,6 @@ ROWS = (
         pullback=_vectors_back,
         pushforward=_vectors_forward,
         reference="Townsend 2016, Differentiating the singular value decomposition; LAPACK, gesdd",
+        sparsity="matrix",
     ),
 )

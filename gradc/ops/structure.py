@@ -220,6 +220,7 @@ ROWS = (
         dependence=("linear",),
         attrs={"items": tuple, "lenient": bool},
         reference="gradc.ir.types",
+        sparsity="access",
     ),
     Op(
         name="assemble",
@@ -237,6 +238,7 @@ ROWS = (
         dependence=("linear",),
         attrs={"shape": tuple, "parts": tuple, "lenient": bool},
         reference="gradc.ir.types",
+        sparsity="assemble",
     ),
     Op(
         name="tabulate",
@@ -248,6 +250,7 @@ ROWS = (
         dependence=("linear",),
         attrs={"indices": tuple},
         reference="gradc.ir.types",
+        sparsity="tabulate",
     ),
     Op(
         name="broadcast",
@@ -259,6 +262,7 @@ ROWS = (
         dependence=("linear",),
         attrs={"shape": tuple},
         reference="NumPy, broadcasting",
+        sparsity="broadcast",
     ),
     Op(
         name="reshape",
@@ -271,6 +275,7 @@ ROWS = (
         dependence=("linear",),
         attrs={"shape": tuple},
         reference="NumPy, reshape",
+        sparsity="reshape",
     ),
     Op(
         name="transpose",
@@ -283,5 +288,6 @@ ROWS = (
         dependence=("linear",),
         attrs={"order": tuple},
         reference="NumPy, transpose",
+        sparsity="transpose",
     ),
 )

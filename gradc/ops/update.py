@@ -83,6 +83,7 @@ ROWS = (
         linear="joint",
         dependence=("linear", "linear", "none"),
         attrs={"items": tuple},
+        sparsity="put",
         reference="gradc.ir.types",
     ),
     Op(
@@ -98,6 +99,7 @@ ROWS = (
         linear="joint",
         dependence=("linear",),
         attrs={"parts": tuple, "lenient": bool},
+        sparsity="accumulate",
         reference="gradc.ir.types",
     ),
 )

@@ -11,7 +11,7 @@ from gradc.syntax import tree
 from gradc.syntax.scope import Value
 from gradc.syntax.tree import Node
 
-DIFFERENTIATORS = frozenset({"grad", "jacobian", "hessian", "jvp", "vjp"})
+DIFFERENTIATORS = frozenset({"grad", "jacobian", "hessian", "jvp", "vjp", "hvp"})
 """The calls whose second argument is a name with respect to which one differentiates."""
 
 REDUCERS = frozenset({"sum", "prod", "mean", "max", "min", "any", "all"})

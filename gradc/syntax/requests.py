@@ -1,4 +1,4 @@
-"""Lowers ``grad``, ``jacobian``, ``hessian``, ``jvp`` and ``vjp`` to request nodes, which are expanded later."""
+"""Lowers ``grad``, ``jacobian``, ``hessian`` and the products with them to request nodes, which are expanded later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gradc.ir.types import Type
-from gradc.ops import build
+from gradc.ops import requests
 from gradc.source import Source
 from gradc.syntax import tree
 from gradc.syntax.apply import describe
@@ -24,6 +24,7 @@ _FORMS = {
     "hessian": (2, 3, "hessian(y, x)` or `hessian(y, a, b)"),
     "jvp": (3, 3, "jvp(y, x, v)"),
     "vjp": (3, 3, "vjp(y, x, u)"),
+    "hvp": (3, 3, "hvp(y, x, v)"),
 }
 
 
@@ -32,7 +33,7 @@ class Target:
     """What is differentiated with respect to, and which part of the derivative is asked for."""
 
     node: int
-    part: Callable[[int], int] = lambda found: found
+    part: Callable[[int], int] | None = None
 
 
 class Requests:
@@ -71,21 +72,22 @@ class Requests:
         builder = lowering.builder
         span = source.span(node.start, node.end)
         shape = builder.type(y).shape
-        if shape and name in ("grad", "hessian"):
+        if shape and name in ("grad", "hessian", "hvp"):
             hint = {
                 "grad": "the derivative of an array is its `jacobian(y, x)`; of one element: `grad(y[0], x)`",
                 "hessian": "choose one element: `hessian(y[0], x)`",
+                "hvp": "choose one element: `hvp(y[0], x, v)`",
             }[name]
             label = f"this is an array {written(shape)}"
             lowering.error("E0401", f"`{name}` differentiates a single number", source, places[0], label, (hint,))
             return POISON
-        if name in ("jvp", "vjp"):
+        if name in ("jvp", "vjp", "hvp"):
             v = self._target(name, sound[1], places[1], scope)
             direction = self._real(name, sound[2], places[2], source, "takes for a direction")
             if v is None or direction is None:
                 return POISON
             builder.span = span
-            due = builder.type(v.node if name == "jvp" else y).shape
+            due = builder.type(y if name == "vjp" else v.node).shape
             try:
                 if common([Type("f64", due), builder.type(direction)]) != due:
                     raise Misfit(0)
@@ -94,33 +96,37 @@ class Requests:
                 lowering.error("E0309", f"this direction has not the shape {written(due)}", source, places[2], label)
                 return POISON
             direction = fit(builder, direction, due, span)
-            return v.part(builder.make(name, (y, v.node, direction)))
-        targets = list(zip(sound[1:], places[1:], strict=True))
-        if name == "hessian" and len(targets) == 1:
-            targets *= 2
-        for value, place in targets:
+            if name == "hvp":
+                return requests.hvp(builder, y, v.node, direction)
+            made = builder.make(name, (y, v.node, direction))
+            return made if v.part is None else v.part(made)
+        targets = []
+        for value, place in zip(sound[1:], places[1:], strict=True):
             v = self._target(name, value, place, scope)
             if v is None:
                 return POISON
-            builder.span = span
-            y = self._each(y, v)
-        return y
+            targets.append(v)
+        builder.span = span
+        return self._matrix(name, y, targets if name != "hessian" or len(targets) == 2 else targets * 2)
 
-    def _each(self, y: int, v: Target) -> int:
-        """The derivatives of all elements of y, the axes of y in front of those of the target."""
-        builder = self.lowering.builder
-        indices = [self.lowering.new_index("r", extent) for extent in builder.type(y).shape]
-        if indices:
-            y = build.access(builder, y, (None,) * len(indices), [build.index(builder, index) for index in indices])
-        found = v.part(builder.make("grad", (y, v.node)))
-        return build.tabulate(builder, found, indices)
+    def _matrix(self, name: str, y: int, targets: Sequence[Target]) -> int:
+        """The derivatives of all elements of y by one target after the other, the axes of y in front of theirs."""
+        builder, fresh = self.lowering.builder, self.lowering.new_index
+        if all(v.part is None for v in targets):
+            if name == "hessian":
+                return requests.hessian(builder, y, targets[0].node, targets[1].node, fresh)
+            return requests.jacobian(builder, y, targets[0].node, fresh)
+        # Elements of an array are chosen from the derivatives by the whole of it, as soon as there are any.
+        for v in targets:
+            y = requests.rows(builder, y, v.node, fresh, v.part)
+        return y
 
     def _real(self, name: str, value: int | Weak, place: tree.Node, source: Source, verb: str) -> int | None:
         lowering = self.lowering
         type = lowering.applier.type(value)
         if isinstance(value, Weak) or type.real:
             return lowering.applier.real_node(value)
-        if name in ("jvp", "vjp") and type.dtype == "int" and verb != "differentiates":
+        if name in ("jvp", "vjp", "hvp") and type.dtype == "int" and verb != "differentiates":
             return lowering.applier.real_node(value)
         lowering.error("E0401", f"`{name}` {verb} real numbers only", source, place, f"this is {describe(type)}")
         return None
@@ -133,10 +139,10 @@ class Requests:
             # The elements of an array: those of the derivative by the whole array.
             whole = lowering.quietly(place.value, scope)
             inner = None if whole is None else self._target(name, whole, place.value, scope)
-            if inner is None or name == "jvp":
+            if inner is None or name in ("jvp", "hvp"):
                 if inner is not None:
                     hint = "a direction of the whole array may be 0 in the elements that do not move"
-                    lowering.error("E0402", "`jvp` takes a name", source, place, "elements of an array", (hint,))
+                    lowering.error("E0402", f"`{name}` takes a name", source, place, "elements of an array", (hint,))
                 return None
             return Target(inner.node, lambda found: lowering.elements(place, found, scope))
         if not isinstance(place, tree.Name):

@@ -378,6 +378,20 @@ def test_many_requests() -> None:
     assert all(math.isclose(value, 1.01 ** (count - 1), rel_tol=1e-12) for value in found.values())
 
 
+def test_many_values_by_one_name_share_a_forward_sweep() -> None:
+    count = 400
+    text = "param x = 0.3\na0 = x\n"
+    text += "".join(f"a{k + 1} = sin(a{k}) + (if a{k} > 0 then x*a{k} else log(x))\n" for k in range(count))
+    text += "".join(f"g{k} = grad(a{k}, x)\n" for k in range(1, count + 1))
+    model = gradc.compile(text + "output " + ", ".join(f"g{k}" for k in range(1, count + 1)), level=0)
+    # A reverse sweep for each of them would make of the order of count^2 nodes.
+    assert len(model.optimized()) < 40 * count
+    found = model()
+    for k in (1, 7, count):
+        alone = gradc.compile(text.partition("g1")[0] + f"g = grad(a{k}, x)\noutput g")()["g"]
+        assert math.isclose(found[f"g{k}"], alone, rel_tol=1e-12)
+
+
 SCRIPT = """
 import gradc
 text = '''input x = 0.3, z = 0.7

@@ -30,7 +30,7 @@ ORDER = (
     ("rules", "values"),
     ("ad", "passes"),
     ("driver",),
-    ("explain",),
+    ("explain", "faces", "sparse"),
     ("model",),
     ("cli",),
     ("__main__",),

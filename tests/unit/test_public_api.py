@@ -15,6 +15,7 @@ import gradc
 from gradc.explain.draw import Diagram
 from gradc.ir.types import F64
 from gradc.model import ValueAndGrad
+from gradc.sparse import SparseDerivative, Sparsity
 
 NAMES = [
     "TABLE",
@@ -54,6 +55,19 @@ METHODS = {
         "grad": "(self, of: 'Names' = None, wrt: 'Names' = None) -> 'Model'",
         "with_gradients": "(self, of: 'Names' = None, wrt: 'Names' = None, keep: 'Names' = None) -> 'Model'",
         "value_and_grad": "(self, of: 'str', wrt: 'Names' = None) -> 'ValueAndGrad'",
+        "jacobian": "(self, of: 'Names' = None, wrt: 'Names' = None) -> 'Model'",
+        "hessian": "(self, of: 'Names' = None, wrt: 'Names' = None, wrt2: 'Names' = None) -> 'Model'",
+        "jvp": "(self, of: 'Names' = None, wrt: 'Names' = None) -> 'Model'",
+        "vjp": "(self, of: 'Names' = None, wrt: 'Names' = None) -> 'Model'",
+        "hvp": "(self, of: 'Names' = None, wrt: 'Names' = None) -> 'Model'",
+        "sparse_jacobian": "(self, of: 'Names' = None, wrt: 'Names' = None) -> 'SparseDerivative'",
+        "sparse_hessian": (
+            "(self, of: 'Names' = None, wrt: 'Names' = None, wrt2: 'Names' = None) -> 'SparseDerivative'"
+        ),
+        "sparsity": (
+            "(self, of: 'Names' = None, wrt: 'Names' = None, values: 'Mapping[str, Any] | None' = None, "
+            "order: 'int | None' = None) -> 'Sparsity'"
+        ),
         "targets": "(self, of: 'Names') -> 'list[str]'",
         "variables": "(self, wrt: 'Names') -> 'list[str]'",
         "explain": (
@@ -65,6 +79,17 @@ METHODS = {
     "ValueAndGrad": {
         "__call__": "(self, mapping: 'Mapping[str, Any] | None' = None, /, **values: 'Any') -> 'tuple[float, Values]'",
         "map": "(self, mapping: 'Mapping[str, Any] | None' = None, /, **values: 'Any') -> 'tuple[Any, Values]'",
+    },
+    "SparseDerivative": {
+        "__call__": "(self, mapping: 'Mapping[str, Any] | None' = None, /, **values: 'Any') -> 'Any'",
+        "sparsity": "(self, mapping: 'Mapping[str, Any] | None' = None, /, **values: 'Any') -> 'Sparsity'",
+    },
+    "Sparsity": {
+        "shape": "property",
+        "nonzeros": "property",
+        "count": "property",
+        "to_dict": "(self) -> 'dict[str, Any]'",
+        "text": "(self) -> 'str'",
     },
     "Diagram": {
         "svg": "(self) -> 'str'",
@@ -124,7 +149,12 @@ METHODS = {
     },
 }
 
-CLASSES: dict[str, type] = {"ValueAndGrad": ValueAndGrad, "Diagram": Diagram}
+CLASSES: dict[str, type] = {
+    "ValueAndGrad": ValueAndGrad,
+    "SparseDerivative": SparseDerivative,
+    "Sparsity": Sparsity,
+    "Diagram": Diagram,
+}
 
 # What those work with who extend the compiler may have more than this.
 GROWING = ("Graph", "Builder")
