@@ -41,6 +41,9 @@ CODES: dict[str, str] = {
     "E0311": "malformed comprehension",
     "E0312": "malformed size",
     "E0313": "malformed target",
+    # Loops and blocks
+    "E0314": "value that changes its kind in a block",
+    "E0315": "name that keeps its value",
     # Derivatives
     "E0401": "differentiating what is not a real number",
     "E0402": "derivative by something that has no name",
@@ -87,6 +90,10 @@ CODES: dict[str, str] = {
     "E0631": "data that do not fit into memory",
     "E0632": "package for data files that is not installed",
     "E0633": "data file without columns",
+    # Loops
+    "E0640": "range that ends before it begins",
+    "E0641": "loop that does not end",
+    "E0642": "condition that compares a NaN",
     # Limits
     "E0701": "file too large",
     "E0702": "program too large",

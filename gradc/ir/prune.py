@@ -118,7 +118,7 @@ def _loop(data: Mapping[str, Any], live: set[int]) -> _Smaller | None:
         if len(kept) == len(outputs):
             break
     inputs = sorted({0} | used | {1 + place for place in outputs if place < loop.carried})
-    final = restricted(body, outputs, inputs)
+    final = restricted(slim, range(len(outputs)), inputs)
     carried = sum(place < loop.carried for place in outputs)
     arrays = loop.carried + loop.collected
     scanned = sum(loop.carried < place <= loop.carried + loop.scanned for place in inputs)
@@ -165,7 +165,7 @@ def _branch(data: Mapping[str, Any], live: set[int]) -> _Smaller | None:
     if whole and all(len(slim[key]) == len(body) for key, body in bodies.items()):
         return None
     inputs = sorted(used)
-    attrs = {key: restricted(body, outputs, inputs) for key, body in bodies.items()}
+    attrs = {key: restricted(body, range(len(outputs)), inputs) for key, body in slim.items()}
     return _Smaller(attrs, (0, *(1 + place for place in inputs)), {place: at for at, place in enumerate(outputs)})
 
 

@@ -32,10 +32,10 @@ def loop_type(types: Sequence[Type], attrs: Attrs) -> Type:
     body, carried = loop.body, loop.carried
     if len(types) != loop.operands or loop.collected < 0:
         raise TypeMismatch(f"{loop.operands} operands", max(len(types) - 1, 0))
-    if not body.inputs or body.type(body.inputs[0]) is not INT:
+    if not body.inputs or body.type(body.inputs[0]) != INT:
         raise TypeMismatch("a body whose first input is the number of the iteration", 0)
     for position in range(loop.first):
-        if single(types[position]) is not INT:
+        if single(types[position]) != INT:
             raise TypeMismatch(INTEGER, position)
     for position in range(loop.first, len(types)):
         place = loop.input(position)
@@ -77,7 +77,7 @@ def _scanned(loop: Loop, place: int, found: Type, position: int) -> None:
 
 def branch_type(types: Sequence[Type], attrs: Attrs) -> Type:
     """The results of the body that is run, in a tuple; both bodies have the same."""
-    if single(types[0]) is not BOOL:
+    if single(types[0]) != BOOL:
         raise TypeMismatch(TRUTH, 0)
     then, other = attrs["then"], attrs["other"]
     for body in (then, other):
