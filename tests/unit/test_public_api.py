@@ -130,7 +130,8 @@ CLASSES: dict[str, type] = {"ValueAndGrad": ValueAndGrad, "Diagram": Diagram}
 GROWING = ("Graph", "Builder")
 
 FIELDS = {
-    "Options": "ops level pipeline passes dtype assume_finite disabled allow limits verify sizes debug_nans max_memory",
+    "Options": "ops level pipeline passes dtype assume_finite disabled allow limits verify sizes debug_nans max_memory "
+    "max_iterations",
     "Diagnostic": "code message span label hints notes text",
 }
 
