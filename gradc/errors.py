@@ -50,6 +50,7 @@ CODES: dict[str, str] = {
     "E0403": "malformed derivative of a function",
     "E0404": "function with a derivative that reads other values",
     "E0405": "operator without a derivative",
+    "E0406": "derivative that each iteration differentiates again",
     # Files that a program uses
     "E0501": "file to use that cannot be read",
     "E0502": "files that use each other in a cycle",

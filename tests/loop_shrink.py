@@ -43,7 +43,7 @@ def candidates(text: str) -> Iterator[str]:
             yield "\n".join(lines[:at] + lines[at + 1 :])
     for at, line in enumerate(lines):
         for shorter in simpler(line):
-            yield "\n".join(lines[:at] + [shorter] + lines[at + 1 :])
+            yield "\n".join([*lines[:at], shorter, *lines[at + 1 :]])
 
 
 def blocks(lines: list[str]) -> Iterator[tuple[int, int]]:

@@ -179,7 +179,7 @@ class Block:
         if len(statement.indices) > type.rank:
             first, last = statement.indices[type.rank], statement.indices[-1]
             label = f"`{target.shown}` is {describe(type)}"
-            hint = "it has no elements" if not type.rank else f"it has {type.rank} {'axis' if type.rank == 1 else 'axes'}"
+            hint = f"it has {type.rank} {'axis' if type.rank == 1 else 'axes'}" if type.rank else "it has no elements"
             lowering.error("E0310", "more indices than axes", source, tree.Node(first.start, last.end), label, (hint,))
             self.bind(target, POISON, statement)
             return

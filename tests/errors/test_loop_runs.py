@@ -121,6 +121,20 @@ def test_the_exact_text(text: str, options: dict[str, Any], values: dict[str, An
     assert str(caught.value) == expected
 
 
+def test_a_derivative_that_each_iteration_differentiates_again() -> None:
+    with pytest.raises(gradc.CompileError) as caught:
+        gradc.compile("input w\ny = w\nfor t in 0..3 { y = y + grad(y^2, w) }", name="m.grad")(w=1)
+    assert (
+        str(caught.value)
+        == """error[E0406]: this derivative is carried, and differentiated again in the next iteration
+ --> m.grad:3:25
+  |
+3 | for t in 0..3 { y = y + grad(y^2, w) }
+  |                         ^^^^^^^^^^^^ its order grows with every iteration
+  = help: differentiate after the loop, or what the loop carries without derivatives"""
+    )
+
+
 def test_as_many_steps_as_are_allowed() -> None:
     assert gradc.compile(COUNTED, max_iterations=3)(k=3) == {"y": 8.0}
     assert gradc.compile(COUNTED, max_iterations=0)(k=0) == {"y": 1.0}
