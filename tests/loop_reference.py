@@ -32,7 +32,7 @@ UNKNOWN = Unknown()
 
 
 class Undecidable(Exception):
-    """A condition or index hangs on a derivative."""
+    """A condition or index hangs on a derivative, or there are too many steps to write down."""
 
 
 class Weak(int):
@@ -92,6 +92,8 @@ OPERATORS: dict[str, Any] = {
     "==": np.equal, "!=": np.not_equal,
 }  # fmt: skip
 
+MOST = 300
+"""So many names a program of steps has at most."""
 DERIVATIVES = ("grad", "hessian", "jacobian", "jvp", "vjp")
 KINKS = ("abs", "relu", "sign", "max", "min")
 
@@ -115,7 +117,7 @@ class Steps:
     smooth: bool = True
 
     def __post_init__(self) -> None:
-        self.count = 0
+        self.count = self.work = 0
         self.functions: dict[str, Closure] = {}
         self.collected: dict[str, dict[tuple[int, ...], Term]] = {}
         env: Env = {}
@@ -170,6 +172,8 @@ class Steps:
         if whole(found.value) and not isinstance(found.value, Weak):
             return term(found.value)
         self.count += 1
+        if self.count > MOST:
+            raise Undecidable
         own = f"{name}_{self.count}"
         self.lines.append(f"{own} = {found.text}")
         return Term(found.value, own)
@@ -327,6 +331,9 @@ class Steps:
         return [self.evaluate(place, env, functions)]
 
     def evaluate(self, node: tree.Node, env: Env, functions: dict[str, Closure]) -> Term:
+        self.work += 1
+        if self.work > 100 * MOST:
+            raise Undecidable
         if isinstance(node, tree.Number):
             return term(node.value if node.integer is None else Weak(node.integer))
         if isinstance(node, tree.Name):

@@ -295,7 +295,7 @@ class Maker:
         self.new.append(count)
         before = self.steps
         self.steps *= 3
-        test = f" and {self.condition(1)}" if self.chance(0.5) else ""
+        test = f" and ({self.condition(1)})" if self.chance(0.5) else ""
         with self.block(f"while {count} < 3{test}"):
             self.loops = []
             self.carried.remove(count)
