@@ -41,7 +41,8 @@ class Options:
     program's own that ``use`` may read. ``sizes`` gives numbers to sizes that the program names.
 
     Of a run, ``debug_nans`` makes the first NaN that the program computes an error, and ``max_memory`` is how many
-    bytes its arrays may take: most of what the machine has left, if it is None.
+    bytes its arrays may take: most of what the machine has left, if it is None. ``max_iterations`` is how many steps
+    each loop may make: those of ``limits``, if it is None.
     """
 
     ops: OpTable = TABLE
@@ -57,6 +58,7 @@ class Options:
     sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
     debug_nans: bool = False
     max_memory: int | None = None
+    max_iterations: int | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in ("f64", "f32"):
@@ -65,6 +67,10 @@ class Options:
             raise ValueError(f"level must be 0, 1, 2 or 3, not {self.level!r}")
         if self.max_memory is not None and (type(self.max_memory) is not int or self.max_memory < 0):
             raise ValueError(f"max_memory must be a number of bytes, not {self.max_memory!r}")
+        if self.max_iterations is not None:
+            if type(self.max_iterations) is not int or self.max_iterations < 0:
+                raise ValueError(f"max_iterations must be a number of steps, not {self.max_iterations!r}")
+            object.__setattr__(self, "limits", replace(self.limits, iterations=self.max_iterations))
 
     def at(self, level: int) -> Options:
         """The same options at another level, whose passes replace a pipeline and the caller's own."""

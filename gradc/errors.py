@@ -41,12 +41,16 @@ CODES: dict[str, str] = {
     "E0311": "malformed comprehension",
     "E0312": "malformed size",
     "E0313": "malformed target",
+    # Loops and blocks
+    "E0314": "value that changes its kind in a block",
+    "E0315": "name that keeps its value",
     # Derivatives
     "E0401": "differentiating what is not a real number",
     "E0402": "derivative by something that has no name",
     "E0403": "malformed derivative of a function",
     "E0404": "function with a derivative that reads other values",
     "E0405": "operator without a derivative",
+    "E0406": "derivative that each iteration differentiates again",
     # Files that a program uses
     "E0501": "file to use that cannot be read",
     "E0502": "files that use each other in a cycle",
@@ -87,6 +91,11 @@ CODES: dict[str, str] = {
     "E0631": "data that do not fit into memory",
     "E0632": "package for data files that is not installed",
     "E0633": "data file without columns",
+    # Loops
+    "E0640": "range that ends before it begins",
+    "E0641": "loop that does not end",
+    "E0642": "condition that compares a NaN",
+    # Sparse derivatives
     "E0643": "package for sparse matrices that is not installed",
     "E0644": "pattern of a derivative that is not sparse",
     # Limits

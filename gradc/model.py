@@ -169,8 +169,19 @@ class Model:
         graph = self._cache.get(key)
         if graph is None:
             options = self.options if level is None else self.options.at(level)
-            graph = self._cache[key] = driver.optimise(self.graph, options).graph
+            try:
+                graph = self._cache[key] = driver.optimise(self.graph, options).graph
+            except CompileError as error:
+                # What is wrong with a derivative shows only now, and knows its place but not the text there.
+                raise CompileError(map(self._quoted, error.diagnostics)) from None
         return graph
+
+    def _quoted(self, found: Diagnostic) -> Diagnostic:
+        """A diagnostic with the line of the program that it is about."""
+        texts = {source.name: source for source in self.sources}
+        if found.text or found.span is None or found.span.file not in texts:
+            return found
+        return replace(found, text=texts[found.span.file].line(found.span.line))
 
     @property
     def ir(self) -> str:

@@ -290,19 +290,23 @@ def _part(states: Callable[[int], Sequence[Any]], which: int, number: int) -> An
 
 
 def _compared(test: Graph) -> list[int]:
-    """The real numbers that the comparisons of a test compare."""
+    """The real numbers that the comparisons of a test compare, without those that it tests for NaN: `x == x`."""
     found: list[int] = []
+    tested: set[int] = set()
     stack = [test.outputs[0][1]]
     while stack:
         node = stack.pop()
         operands = test.operands(node)
+        if test.op(node) in ("eq", "ne") and operands[0] == operands[1]:
+            tested.add(operands[0])
+            continue
         for operand in operands:
             type = test.type(operand)
             if type.dtype == "bool":
                 stack.append(operand)
             elif type.real and type.scalar and test.type(node).dtype == "bool":
                 found.append(operand)
-    return list(dict.fromkeys(found))
+    return [operand for operand in dict.fromkeys(found) if operand not in tested]
 
 
 def _too_many(place: Place, most: int) -> CallError:

@@ -146,13 +146,16 @@ _BIND = click.option(
 _MEMORY = click.option(
     "--max-memory", metavar="SIZE", type=_Bytes(), help="Memory that may be used, as in 4GB. [what is left]"
 )
+_ITERATIONS = click.option(
+    "--max-iterations", metavar="N", type=click.IntRange(min=0), help="Steps that a loop may make. [10000000]"
+)
 DEBUG_NANS = click.option("--debug-nans", is_flag=True, help="Stop at the first operation that makes a NaN.")
 OUT = click.option("--out", metavar="FILE", help="Also write the results to a .npz or .json file.")
 
 
 def data(command: Any) -> Any:
     """The options that give values to a program."""
-    for option in (_MEMORY, _BIND, _DATA, SET):
+    for option in (_ITERATIONS, _MEMORY, _BIND, _DATA, SET):
         command = option(command)
     return command
 

@@ -156,6 +156,7 @@ def load(
     verify: bool,
     debug_nans: bool = False,
     max_memory: int | None = None,
+    max_iterations: int | None = None,
     **_: Any,
 ) -> Model:
     """The model of a file, its warnings printed."""
@@ -175,6 +176,7 @@ def load(
         verify=verify,
         debug_nans=debug_nans,
         max_memory=max_memory,
+        max_iterations=max_iterations,
     )
     context.obj.report(model.warnings)
     return model

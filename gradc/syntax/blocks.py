@@ -18,7 +18,7 @@ from gradc.syntax.apply import describe
 from gradc.syntax.enclosed import Collected, LoopRegion, Region
 from gradc.syntax.extents import dim_of, require
 from gradc.syntax.scope import POISON, Frame, Poison, Scope, Value, Weak
-from gradc.syntax.statements import Block
+from gradc.syntax.statements import LOOP_VARIABLE, Block, keeps
 
 if TYPE_CHECKING:
     from gradc.syntax.lower import Lowering
@@ -75,10 +75,7 @@ class _Lowerer:
                 value = self.lowering.imported(name, binding, frame)
             binding.used = True
             if binding.fixed:
-                shown = name.shown
-                hint = f"write `y = {shown}` before the block, and go on with `y`"
-                message = f"`{shown}` is {binding.fixed}, which keeps its value"
-                self._error("E0315", message, name, "given a new value here", hint)
+                keeps(self.lowering, name, binding, self.source)
                 continue
             found[key] = name, value
         return found
@@ -107,6 +104,7 @@ class _Lowerer:
             1 if isinstance(statement, tree.For) else 2,
             statement.index if isinstance(statement, tree.For) else None,
         )
+        region.names = self.names
         body = region.inner[0]
         region.input(statement.index.shown if isinstance(statement, tree.For) else "iteration", INT)
         carried: dict[str, Type | None] = {}
@@ -124,7 +122,7 @@ class _Lowerer:
         test = None
         if isinstance(statement, tree.For):
             binding = block.scope.bind(statement.index, body.builder.inputs[0], body.builder)
-            binding.used, binding.fixed = True, "the variable of a loop"
+            binding.used, binding.fixed = True, LOOP_VARIABLE
         else:
             test = self._test(statement, region, known, list(carried))
         block.run(statement.body)
@@ -194,7 +192,7 @@ class _Lowerer:
                 if type.real and not type.shape and isinstance(place, tree.Name):
                     hints = (f"declare it as an integer: `input {place.shown}: int`",)
                 elif type.real and isinstance(place, tree.Number):
-                    hints = ("write it without a point",)
+                    hints = ("write a whole number",)
                 self._error("E0303", "the bounds of a loop are integers", place, f"this is {describe(type)}", *hints)
                 return None
             found.append(node)
@@ -271,7 +269,7 @@ class _Lowerer:
     def _bind(self, name: tree.Name, value: Value) -> None:
         """Give a name the value that it has after the block."""
         if self.block is not None:
-            self.block.bind(name, value, name, True)
+            self.block.bind(name, value, name, again=True)
             return
         lowering = self.lowering
         if not isinstance(value, Poison) and (self.targets is None or name.id in self.targets):
@@ -307,6 +305,7 @@ class _Lowerer:
             return
         known = self._known()
         region = Region(lowering, 2)
+        region.names = self.names
         sides: list[dict[str, Value]] = []
         for inner, statements in zip(region.inner, (statement.then, statement.other), strict=True):
             block = self._block(region, inner, dict.fromkeys(known))

@@ -240,11 +240,7 @@ class Calls:
 
     def _made_up(self, definition: tree.FunctionDef) -> Value | tuple[Value, ...]:
         """Numbers that stand for the results of a call in a trial run."""
-        lowering = self.lowering
-        values = [
-            lowering.builder.input(f"a result {len(lowering.builder.data)}", lowering.program.real)
-            for _ in definition.results
-        ]
+        values = [_any_number(self.lowering) for _ in definition.results]
         return values[0] if len(values) == 1 else tuple(values)
 
     def bind(self, parameter: tree.Parameter, value: Value, closure: Closure, scope: Scope) -> None:
@@ -370,3 +366,11 @@ class Calls:
                     elif op not in ("input", "const", "name", "call") and not program.ops[op].elementwise:
                         return False
         return True
+
+
+def _any_number(lowering: Lowering) -> int:
+    """A number that stands for one known only when the program runs; in a body it enters from outside."""
+    region = lowering.region
+    if region is not None:
+        return region.node(lowering, _any_number(region.outer))
+    return lowering.builder.input(f"a result {len(lowering.builder.data)}", lowering.program.real)

@@ -52,6 +52,8 @@ class Region:
             each.region, each.outlook, each.trial = self, outer.outlook, outer.trial
         self.operands: list[int] = []
         self.collected: dict[str, Collected] = {}
+        # The names that statements in it give values to, where each is first given one.
+        self.names: dict[str, tree.Name] = {}
         self._places: dict[int, int] = {}
         self._names: set[str] = set()
 

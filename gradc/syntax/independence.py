@@ -53,7 +53,9 @@ def smooth_ancestors(graph: Graph, nodes: Iterable[int]) -> set[int]:
         if current["op"] == "stop_gradient":
             continue
         for operand in current["operands"]:
-            if operand not in seen and data[operand]["type"].real:
+            type = data[operand]["type"]
+            # What a loop or branch gives may depend on all that enters it.
+            if operand not in seen and (type.real or type.parts):
                 seen.add(operand)
                 stack.append(operand)
     return seen

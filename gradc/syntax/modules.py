@@ -439,7 +439,8 @@ class ModuleLowering:
         for key, binding in self.scope.values.items():
             self.builder.names[key] = self._node(binding)
         for _, binding in own:
-            if not binding.used:
+            # What a block gives a name that was there before, its next step uses.
+            if not binding.used and binding.previous is None:
                 lowering.warn(
                     "W0101",
                     f"`{binding.shown}` is never used",

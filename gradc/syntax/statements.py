@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gradc.ir.types import Type, typed
 from gradc.ops import build
@@ -13,7 +13,7 @@ from gradc.syntax import tree
 from gradc.syntax.apply import describe
 from gradc.syntax.enclosed import Collected, LoopRegion, Region
 from gradc.syntax.extents import require
-from gradc.syntax.scope import POISON, Poison, Scope, Value, Weak
+from gradc.syntax.scope import POISON, Binding, Poison, Scope, Value, Weak
 
 if TYPE_CHECKING:
     from gradc.syntax.lower import Lowering
@@ -56,9 +56,12 @@ class Block:
             self.bind(target, result, place)
 
     def bind(self, target: tree.Name, value: Value, place: tree.Node, again: bool = False) -> None:
-        """Give a name a value; ``again`` says that it had one, to which a block inside has given another."""
+        """Give a name a value; ``again`` if it is what a block within this one makes of the name."""
         lowering, source = self.lowering, self.scope.source
         known = self.scope.values.get(target.id)
+        if known is not None and known.fixed:
+            keeps(lowering, target, known, source)
+            return
         if known is not None and target.id not in self.carried and not again:
             lowering.redefined(target, known, source)
             return
@@ -84,6 +87,12 @@ class Block:
             index.id if isinstance(index, tree.Name) and index.id in variables else None for index in statement.indices
         ]
         own = [index for index in indices if index is not None]
+        bad = next((index for index in statement.indices if not isinstance(index, tree.Name)), None)
+        if bad is not None and not own:
+            hint = f"begin with `{target.shown} = zeros(…)` before the block to set elements one by one"
+            self._refuse(f"there is no `{target.shown}` yet whose elements could be set", bad, "not a new name", hint)
+            self.bind(target, POISON, statement)
+            return
         if not own:
             value = self.lowering.run([statement], self.scope)
             self.bind(target, self.lowering.single(source, statement.value, value), statement.value)
@@ -109,7 +118,8 @@ class Block:
         name = target.shown
         if len(set(own)) < len(own):
             hint = f"for a diagonal, begin with `{name} = zeros(n, n)` before the loop"
-            self._refuse("the variable of a loop stands on two axes", statement, "collected twice", hint)
+            again = next(i for at, i in enumerate(statement.indices) if indices[at] in indices[:at] and indices[at])
+            self._refuse("the variable of a loop stands on two axes", again, "the same variable again", hint)
             return
         region: Region | None = self.region
         waiting: list[str | None] = []
@@ -167,8 +177,10 @@ class Block:
         node = lowering.applier.any_node(array)
         type = builder.type(node)
         if len(statement.indices) > type.rank:
+            first, last = statement.indices[type.rank], statement.indices[-1]
             label = f"`{target.shown}` is {describe(type)}"
-            lowering.error("E0310", f"{len(statement.indices)} indices are too many", source, statement, label)
+            hint = f"it has {type.rank} {'axis' if type.rank == 1 else 'axes'}" if type.rank else "it has no elements"
+            lowering.error("E0310", "more indices than axes", source, tree.Node(first.start, last.end), label, (hint,))
             self.bind(target, POISON, statement)
             return
         binders = [index for index in statement.indices if self._binds(index)]
@@ -221,12 +233,28 @@ class Block:
             lowering.error("E0314", f"an element of `{target.shown}` is {due}", source, statement.value, label)
             self.bind(target, POISON, statement)
             return
+        if builder.type(new).shape != shape:
+            # Equal for every call, though written in other sizes.
+            new = build.reshape(builder, new, shape)
         made = builder.apply("put", node, new, *indices, attrs={"items": tuple(items)})
         self.bind(target, made, statement)
 
     def _binds(self, index: tree.Expr) -> bool:
         """Whether an index of a target is a new name, which runs along the axis."""
         return isinstance(index, tree.Name) and self.scope.value(index.id) is None
+
+
+LOOP_VARIABLE: Final = "the variable of a loop"
+
+
+def keeps(lowering: Lowering, name: tree.Name, binding: Binding, source: Source) -> None:
+    """Report that a block gives a new value to what keeps its own."""
+    shown = name.shown
+    hint = f"write `y = {shown}` before the block, and go on with `y`"
+    if binding.fixed == LOOP_VARIABLE:
+        hint = "choose another name"
+    message = f"`{shown}` is {binding.fixed}, which keeps its value"
+    lowering.error("E0315", message, source, name, "given a new value here", (hint,))
 
 
 def kept(

@@ -29,6 +29,8 @@ def unknown_name(lowering: Lowering, node: tree.Name, scope: Scope) -> None:
     values, _ = scope.visible()
     if lowering.default_of is not None and node.id in lowering.not_in_default:
         not_constant(lowering, node, source)
+    elif _given_in_block(lowering, node, source):
+        return
     elif node.id in lowering.outlook.values:
         place = lowering.outlook.values[node.id]
         cycle = lowering.outlook.cycle(node.id)
@@ -40,6 +42,18 @@ def unknown_name(lowering: Lowering, node: tree.Name, scope: Scope) -> None:
                 node,
                 "closes the cycle",
                 ("a value can only be computed from values that do not need it",),
+            )
+            return
+        if place.start < node.start:
+            # What stands above and is not visible was named within a block.
+            lowering.error(
+                "E0204",
+                f"`{node.shown}` is unknown behind the block that gives it a value",
+                source,
+                node,
+                "it has none here",
+                ("give it a value before the block, which then goes on with it; or on both sides of an `if`",),
+                [(source, place.start, place.end, "given a value here")],
             )
             return
         lowering.error(
@@ -77,6 +91,38 @@ def unknown_name(lowering: Lowering, node: tree.Name, scope: Scope) -> None:
             name = node.shown if len(node.shown) <= 20 else "i"
             hints = (f"an index stands behind `for`: `[… for {name}]`, `sum(… for {name})`",)
         lowering.error("E0201", f"unknown name `{node.shown}`", source, node, "no value of this name is defined", hints)
+
+
+def _given_in_block(lowering: Lowering, node: tree.Name, source: Source) -> bool:
+    """Report a name that a block around this place gives a value, but not before this place; whether it is one."""
+    region = lowering.region
+    while region is not None:
+        if node.id in region.collected:
+            target = region.collected[node.id].target
+            lowering.error(
+                "E0313",
+                f"`{node.shown}` is collected by the loop, and is there behind it only",
+                source,
+                node,
+                "read in the loop",
+                (f"begin with `{node.shown} = zeros(…)` before the loop to set and read elements one by one",),
+                [(source, target.start, target.end, "collected here")],
+            )
+            return True
+        if node.id in region.names:
+            place = region.names[node.id]
+            lowering.error(
+                "E0204",
+                f"`{node.shown}` has no value yet",
+                source,
+                node,
+                "the block gives it one further on",
+                (f"give it a value before the block: `{node.shown} = 0`",),
+                [(source, place.start, place.end, "given a value here")],
+            )
+            return True
+        region = region.outer.region
+    return False
 
 
 def not_constant(lowering: Lowering, node: tree.Name, source: Source) -> None:

@@ -226,8 +226,10 @@ def test_every_page_is_of_a_code_or_topic() -> None:
     assert {page for page in pages if re.fullmatch(r"[EW]\d{4}", page)} == set(CODES)
 
 
-# Those whose example is a program; E0105 is about bytes that are no text, E0405 about a table.
-PAGES = [code for code in sorted(CODES) if code[1:3] in ("01", "02", "03", "04") and code not in ("E0105", "E0405")]
+# Those whose example is a program; E0105 is about bytes that are no text, E0405 about a table, and E0406 is found when
+# derivatives are expanded.
+ELSEWHERE = ("E0105", "E0405", "E0406")
+PAGES = [code for code in sorted(CODES) if code[1:3] in ("01", "02", "03", "04") and code not in ELSEWHERE]
 
 
 @pytest.mark.parametrize("code", PAGES)

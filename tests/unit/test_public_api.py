@@ -160,7 +160,8 @@ CLASSES: dict[str, type] = {
 GROWING = ("Graph", "Builder")
 
 FIELDS = {
-    "Options": "ops level pipeline passes dtype assume_finite disabled allow limits verify sizes debug_nans max_memory",
+    "Options": "ops level pipeline passes dtype assume_finite disabled allow limits verify sizes debug_nans max_memory "
+    "max_iterations",
     "Diagnostic": "code message span label hints notes text",
 }
 

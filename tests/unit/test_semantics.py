@@ -1004,3 +1004,13 @@ def test_asking_for_a_derivative_that_is_zero_is_a_warning() -> None:
     assert model.grad("a").warnings == ()
     assert model.grad(wrt="y").warnings == ()
     assert model.grad("a", "y")() == {"grad(a, y)": 0.0}
+
+
+def test_what_a_loop_gives_depends_on_what_enters_it() -> None:
+    assert warnings("input w\ny = 0\nfor t in 0..3 { y = y + w*t }\ng = grad(y, w)\noutput g") == []
+    assert warnings("input w, v\ny = 0\nfor t in 0..3 { y = y + w*t }\ng = grad(y, v)\noutput y, g") == ["W0102"]
+
+
+def test_the_next_step_of_a_loop_uses_what_is_carried() -> None:
+    text = "input w\ny = 0\nfor t in 0..3 {\n  y = y + w\n  s[t] = y\n}\noutput s"
+    assert warnings(text) == []

@@ -1,0 +1,185 @@
+"""Loops mean their steps: random programs, and those that once went wrong, against the same program unrolled.
+
+``python -m pytest -m slow tests/fuzz/test_loops.py`` runs many more programs. A seed that fails is reproduced by
+``loop_texts.program(seed)``, and made small by ``loop_shrink.shrink``.
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from loop_reference import Steps, Undecidable, Unknown
+from loop_shrink import shrink
+from loop_texts import program
+
+import gradc
+
+GOLDEN = sorted((Path(__file__).parent.parent / "golden" / "loops").glob("*.grad"))
+LEVELS = (0, 1, 2, 3)
+# So much may differ for each level: sums are added in another order, and -O2 computes by other formulas.
+CLOSE = {0: 1e-9, 1: 1e-9, 2: 1e-7, 3: 1e-7}
+
+
+def same(found: Any, due: Any, close: float) -> bool:
+    """Whether numbers agree: NaN with NaN, infinities with infinities, the others up to a fraction of the largest."""
+    found, due = np.asarray(found, float), np.asarray(due, float)
+    if found.shape != due.shape:
+        # Of rows that no step gives, the naive evaluator does not know the length.
+        return not found.size and not due.size
+    with np.errstate(all="ignore"):
+        scale = np.maximum(1, np.maximum(abs(found), abs(due)))
+        alike = (found == due) | (np.isnan(found) & np.isnan(due)) | (abs(found - due) <= close * scale)
+        # Where nearly everything overflows, which sum does first is a matter of order.
+        alike |= (abs(found) > 1e12) & (abs(due) > 1e12)
+    return bool(alike.all())
+
+
+def known(seed: int, **kind: bool) -> str:
+    """The first program from a seed on whose steps can be written down, at its values."""
+    while True:
+        text = program(seed, **kind)
+        try:
+            Steps(text)
+        except Undecidable:
+            seed += 10_000
+        else:
+            return text
+
+
+def differences(text: str, levels: tuple[int, ...] = LEVELS) -> list[str]:
+    """The outputs of a program, at each level, that are not those of the naive evaluator and of its steps."""
+    steps = Steps(text)
+    unrolled = gradc.compile(steps.text, level=0)()
+    wrong = []
+    for level in levels:
+        for name, value in gradc.compile(text, level=level)().items():
+            known = steps.values[name]
+            if not isinstance(known, Unknown) and not same(value, known, CLOSE[level]):
+                wrong.append(f"-O{level}: {name} is {value}, by hand {known}")
+            elif not same(value, unrolled[f"{name}_out"], CLOSE[level]):
+                wrong.append(f"-O{level}: {name} is {value}, unrolled {unrolled[f'{name}_out']}")
+    return wrong
+
+
+def check(seed: int, levels: tuple[int, ...] = LEVELS, **kind: bool) -> None:
+    """Fail with a small program if that of a seed has differences."""
+    text = program(seed, **kind)
+    try:
+        wrong = differences(text, levels)
+    except Undecidable:
+        # Too many steps to write them down.
+        return
+    except gradc.CompileError as error:
+        # The derivative of all derivatives before is not taken.
+        if kind.get("inner") and all(found.code == "E0406" for found in error.diagnostics):
+            return
+        raise
+    if not wrong:
+        return
+
+    def fails(smaller: str) -> bool:
+        try:
+            return bool(differences(smaller, levels))
+        except Exception:
+            # It is no program any more.
+            return False
+
+    pytest.fail(f"seed {seed}:\n{shrink(text, fails)}\n" + "\n".join(wrong))
+
+
+# What is known to be wrong, with what it ends in. Zeros that stand for "does not depend" meet infinite slopes: as
+# tangents behind a branch not taken, as adjoints in inner loops. Descent is taken for a derivative of derivatives.
+OPEN: dict[str, type[Exception]] = {
+    "dead_in_nested": AssertionError,
+    "descent": gradc.CompileError,
+    "still_in_branch": AssertionError,
+    "still_in_while": AssertionError,
+}
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_what_once_went_wrong(path: Path, request: pytest.FixtureRequest) -> None:
+    if path.stem in OPEN:
+        request.applymarker(pytest.mark.xfail(strict=True, raises=OPEN[path.stem]))
+    assert differences(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_random_programs_are_their_steps(block: int) -> None:
+    for seed in range(5 * block, 5 * block + 5):
+        check(seed, (0, 2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(100))
+def test_many_random_programs_are_their_steps(block: int) -> None:
+    for seed in range(1000 + 10 * block, 1010 + 10 * block):
+        check(seed)
+
+
+@pytest.mark.parametrize("seed", range(100, 130))
+def test_values_at_kinks_and_outside_of_domains(seed: int) -> None:
+    text = known(seed, nasty=True)
+    text = (
+        "\n".join(line for line in text.splitlines() if not line.startswith(("D", "output"))) + "\noutput L, y, z, X\n"
+    )
+    try:
+        wrong = differences(text)
+    except gradc.CallError as error:
+        # A condition that compares a NaN.
+        wrong = [found.code for found in error.diagnostics if found.code != "E0642"]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("seed", range(500, 520))
+def test_derivatives_in_bodies_are_those_of_the_steps(seed: int) -> None:
+    check(seed, (0, 2), inner=True)
+
+
+@pytest.mark.parametrize("seed", range(200, 212))
+def test_derivatives_are_differences_where_programs_are_smooth(seed: int) -> None:
+    text = known(seed)
+    names = ("w", "v")
+    requests = "".join(f"d{name} = grad(L, {name})\n" for name in names)
+    program_text = text[: text.index("D0 = ")] + requests + "output L, dw, dv\n"
+    found = gradc.compile(program_text)()
+    steps = Steps(program_text)
+    for name in names:
+        step = 1e-5
+        at = float(Steps(f"{text.splitlines()[0]}\noutput {name}\n").values[name])
+        sides = [Steps(program_text, {name: at + sign * step}) for sign in (1, -1)]
+        paths = {side.text.split("\n", 1)[1] for side in (steps, *sides)}
+        if len(paths) > 1 or not steps.smooth:
+            # Another branch is taken beside the point.
+            continue
+        slope = (sides[0].values["L"] - sides[1].values["L"]) / (2 * step)
+        assert slope == pytest.approx(found[f"d{name}"], rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(300, 310))
+def test_rows_are_calls_one_by_one(seed: int) -> None:
+    model = gradc.compile(program(seed))
+    rows = np.random.default_rng(seed).uniform(-1.5, 2, 4)
+    found = model.map(w=rows)
+    for at, w in enumerate(rows):
+        for name, value in model(w=w).items():
+            assert same(found[name][at], value, 1e-9), (seed, name)
+
+
+@pytest.mark.parametrize("seed", range(400, 405))
+def test_models_with_loops_are_pickled(seed: int) -> None:
+    model = gradc.compile(program(seed))
+    again = pickle.loads(pickle.dumps(model))
+    for name, value in again().items():
+        assert np.array_equal(value, model()[name], equal_nan=True), (seed, name)
+
+
+def test_a_program_that_fails_is_made_small() -> None:
+    text = program(random.Random(0).randrange(1000))
+    small = shrink(text, lambda smaller: "input" in smaller and "for t" in smaller, 5.0)
+    assert len(small) < len(text) // 4
