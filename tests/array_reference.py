@@ -118,8 +118,10 @@ class Reference:
             return boxed(self.dim(attrs["size"]))
         if op == "sum":
             return self.sum(node, env)
-        if op == "assemble":
+        if op in ("assemble", "accumulate"):
             return self.assemble(node, env)
+        if op == "put":
+            return self.put(node, env)
         if op == "tabulate":
             count = len(attrs["indices"])
             return filled(
@@ -206,10 +208,14 @@ class Reference:
     def assemble(self, node: int, env: Env) -> Any:
         graph = self.graph
         attrs, operands = graph.attrs(node), graph.operands(node)
-        shape = self.shape(attrs["shape"])
+        shape = self.shape(graph.type(node).shape)
         zero = {"f64": 0.0, "f32": np.float32(0), "int": 0, "bool": False}[graph.type(node).dtype]
         found = filled(shape, lambda place: zero)
         at = 0
+        if graph.op(node) == "accumulate":
+            base = self.read(operands[0], env)
+            found = filled(shape, lambda place: base[place])
+            at = 1
         for items, over in attrs["parts"]:
             count = sum(item is None for item in items)
             part, indices = operands[at], operands[at + 1 : at + 1 + count]
@@ -229,6 +235,22 @@ class Reference:
                 for place in cells(value.shape):
                     target = where(place)
                     found[target] = added(found[target], value[place])
+        return found
+
+    def put(self, node: int, env: Env) -> Any:
+        graph = self.graph
+        array, part, *indices = graph.operands(node)
+        shape = self.shape(graph.type(node).shape)
+        base, value = self.read(array, env), self.read(part, env)
+        which = [self.read(index, env)[()] for index in indices]
+        if fault := faulty(value) or next((each for each in which if isinstance(each, Fault)), None):
+            return constant(shape, fault)
+        where = self.places(graph.attrs(node)["items"], [int(index) for index in which], shape, False)
+        if where is None:
+            return constant(shape, Fault("E0611"))
+        found = filled(shape, lambda place: base[place])
+        for place in cells(value.shape):
+            found[where(place)] = value[place]
         return found
 
     def sum(self, node: int, env: Env) -> Any:

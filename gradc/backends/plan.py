@@ -146,7 +146,10 @@ class ArrayStepper:
 
     def __init__(self, plan: ArrayPlan) -> None:
         self.plan = plan
-        self.views = plan.pool.take()
+        try:
+            self.views = plan.pool.take()
+        except MemoryError:
+            raise plan.room.exhausted(-1) from None
         self.values = plan.base.copy()
         # What has to be repeated before it is as large as it is said to be.
         self.short = [

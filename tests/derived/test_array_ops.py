@@ -91,6 +91,33 @@ def joined(builder: Builder, x: int, y: int) -> int:
     return builder.apply("assemble", x, y, attrs={"shape": (4,), "parts": parts})
 
 
+def changed(builder: Builder, x: int, y: int) -> int:
+    """A row of x replaced by y, in every copy of a family at another place, and of that an element by another."""
+    index = builder.fresh("i", builder.type(x).shape[0])
+    place = build.index(builder, index)
+    row = builder.apply("put", x, y, place, attrs={"items": (AT,)})
+    one = build.access(builder, y, (AT,), [place])
+    items = (AT, AT)
+    return build.tabulate(
+        builder, builder.apply("put", row, one, place, build.extent(builder, 0), attrs={"items": items}), [index]
+    )
+
+
+def replaced(builder: Builder, x: int, y: int) -> int:
+    """A slice of x replaced by y."""
+    return builder.apply("put", x, y, attrs={"items": ((2, -2, 2),)})
+
+
+def added_to(builder: Builder, x: int, y: int) -> int:
+    """Elements of y added to x, at places of which several are one, and a slice."""
+    index = builder.fresh("i", builder.type(y).shape[0])
+    place = build.index(builder, index)
+    half = builder.apply("floordiv", place, build.extent(builder, 2))
+    value = build.access(builder, y, (AT,), [place])
+    parts = (((AT,), (index,)), (((0, 1, 3),), ()))
+    return builder.apply("accumulate", x, value, half, y, attrs={"parts": parts})
+
+
 def demanded(builder: Builder, x: int) -> int:
     return builder.apply("demand", x, builder.constant(True, typed("bool")))
 
@@ -146,6 +173,9 @@ PROGRAMS = [
     Program("access", [(3, 3)], make=rows),
     Program("access", [(3, 3)], make=diagonal),
     Program("assemble", [(3,)], make=scattered),
+    Program("put", [(3, 3), (3,)], make=changed),
+    Program("put", [(3,), (2,)], make=replaced),
+    Program("accumulate", [(4,), (3,)], make=added_to),
     Program("assemble", [(3,), (3,)], make=joined),
     Program("tabulate", [(3,)], make=element),
     Program("broadcast", [(3, 1)], {"shape": (2, 3, 2)}),

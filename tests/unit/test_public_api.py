@@ -70,6 +70,7 @@ METHODS = {
         ),
         "targets": "(self, of: 'Names') -> 'list[str]'",
         "variables": "(self, wrt: 'Names') -> 'list[str]'",
+        "trace": "(self, name: 'str', values: 'Mapping[str, Any] | None' = None) -> 'Trace'",
         "explain": (
             "(self, of: 'str', wrt: 'str', values: 'Mapping[str, Any] | None' = None, "
             "**options: 'Any') -> 'Explanation'"
@@ -122,7 +123,7 @@ METHODS = {
         "with_attrs": "(self, changed: 'Mapping[int, Mapping[str, Any]]') -> 'Graph'",
         "from_nx": (
             "classmethod (cls, dag: 'networkx.DiGraph', *, outputs: 'Iterable[tuple[str, "
-            "int]] | None' = None, ops: 'OpTable | None' = None) -> 'Graph'"
+            "int]] | None' = None, ops: 'OpTable | None' = None, body: 'bool' = False) -> 'Graph'"
         ),
     },
     "Builder": {
