@@ -13,10 +13,10 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
+from gradc.ad.bodies import settle
 from gradc.ad.dependence import REGIONS
 from gradc.ad.forward import Tangents, tangent, tangents
 from gradc.ad.nested import Directions, State, layer
-from gradc.ad.regions import settle
 from gradc.ad.reverse import adjoints
 from gradc.errors import CompileError, Diagnostic
 from gradc.ir.builder import Builder, NodeLimit, Simplifier, replay, transfer

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from gradc.ad import regions
+from gradc.ad import region_tangents
 from gradc.ad.dependence import REGIONS
 from gradc.ad.flow import active, differentiable
 from gradc.ad.reverse import balanced_sum, times
@@ -130,7 +130,7 @@ class _Sweep:
             return None
         if op in REGIONS:
             entering = {position: self.settled(self.found[operand], None) for position, operand in edges}
-            self.results[node] = regions.push(self.local, node, entering, self.members)
+            self.results[node] = region_tangents.push(self.local, node, entering, self.members)
             return None
         if op == "add_tapes":
             return builder.apply(op, *[self.found[operand][0] for _, operand in edges]), None

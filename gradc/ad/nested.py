@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gradc.ad import dependence
+from gradc.ad.bodies import Body, finish
 from gradc.ad.dependence import REGIONS
 from gradc.ad.forward import tangents
-from gradc.ad.regions import Body, finish
 from gradc.errors import CompileError, Diagnostic
 from gradc.ir.builder import Builder
 from gradc.ir.graph import Graph, bodies_of

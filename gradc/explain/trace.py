@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from gradc.ad.regions import taped, tapes_of
+from gradc.ad.tapes import taped, tapes_of
 from gradc.backends.blocks import REGIONS, Block, result_name
 from gradc.backends.expression import Printer
 from gradc.errors import CallError, Diagnostic
@@ -97,7 +97,7 @@ def trace(model: Model, name: str, values: Mapping[str, Any] | None = None) -> T
         if inputs is None:
             raise _missing(model, values, needed)
         builder = Builder.continuing(graph, model.options.limits.expanded_nodes)
-        made, loop = taped(LocalGradients(builder, {}), node)
+        made, loop = taped(LocalGradients(builder, {}), node, whole=True)
         places = tapes_of(loop)
         original = Loop.of(graph.attrs(node))
         wanted = [builder.apply("get", made, attrs={"place": places[1 + place]}) for place in range(loop.carried)]

@@ -1,0 +1,184 @@
+"""Differentiates regions in forward mode: the tangent of a loop is a loop that carries tangents beside the values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gradc.ad import dependence
+from gradc.ad.bodies import Body, either, finish, get, name_of, nothing, tangent_name
+from gradc.ir.graph import Graph
+from gradc.ir.region import Loop
+from gradc.ir.types import BOOL, INT
+
+if TYPE_CHECKING:
+    from gradc.rules.gradients import LocalGradients
+
+
+def push(local: LocalGradients, node: int, tangents: Mapping[int, int], members: Collection[int]) -> dict[int, int]:
+    """The tangents of a region's results, by their place, given those of its operands by position."""
+    if local.builder.op(node) == "branch":
+        return _branch_forth(local, node, tangents, members)
+    return _loop_forth(local, node, tangents, members)
+
+
+def _loop_forth(
+    local: LocalGradients, node: int, tangents: Mapping[int, int], members: Collection[int]
+) -> dict[int, int]:
+    from gradc.ad.forward import tangents as forward
+
+    builder = local.builder
+    data = builder.data[node]
+    loop, operands = Loop.of(data["attrs"]), data["operands"]
+    graph, count = loop.body, len(loop.body.inputs)
+    given = {loop.input(position): tangent for position, tangent in tangents.items()}
+    moving = sorted(dependence.active(loop, given))
+    types = [graph.type(old) for old in graph.inputs]
+    carried, scanned = loop.carried, loop.scanned
+
+    made, tested = Body(builder), Body(builder)
+    number = {graph.inputs[0]: made.input(name_of(graph, 0), INT)}
+    directions: dict[int, int] = {}
+
+    def moved(places: Sequence[int]) -> None:
+        """Inputs as they are, then their tangents."""
+        for place in places:
+            operand = operands[loop.first + place - 1]
+            number[graph.inputs[place]] = made.input(name_of(graph, place), types[place], operand)
+        for place in places:
+            if place in moving:
+                start = given.get(place)
+                start = nothing(builder, types[place]) if start is None else start
+                tangent = made.input(tangent_name(name_of(graph, place)), types[place], start)
+                directions[number[graph.inputs[place]]] = tangent
+
+    moved(range(1, 1 + carried))
+    # Where nothing has moved yet there is no tangent, which is not the same as 0.
+    masks = dependence.dependence(graph)
+    kept = [place for place in moving if place <= carried]
+    sources = {place: {p for p in moving if masks[place - 1] >> p & 1} for place in kept}
+    fixed = {place for place in moving if place > carried}
+    flagged = sorted(dependence.sometimes(sources, [place for place in kept if place in given], fixed))
+    flags = {
+        place: made.input(f"{name_of(graph, place)}.live", BOOL, builder.constant(place in given, BOOL))
+        for place in flagged
+    }
+    moved(range(1 + carried, 1 + carried + scanned))
+    moved(range(1 + carried + scanned, count))
+    made.replay(graph, number)
+    inner_local = local.inside(made.builder)
+    results = [number[output] for _, output in graph.outputs]
+    made.builder.adjoint_of = results[0] if results else None
+    live = {number[graph.inputs[place]]: flag for place, flag in flags.items()}
+    found = forward(made.builder, inner_local, list(dict.fromkeys(results)), directions, live)
+
+    outputs: list[tuple[str, int]] = []
+    places: dict[int, int] = {}
+    tangent_places: dict[int, int] = {}
+
+    def listed(group: Sequence[int]) -> None:
+        """Outputs as they are, then their tangents."""
+        for place in group:
+            places[place] = len(outputs)
+            outputs.append((graph.outputs[place][0], results[place]))
+        for place in group:
+            tangent = found.get(results[place])
+            if place < carried and 1 + place in moving:
+                tangent = nothing(made.builder, types[1 + place]) if tangent is None else tangent
+            if tangent is not None:
+                tangent_places[place] = len(outputs)
+                outputs.append((tangent_name(graph.outputs[place][0]), tangent))
+
+    listed(range(carried))
+    for place in flagged:
+        certain = any(source in fixed or source not in flags for source in sources[place])
+        new = (
+            made.builder.constant(True, BOOL)
+            if certain
+            else either(made.builder, [flags[source] for source in sorted(sources[place])])
+        )
+        outputs.append((f"{name_of(graph, place)}.live", new))
+    wide = len(outputs)
+    listed(range(carried, carried + loop.collected))
+    before = len(outputs)
+    listed(range(carried + loop.collected, len(graph.outputs)))
+    test = loop.test
+    body = finish(made.builder, inner_local, outputs)
+    if test is not None:
+        again = {}
+        for old, place in zip(body.inputs, range(len(body.inputs)), strict=True):
+            again[place] = tested.input(body.name(old) or "x", body.type(old))
+        which = {number[old]: place for place, old in enumerate(graph.inputs)}
+        order = {which[old]: place for place, old in enumerate(made.builder.inputs) if old in which}
+        at = {test.inputs[place]: again[order[place]] for place in range(count)}
+        tested.replay(test, at)
+        test = tested.builder.finish([(test.outputs[0][0], at[test.outputs[0][1]])])
+    extended = Loop(
+        body,
+        test,
+        wide,
+        scanned + sum(carried < place <= carried + scanned for place in moving),
+        len(outputs) - before,
+        loop.extent,
+        loop.backwards,
+        loop.checkpoint,
+    )
+    result = builder.make(extended.op, (*operands[: loop.first], *made.operands), extended.attrs)
+    if test is not None:
+        places[loop.results - 1] = extended.results - 1
+    _supersede(local, node, result, places)
+    return {place: get(builder, result, at) for place, at in tangent_places.items()}
+
+
+def _branch_forth(
+    local: LocalGradients, node: int, tangents: Mapping[int, int], members: Collection[int]
+) -> dict[int, int]:
+    from gradc.ad.forward import tangents as forward
+
+    builder = local.builder
+    data = builder.data[node]
+    operands, attrs = data["operands"], data["attrs"]
+    bodies = {key: attrs[key] for key in ("then", "other")}
+    moving = sorted(position for position in tangents)
+    live: set[int] = set()
+    for graph in bodies.values():
+        for place, mask in enumerate(dependence.dependence(graph)):
+            if any(mask >> position - 1 & 1 for position in moving):
+                live.add(place)
+    made_bodies: dict[str, Graph] = {}
+    given: list[int] = []
+    count = len(bodies["then"].outputs)
+    for key, graph in bodies.items():
+        made = Body(builder)
+        number = {
+            old: made.input(name_of(graph, place), graph.type(old), operands[1 + place])
+            for place, old in enumerate(graph.inputs)
+        }
+        directions = {}
+        for position in moving:
+            old = graph.inputs[position - 1]
+            name = tangent_name(name_of(graph, position - 1))
+            directions[number[old]] = made.input(name, graph.type(old), tangents[position])
+        made.replay(graph, number)
+        inner_local = local.inside(made.builder)
+        results = [number[output] for _, output in graph.outputs]
+        made.builder.adjoint_of = results[0] if results else None
+        found = forward(made.builder, inner_local, list(dict.fromkeys(results)), directions)
+        outputs = [(name, results[place]) for place, (name, _) in enumerate(graph.outputs)]
+        for place in sorted(live):
+            tangent = found.get(results[place])
+            if tangent is None:
+                tangent = nothing(made.builder, graph.type(graph.outputs[place][1]))
+            outputs.append((tangent_name(graph.outputs[place][0]), tangent))
+        made_bodies[key] = finish(made.builder, inner_local, outputs)
+        given = made.operands
+    result = builder.make("branch", (operands[0], *given), made_bodies)
+    _supersede(local, node, result, {place: place for place in range(count)})
+    return {place: get(builder, result, count + at) for at, place in enumerate(sorted(live))}
+
+
+def _supersede(local: LocalGradients, node: int, result: int, places: Mapping[int, int]) -> None:
+    """Have the results of a region read from its tangent, which gives them too; a family of that gives them often."""
+    builder = local.builder
+    if builder.type(result).free == builder.type(node).free:
+        local.superseded.setdefault(node, (result, places))
