@@ -433,7 +433,7 @@ def _loop_forth(
     result = builder.make(extended.op, (*operands[: loop.first], *made.operands), extended.attrs)
     if test is not None:
         places[loop.results - 1] = extended.results - 1
-    local.superseded.setdefault(node, (result, places))
+    _supersede(local, node, result, places)
     return {place: _get(builder, result, at) for place, at in tangent_places.items()}
 
 
@@ -480,7 +480,7 @@ def _branch_forth(
         made_bodies[key] = finish(made.builder, inner_local, outputs)
         given = made.operands
     result = builder.make("branch", (operands[0], *given), made_bodies)
-    local.superseded.setdefault(node, (result, {place: place for place in range(count)}))
+    _supersede(local, node, result, {place: place for place in range(count)})
     return {place: _get(builder, result, count + at) for at, place in enumerate(sorted(live))}
 
 
@@ -500,6 +500,12 @@ def _unique(outputs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
             own, count = f"{name}.{count}", count + 1
         found[own] = node
     return list(found.items())
+
+
+def _supersede(local: LocalGradients, node: int, result: int, places: Mapping[int, int]) -> None:
+    """Let a region with tangents stand for the one without, unless it is one for each of several directions."""
+    if local.builder.type(result).free == local.builder.type(node).free:
+        local.superseded.setdefault(node, (result, places))
 
 
 def settle(graph: Graph, superseded: Mapping[int, tuple[int, Mapping[int, int]]]) -> tuple[Graph, Mapping[int, int]]:

@@ -18,6 +18,10 @@ from loop_shrink import shrink
 from loop_texts import program
 
 import gradc
+from gradc import TABLE
+from gradc.ir.diff import equal
+from gradc.ir.text import dump, load
+from gradc.source import Source
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden" / "loops").glob("*.grad"))
 LEVELS = (0, 1, 2, 3)
@@ -180,6 +184,15 @@ def test_models_with_loops_are_pickled(seed: int) -> None:
     again = pickle.loads(pickle.dumps(model))
     for name, value in again().items():
         assert np.array_equal(value, model()[name], equal_nan=True), (seed, name)
+
+
+@pytest.mark.parametrize("seed", range(600, 606))
+@pytest.mark.parametrize("level", [0, 2])
+def test_the_text_of_graphs_with_loops_reads_back(seed: int, level: int) -> None:
+    graph = gradc.compile(program(seed), level=level).optimized()
+    again = load(Source("loops.gir", dump(graph)), TABLE)
+    assert equal(again, graph)
+    assert dump(again) == dump(graph)
 
 
 def test_a_program_that_fails_is_made_small() -> None:
