@@ -251,6 +251,8 @@ class Steps:
             found[place] = self.evaluate(statement.value, own, functions)
         if name in env:
             old = env[name]
+            if any(isinstance(one.value, Unknown) for one in found.values()) or isinstance(old.value, Unknown):
+                raise Undecidable
             array, shape = np.array(old.value), old.value.shape
             texts = {place: f"{old.text}[{', '.join(map(str, place))}]" for place in np.ndindex(*shape)}
             for place, one in found.items():
