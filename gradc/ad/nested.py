@@ -20,7 +20,7 @@ from gradc.ad.dependence import REGIONS
 from gradc.ad.forward import tangents
 from gradc.errors import CompileError, Diagnostic
 from gradc.ir.builder import Builder
-from gradc.ir.graph import Graph, bodies_of
+from gradc.ir.graph import Graph, ancestors, bodies_of
 from gradc.ir.prune import prune
 from gradc.ir.region import Loop
 from gradc.ir.types import Index, Type, typed
@@ -52,13 +52,17 @@ def along(builder: Builder, target: int) -> Directions:
     return Directions(indices, {target: one})
 
 
-def outer_targets(body: Graph) -> set[int]:
-    """The inputs of a body, by number, that derivatives in it, or further inside, are taken with respect to."""
+def outer_targets(body: Graph, loop: Loop | None) -> set[int]:
+    """The inputs of a body, by number, that derivatives in it, or further inside, are taken with respect to.
+
+    Derivatives that lie within one iteration do not count.
+    """
     where = {node: place for place, node in enumerate(body.inputs)}
+    alone = within_iteration(body, loop)
     found: set[int] = set()
-    for data in body.data.values():
+    for node, data in body.data.items():
         operands = data["operands"]
-        if data["op"] in REQUESTS and operands[1] in where:
+        if data["op"] in REQUESTS and operands[1] in where and node not in alone:
             found.add(where[operands[1]])
         elif data["op"] in REGIONS:
             for place in _targets(data):
@@ -74,7 +78,27 @@ def _first(data: Mapping[str, Any]) -> Graph:
 
 
 def _targets(data: Mapping[str, Any]) -> set[int]:
-    return {place for value in data["attrs"].values() if isinstance(value, Graph) for place in outer_targets(value)}
+    loop = _shape(data)[1]
+    return {place for body in bodies_of(data) for place in outer_targets(body, loop)}
+
+
+def within_iteration(body: Graph, loop: Loop | None) -> set[int]:
+    """The derivatives by a carried name, with respect to the value that an iteration begins with, that nothing else
+    hangs on which the iteration before computed from it: ``w = w - h*grad((w - 3)^2, w)``.
+    """
+    carried = range(1, 1 + loop.carried) if loop is not None and loop.body is body else range(0)
+    place = {body.inputs[at]: at for at in carried}
+    found = set()
+    for node, data in body.data.items():
+        if data["op"] not in REQUESTS or data["operands"][1] not in place:
+            continue
+        y, target = data["operands"][:2]
+        given = body.outputs[place[target] - 1][1]
+        cone = ancestors(body.data, [y])
+        others = [at for at in carried if body.inputs[at] != target and body.inputs[at] in cone]
+        if not any(given in ancestors(body.data, [body.outputs[at - 1][1]]) for at in others):
+            found.add(node)
+    return found
 
 
 @dataclass
@@ -95,8 +119,9 @@ class State:
 def inspect(body: Graph, loop: Loop | None, entering: Collection[int]) -> State:
     """The state of a body of which the inputs ``entering``, by number, are tainted."""
     dirty = set(entering)
+    alone = within_iteration(body, loop)
     while True:
-        state = _inspect(body, dirty)
+        state = _inspect(body, dirty, alone)
         carried = range(loop.carried if loop is not None else 0)
         more = {1 + place for place in carried if body.outputs[place][1] in state.tainted} - dirty
         if not more:
@@ -115,7 +140,7 @@ def examine(data: Mapping[str, Any], entering: Collection[int]) -> dict[str, Sta
     return {key: state if key == "body" else inspect(body, None, state.dirty) for key, body in bodies.items()}
 
 
-def _inspect(body: Graph, dirty: Collection[int]) -> State:
+def _inspect(body: Graph, dirty: Collection[int], alone: Collection[int]) -> State:
     outer = set(body.inputs)
     state = State({body.inputs[place] for place in dirty}, set(dirty), set(), False)
     tainted = state.tainted
@@ -138,9 +163,9 @@ def _inspect(body: Graph, dirty: Collection[int]) -> State:
                 state.waiting.add(node)
         elif any(operand in tainted for operand in operands):
             tainted.add(node)
-            if op in REQUESTS:
+            if op in REQUESTS and node not in alone:
                 state.waiting.add(node)
-        elif op in REQUESTS and operands[1] in outer:
+        elif op in REQUESTS and operands[1] in outer and node not in alone:
             tainted.add(node)
             state.ready = True
     return state
@@ -163,7 +188,7 @@ def layer(expander: Expander, node: int, entering_tainted: Collection[int] = ())
     data = builder.data[node]
     bodies = {key: value for key, value in data["attrs"].items() if isinstance(value, Graph)}
     first, loop = _shape(data)
-    targets = sorted({place for body in bodies.values() for place in outer_targets(body)})
+    targets = sorted({place for body in bodies.values() for place in outer_targets(body, loop)})
     operands = data["operands"]
     main = _first(data)
     types = [main.type(old) for old in main.inputs]
