@@ -152,9 +152,6 @@ class _Lowerer:
         node = builder.apply(described.op, *bounds, *starts, *region.operands, attrs=described.attrs)
         for at, key in enumerate(carried):
             self._bind(known[key][0], builder.apply("get", node, attrs={"place": at}))
-            if any(each.users(each.inputs[1 + at]) for each in (graph, tested) if each is not None):
-                # What the next iteration reads is used, also if nothing reads it behind the loop.
-                self.scope.values[key].used = True
         for at, each in enumerate(region.collected.values()):
             builder.span = self.source.span(each.target.start, each.target.end)
             self._gathered(each, builder.apply("get", node, attrs={"place": len(carried) + at}))
