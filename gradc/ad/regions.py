@@ -69,6 +69,12 @@ def _loop_back(
     for place in flagged:
         start = builder.constant(place - 1 in adjoints, BOOL)
         flags[place] = made.input(f"{name_of(graph, place)}.live", BOOL, start)
+    changed = changes(loop)
+    ends = {}
+    for place in changed:
+        # An array that iterations change in places is carried back from its end.
+        ends[place] = made.input(name_of(graph, place), types[place], get(builder, forward, place - 1))
+    own = len(made.operands)
     # Scanned: adjoints of what was collected, what was carried, and what the forward loop scans.
     seeds: list[tuple[int, int]] = []
     collected = []
@@ -77,12 +83,6 @@ def _loop_back(
             output = graph.outputs[place][1]
             seed = made.input(adjoint_name(graph.outputs[place][0]), graph.type(output), adjoints[place])
             collected.append((output, seed))
-    changed = changes(loop)
-    ends = {}
-    for place in changed:
-        # An array that iterations change in places is carried back from its end.
-        ends[place] = made.input(name_of(graph, place), types[place], get(builder, forward, place - 1))
-    own = len(made.operands)
     for place, tape in tapes_of(loop, changed).items():
         number[graph.inputs[place]] = made.input(name_of(graph, place), types[place], get(builder, forward, tape))
     kept: dict[int, int] = {}
