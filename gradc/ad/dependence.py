@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from gradc.ad.flow import differentiable
@@ -63,6 +63,19 @@ def _through(masks: dict[int, int], node: int, graph: Graph) -> tuple[int, ...]:
         for place, mask in enumerate(below)
     ]
     return (*found, 0) if loop.test is not None else tuple(found)
+
+
+def reached_results(data: Mapping[str, Any], positions: Iterable[int]) -> set[int]:
+    """The results of a region, by place, that depend on one of the operands at these positions."""
+    attrs = data["attrs"]
+    if data["op"] == "branch":
+        mask = sum(1 << position - 1 for position in positions if position >= 1)
+        masks = zip(dependence(attrs["then"]), dependence(attrs["other"]), strict=True)
+        return {place for place, (then, other) in enumerate(masks) if (then | other) & mask}
+    loop = Loop.of(attrs)
+    places = {loop.input(position) for position in positions if position >= loop.first}
+    mask = sum(1 << place for place in places)
+    return {at for at, each in enumerate(closed(loop)) if each & mask or (at < loop.carried and 1 + at in places)}
 
 
 def _joined(given: Sequence[int], mask: int) -> int:

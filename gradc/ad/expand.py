@@ -13,16 +13,17 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
+from gradc.ad import layers
 from gradc.ad.bodies import settle
 from gradc.ad.dependence import REGIONS
 from gradc.ad.forward import Tangents, tangent, tangents
-from gradc.ad.nested import Directions, State, layer
+from gradc.ad.layers import State
+from gradc.ad.nested import Directions, layer
 from gradc.ad.reverse import adjoints
 from gradc.errors import CompileError, Diagnostic
 from gradc.ir.builder import Builder, NodeLimit, Simplifier, replay, transfer
 from gradc.ir.graph import Graph, ancestors, bodies_of, graphs
 from gradc.ir.prune import over_bodies, prune
-from gradc.ir.region import Loop
 from gradc.ir.sizes import Dim
 from gradc.ir.types import Type, typed
 from gradc.limits import DEFAULT, Limits, too_many_nodes
@@ -66,6 +67,7 @@ class Expander:
         self.number: dict[int, int] = dict(number)
         self.env = env
         self.state = state
+        self.plain = state.plain if state is not None else set()
         # Where the results of a region are that has been given further ones.
         self.places: dict[int, dict[int, int]] = {}
         self.swept: dict[tuple[int, int | None], dict[int, int]] = {}
@@ -113,9 +115,9 @@ class Expander:
             if node in number:
                 continue
             op = data["op"]
-            if self.state is not None and node in self.state.waiting:
+            if self.state is not None and node in self.state.held:
                 number[node] = replay(self.graph, node, builder, number)
-            elif op in REQUESTS and number[data["operands"][1]] in self.env:
+            elif op in REQUESTS and number[data["operands"][1]] in self.env and node not in self.plain:
                 builder.span = data.get("span")
                 number[node] = self.carried(node, *data["operands"])
             elif op in ("grad", "vjp"):
@@ -143,8 +145,8 @@ class Expander:
         made = replay(self.graph, node, self.builder, self.number)
         entering: set[int] = set()
         if self.state is not None:
-            first = 1 if data["op"] == "branch" else Loop.of(data["attrs"]).first - 1
-            entering = {at - first for at, operand in enumerate(data["operands"]) if operand in self.state.tainted}
+            operands = data["operands"]
+            entering = {at for at, position in layers.places(data).items() if operands[position] in self.state.tainted}
         while any(map(has_requests, bodies_of(self.builder.data[made]))):
             made, places = layer(self, made, entering)
             before = self.places.get(node)

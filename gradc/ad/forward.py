@@ -10,6 +10,7 @@ carried on as if the branch were taken, together with the condition for it, and 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
@@ -112,6 +113,12 @@ class _Sweep:
         self.builder = builder
         self.local = local
         self.found: dict[int, Guarded] = {}
+        # Of each region the results that are on the way, by place; all of them if the way is not known.
+        self.wanted: dict[int, set[int]] | None = None if members is None else defaultdict(set)
+        if self.wanted is not None and members is not None:
+            for data in map(builder.data.__getitem__, members):
+                if data["op"] == "get":
+                    self.wanted[data["operands"][0]].add(data["attrs"]["place"])
         # Of the regions that have been gone through, the tangents of their results.
         self.results: dict[int, Mapping[int, int]] = {}
         # What is on a way from a target; as far as it is known if not all is known.
@@ -130,7 +137,8 @@ class _Sweep:
             return None
         if op in REGIONS:
             entering = {position: self.settled(self.found[operand], None) for position, operand in edges}
-            self.results[node] = region_tangents.push(self.local, node, entering, self.members)
+            wanted = range(len(builder.type(node).parts)) if self.wanted is None else self.wanted[node]
+            self.results[node] = region_tangents.push(self.local, node, entering, wanted)
             return None
         if op == "add_tapes":
             return builder.apply(op, *[self.found[operand][0] for _, operand in edges]), None

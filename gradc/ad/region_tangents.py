@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from gradc.rules.gradients import LocalGradients
 
 
-def push(local: LocalGradients, node: int, tangents: Mapping[int, int], members: Collection[int]) -> dict[int, int]:
-    """The tangents of a region's results, by their place, given those of its operands by position."""
+def push(local: LocalGradients, node: int, tangents: Mapping[int, int], wanted: Collection[int]) -> dict[int, int]:
+    """The tangents of a region's results ``wanted``, by their place, given those of its operands by position."""
     if local.builder.op(node) == "branch":
-        return _branch_forth(local, node, tangents, members)
-    return _loop_forth(local, node, tangents, members)
+        return _branch_forth(local, node, tangents, wanted)
+    return _loop_forth(local, node, tangents, wanted)
 
 
 def _loop_forth(
-    local: LocalGradients, node: int, tangents: Mapping[int, int], members: Collection[int]
+    local: LocalGradients, node: int, tangents: Mapping[int, int], wanted: Collection[int]
 ) -> dict[int, int]:
     from gradc.ad.forward import tangents as forward
 
@@ -32,7 +32,7 @@ def _loop_forth(
     loop, operands = Loop.of(data["attrs"]), data["operands"]
     graph, count = loop.body, len(loop.body.inputs)
     given = {loop.input(position): tangent for position, tangent in tangents.items()}
-    moving = sorted(dependence.active(loop, given))
+    moving = sorted(dependence.active(loop, given) & dependence.useful(loop, wanted))
     types = [graph.type(old) for old in graph.inputs]
     carried, scanned = loop.carried, loop.scanned
 
@@ -70,7 +70,9 @@ def _loop_forth(
     results = [number[output] for _, output in graph.outputs]
     made.builder.adjoint_of = results[0] if results else None
     live = {number[graph.inputs[place]]: flag for place, flag in flags.items()}
-    found = forward(made.builder, inner_local, list(dict.fromkeys(results)), directions, live)
+    roots = {place for place in range(len(results)) if (1 + place in moving if place < carried else place in wanted)}
+    nodes = list(dict.fromkeys(results[place] for place in sorted(roots)))
+    found = forward(made.builder, inner_local, nodes, directions, live)
 
     outputs: list[tuple[str, int]] = []
     places: dict[int, int] = {}
@@ -82,7 +84,7 @@ def _loop_forth(
             places[place] = len(outputs)
             outputs.append((graph.outputs[place][0], results[place]))
         for place in group:
-            tangent = found.get(results[place])
+            tangent = found.get(results[place]) if place in roots else None
             if place < carried and 1 + place in moving:
                 tangent = nothing(made.builder, types[1 + place]) if tangent is None else tangent
             if tangent is not None:
@@ -131,7 +133,7 @@ def _loop_forth(
 
 
 def _branch_forth(
-    local: LocalGradients, node: int, tangents: Mapping[int, int], members: Collection[int]
+    local: LocalGradients, node: int, tangents: Mapping[int, int], wanted: Collection[int]
 ) -> dict[int, int]:
     from gradc.ad.forward import tangents as forward
 
@@ -143,7 +145,7 @@ def _branch_forth(
     live: set[int] = set()
     for graph in bodies.values():
         for place, mask in enumerate(dependence.dependence(graph)):
-            if any(mask >> position - 1 & 1 for position in moving):
+            if place in wanted and any(mask >> position - 1 & 1 for position in moving):
                 live.add(place)
     made_bodies: dict[str, Graph] = {}
     given: list[int] = []
@@ -163,7 +165,8 @@ def _branch_forth(
         inner_local = local.inside(made.builder)
         results = [number[output] for _, output in graph.outputs]
         made.builder.adjoint_of = results[0] if results else None
-        found = forward(made.builder, inner_local, list(dict.fromkeys(results)), directions)
+        roots = list(dict.fromkeys(results[place] for place in sorted(live)))
+        found = forward(made.builder, inner_local, roots, directions)
         outputs = [(name, results[place]) for place, (name, _) in enumerate(graph.outputs)]
         for place in sorted(live):
             tangent = found.get(results[place])

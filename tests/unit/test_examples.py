@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -18,8 +19,10 @@ import gradc
 from gradc.source import canonical
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-# Those without arrays; the others are in test_examples_arrays.
-PROGRAMS = sorted(path for path in EXAMPLES.glob("*.grad") if "[" not in path.read_text("utf-8"))
+LOOP = re.compile(r"^\s*(for|while)\b", re.M)
+# Those without arrays and loops; the others are in test_examples_arrays and test_examples_loops.
+TEXTS = {path: path.read_text("utf-8") for path in EXAMPLES.glob("*.grad")}
+PROGRAMS = sorted(path for path, text in TEXTS.items() if "[" not in text and not LOOP.search(text))
 
 mp = mpmath.mp.clone()
 mp.dps = 50

@@ -245,7 +245,11 @@ def close(found: Any, expected: Any, scale: float = 0.0) -> None:
 
 
 def test_every_example_has_a_reference() -> None:
-    models = {path.stem: gradc.load(path).graph for path in EXAMPLES.glob("*.grad")}
+    # Those with loops are in test_examples_loops.
+    paths = [
+        path for path in EXAMPLES.glob("*.grad") if not re.search(r"^\s*(for|while)\b", path.read_text("utf-8"), re.M)
+    ]
+    models = {path.stem: gradc.load(path).graph for path in paths}
     with_arrays = {name for name, graph in models.items() if any(graph.type(node).shape for node in graph.inputs)}
     assert with_arrays == set(REFERENCES) == set(SIZES) == set(BY_EXAMPLE)
 
