@@ -17,14 +17,12 @@ from types import MappingProxyType
 from gradc.ad import region_tangents
 from gradc.ad.dependence import REGIONS
 from gradc.ad.flow import active, differentiable
+from gradc.ad.region_tangents import Guarded
 from gradc.ad.reverse import balanced_sum, times
 from gradc.ir.builder import Builder
 from gradc.ir.types import Index
 from gradc.ops import build
 from gradc.rules.gradients import LocalGradients
-
-Guarded = tuple[int, "int | None"]
-"""A tangent and the node of the condition under which there is one; None where there always is."""
 
 
 def tangent(builder: Builder, local: LocalGradients, y: int, directions: Mapping[int, int]) -> int | None:
@@ -120,7 +118,7 @@ class _Sweep:
                 if data["op"] == "get":
                     self.wanted[data["operands"][0]].add(data["attrs"]["place"])
         # Of the regions that have been gone through, the tangents of their results.
-        self.results: dict[int, Mapping[int, int]] = {}
+        self.results: dict[int, Mapping[int, Guarded]] = {}
         # What is on a way from a target; as far as it is known if not all is known.
         self.members = self.found.keys() if members is None else members
 
@@ -130,13 +128,15 @@ class _Sweep:
         op = builder.op(node)
         if op == "get":
             (region,) = builder.operands(node)
-            made = self.results.get(region, {}).get(builder.data[node]["attrs"]["place"])
-            return None if made is None else (made, None)
+            return self.results.get(region, {}).get(builder.data[node]["attrs"]["place"])
         edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in self.found]
         if not edges:
             return None
         if op in REGIONS:
-            entering = {position: self.settled(self.found[operand], None) for position, operand in edges}
+            entering = {
+                position: (self.settled(self.found[operand], None), self.found[operand][1])
+                for position, operand in edges
+            }
             wanted = range(len(builder.type(node).parts)) if self.wanted is None else self.wanted[node]
             self.results[node] = region_tangents.push(self.local, node, entering, wanted)
             return None

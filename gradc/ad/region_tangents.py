@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gradc.ad import dependence
 from gradc.ad.bodies import Body, either, finish, get, name_of, nothing, tangent_name
@@ -15,23 +15,33 @@ if TYPE_CHECKING:
     from gradc.rules.gradients import LocalGradients
 
 
-def push(local: LocalGradients, node: int, tangents: Mapping[int, int], wanted: Collection[int]) -> dict[int, int]:
-    """The tangents of a region's results ``wanted``, by their place, given those of its operands by position."""
+Guarded: TypeAlias = "tuple[int, int | None]"
+"""A tangent and the node of the condition under which there is one; None where there always is."""
+
+
+def push(
+    local: LocalGradients, node: int, tangents: Mapping[int, Guarded], wanted: Collection[int]
+) -> dict[int, Guarded]:
+    """The tangents of a region's results ``wanted``, by their place, given those of its operands by position.
+
+    Those of operands are 0 where there are none.
+    """
     if local.builder.op(node) == "branch":
         return _branch_forth(local, node, tangents, wanted)
     return _loop_forth(local, node, tangents, wanted)
 
 
 def _loop_forth(
-    local: LocalGradients, node: int, tangents: Mapping[int, int], wanted: Collection[int]
-) -> dict[int, int]:
+    local: LocalGradients, node: int, tangents: Mapping[int, Guarded], wanted: Collection[int]
+) -> dict[int, Guarded]:
     from gradc.ad.forward import tangents as forward
 
     builder = local.builder
     data = builder.data[node]
     loop, operands = Loop.of(data["attrs"]), data["operands"]
     graph, count = loop.body, len(loop.body.inputs)
-    given = {loop.input(position): tangent for position, tangent in tangents.items()}
+    given = {loop.input(position): tangent for position, (tangent, _) in tangents.items()}
+    under = {loop.input(position): guard for position, (_, guard) in tangents.items() if guard is not None}
     moving = sorted(dependence.active(loop, given) & dependence.useful(loop, wanted))
     types = [graph.type(old) for old in graph.inputs]
     carried, scanned = loop.carried, loop.scanned
@@ -58,9 +68,16 @@ def _loop_forth(
     kept = [place for place in moving if place <= carried]
     sources = {place: {p for p in moving if masks[place - 1] >> p & 1} for place in kept}
     fixed = {place for place in moving if place > carried}
-    flagged = sorted(dependence.sometimes(sources, [place for place in kept if place in given], fixed))
+    # Under a condition that concerns several values, a tangent is 0 where there is none.
+    single = {place: guard for place, guard in under.items() if place in kept and builder.type(guard).scalar}
+    sometimes = dependence.sometimes(sources, [p for p in kept if p in given and p not in single], fixed)
+    flagged = sorted(sometimes | set(single))
     flags = {
-        place: made.input(f"{name_of(graph, place)}.live", BOOL, builder.constant(place in given, BOOL))
+        place: made.input(
+            f"{name_of(graph, place)}.live",
+            BOOL,
+            single[place] if place in single else builder.constant(place in given, BOOL),
+        )
         for place in flagged
     }
     moved(range(1 + carried, 1 + carried + scanned))
@@ -77,6 +94,7 @@ def _loop_forth(
     outputs: list[tuple[str, int]] = []
     places: dict[int, int] = {}
     tangent_places: dict[int, int] = {}
+    flag_places: dict[int, int] = {}
 
     def listed(group: Sequence[int]) -> None:
         """Outputs as they are, then their tangents."""
@@ -99,6 +117,7 @@ def _loop_forth(
             if certain
             else either(made.builder, [flags[source] for source in sorted(sources[place])])
         )
+        flag_places[place] = len(outputs)
         outputs.append((f"{name_of(graph, place)}.live", new))
     wide = len(outputs)
     listed(range(carried, carried + loop.collected))
@@ -129,12 +148,13 @@ def _loop_forth(
     if test is not None:
         places[loop.results - 1] = extended.results - 1
     _supersede(local, node, result, places)
-    return {place: get(builder, result, at) for place, at in tangent_places.items()}
+    reached = {place - 1: get(builder, result, at) for place, at in flag_places.items()}
+    return {place: (get(builder, result, at), reached.get(place)) for place, at in tangent_places.items()}
 
 
 def _branch_forth(
-    local: LocalGradients, node: int, tangents: Mapping[int, int], wanted: Collection[int]
-) -> dict[int, int]:
+    local: LocalGradients, node: int, tangents: Mapping[int, Guarded], wanted: Collection[int]
+) -> dict[int, Guarded]:
     from gradc.ad.forward import tangents as forward
 
     builder = local.builder
@@ -142,11 +162,16 @@ def _branch_forth(
     operands, attrs = data["operands"], data["attrs"]
     bodies = {key: attrs[key] for key in ("then", "other")}
     moving = sorted(position for position in tangents)
-    live: set[int] = set()
-    for graph in bodies.values():
-        for place, mask in enumerate(dependence.dependence(graph)):
-            if place in wanted and any(mask >> position - 1 & 1 for position in moving):
-                live.add(place)
+    # In which of the bodies a result depends on what moves.
+    sides = {
+        key: {
+            place
+            for place, mask in enumerate(dependence.dependence(graph))
+            if place in wanted and any(mask >> position - 1 & 1 for position in moving)
+        }
+        for key, graph in bodies.items()
+    }
+    live = sides["then"] | sides["other"]
     made_bodies: dict[str, Graph] = {}
     given: list[int] = []
     count = len(bodies["then"].outputs)
@@ -160,7 +185,7 @@ def _branch_forth(
         for position in moving:
             old = graph.inputs[position - 1]
             name = tangent_name(name_of(graph, position - 1))
-            directions[number[old]] = made.input(name, graph.type(old), tangents[position])
+            directions[number[old]] = made.input(name, graph.type(old), tangents[position][0])
         made.replay(graph, number)
         inner_local = local.inside(made.builder)
         results = [number[output] for _, output in graph.outputs]
@@ -177,7 +202,15 @@ def _branch_forth(
         given = made.operands
     result = builder.make("branch", (operands[0], *given), made_bodies)
     _supersede(local, node, result, {place: place for place in range(count)})
-    return {place: get(builder, result, count + at) for at, place in enumerate(sorted(live))}
+    condition = operands[0]
+    opposite = builder.apply("not", condition) if sides["other"] - sides["then"] else condition
+    return {
+        place: (
+            get(builder, result, count + at),
+            None if place in sides["then"] & sides["other"] else condition if place in sides["then"] else opposite,
+        )
+        for at, place in enumerate(sorted(live))
+    }
 
 
 def _supersede(local: LocalGradients, node: int, result: int, places: Mapping[int, int]) -> None:
