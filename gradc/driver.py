@@ -19,6 +19,7 @@ from gradc.limits import DEFAULT, Limits, too_many_nodes
 from gradc.memory import collector_paused
 from gradc.ops import TABLE
 from gradc.passes import manager
+from gradc.passes.checkpoint import checkpoint
 from gradc.passes.specialise import specialise
 from gradc.source import Source
 from gradc.syntax import tree
@@ -43,6 +44,7 @@ class Options:
     Of a run, ``debug_nans`` makes the first NaN that the program computes an error, and ``max_memory`` is how many
     bytes its arrays may take: most of what the machine has left, if it is None. ``max_iterations`` is how many steps
     each loop may make: those of ``limits``, if it is None.
+    ``checkpoint`` is how many steps of a loop its derivatives keep, 0 for a number that suits it; None for all.
     """
 
     ops: OpTable = TABLE
@@ -59,6 +61,7 @@ class Options:
     debug_nans: bool = False
     max_memory: int | None = None
     max_iterations: int | None = None
+    checkpoint: int | None = None
 
     def __post_init__(self) -> None:
         if self.dtype not in ("f64", "f32"):
@@ -71,6 +74,8 @@ class Options:
             if type(self.max_iterations) is not int or self.max_iterations < 0:
                 raise ValueError(f"max_iterations must be a number of steps, not {self.max_iterations!r}")
             object.__setattr__(self, "limits", replace(self.limits, iterations=self.max_iterations))
+        if self.checkpoint is not None and (type(self.checkpoint) is not int or self.checkpoint < 0):
+            raise ValueError(f"checkpoint must be a number of steps, or 0 for one that suits, not {self.checkpoint!r}")
 
     def at(self, level: int) -> Options:
         """The same options at another level, whose passes replace a pipeline and the caller's own."""
@@ -161,6 +166,8 @@ def optimise(graph: Graph, options: Options, watch: Watch | None = None) -> mana
     if text is None:
         text = manager.level(options.level, assume_finite=options.assume_finite)
     steps = [*manager.parse_pipeline(text, passes(options)), *map(manager.custom, options.passes)]
+    if (kept := options.checkpoint) is not None:
+        steps.insert(0, manager.Step("checkpoint", lambda graph, _: checkpoint(graph, kept)))
     context = manager.Context(options.disabled)
     with collector_paused():
         return manager.run(graph, steps, context=context, check=options.verify, dump=watch)

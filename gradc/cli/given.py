@@ -149,13 +149,19 @@ _MEMORY = click.option(
 _ITERATIONS = click.option(
     "--max-iterations", metavar="N", type=click.IntRange(min=0), help="Steps that a loop may make. [10000000]"
 )
+_CHECKPOINT = click.option(
+    "--checkpoint",
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Steps of each loop that derivatives keep, 0 for a number that suits it; the others are computed again. [all]",
+)
 DEBUG_NANS = click.option("--debug-nans", is_flag=True, help="Stop at the first operation that makes a NaN.")
 OUT = click.option("--out", metavar="FILE", help="Also write the results to a .npz or .json file.")
 
 
 def data(command: Any) -> Any:
     """The options that give values to a program."""
-    for option in (_ITERATIONS, _MEMORY, _BIND, _DATA, SET):
+    for option in (_CHECKPOINT, _ITERATIONS, _MEMORY, _BIND, _DATA, SET):
         command = option(command)
     return command
 

@@ -157,6 +157,7 @@ def load(
     debug_nans: bool = False,
     max_memory: int | None = None,
     max_iterations: int | None = None,
+    checkpoint: int | None = None,
     **_: Any,
 ) -> Model:
     """The model of a file, its warnings printed."""
@@ -177,6 +178,7 @@ def load(
         debug_nans=debug_nans,
         max_memory=max_memory,
         max_iterations=max_iterations,
+        checkpoint=checkpoint,
     )
     context.obj.report(model.warnings)
     return model
