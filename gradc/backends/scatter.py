@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -50,7 +51,7 @@ def add_at(view: Any, where: Places, x: Any, tail: tuple[int, ...]) -> None:
     if not x.size:
         return
     flat, starts, heads = where
-    width = int(np.prod(tail, dtype=np.int64))
+    width = math.prod(tail)
     columns = x.reshape(len(flat), width)
     if starts is not None:
         # NumPy's sums along contiguous memory are ten times faster than counting where each place waits for the last.
@@ -60,6 +61,6 @@ def add_at(view: Any, where: Places, x: Any, tail: tuple[int, ...]) -> None:
         np.add.at(view, np.unravel_index(flat, heads), columns.reshape(len(flat), *tail))
     else:
         # Counting with weights is several times faster than adding element by element.
-        size = int(np.prod(heads, dtype=np.int64))
+        size = math.prod(heads)
         for column, place in enumerate(np.ndindex(*tail)):
             view[(..., *place)] += np.bincount(flat, columns[:, column], size).reshape(heads)

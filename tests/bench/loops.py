@@ -4,7 +4,7 @@ Run it in the folder ``tests``; peers that are not installed are said to be miss
 
     python -m bench.loops                        # gradc beside bench.loop_cases
     python -m bench.loops --only euler --peers
-    python -m bench.loops --compile              # compile times at several trip counts
+    python -m bench.loops --compile              # from text to optimised graph, at several trip counts
 
 Every case has a process of its own and one thread; runs of all contestants alternate, and medians are compared. Times
 are those of an iteration: that of a call over its number of iterations. "gradc/hand" is the ratio of a value and of a
@@ -18,7 +18,6 @@ import argparse
 import importlib.util
 import json
 import sys
-import time
 from typing import Any
 
 from bench import loop_peers, measure
@@ -80,19 +79,15 @@ def measured(name: str, peers: list[str], seconds: float = 3.0) -> dict[str, Any
 
 
 def compiled_at(name: str, iterations: int) -> dict[str, Any]:
-    """From the text to the first value and gradients, less the time of a later call; the number is in the text."""
-    case = CASES[name]
-    data = case.make(iterations)
-    text = case.text.replace("input n: int", f"input unused_n = {iterations}").replace("0..n", f"0..{iterations}")
-    data["unused_n" if "unused_n" in text else "n"] = data.pop("n", iterations)
-    if "n" in data and "input n" not in text:
-        del data["n"]
-    gradc.compile("input X[n]; L = sum(exp(X))").value_and_grad("L")(X=[1.0])
-    started = time.perf_counter()
-    gradient = gradc.compile(text).value_and_grad("L")
-    gradient(data)
-    first = time.perf_counter() - started
-    return {"compile": first - measure.best(lambda: gradient(data), 0.5)}
+    """From the text, in which the number of iterations is a constant, to the optimised graph of value and gradients."""
+    text = CASES[name].text
+    for declared in ("input n: int, ", "input n: int\n"):
+        text = text.replace(declared, f"n = {iterations}\ninput " if declared.endswith(" ") else f"n = {iterations}\n")
+    size = "T" if name == "recurrent network" else "n"
+    sizes = {size: iterations} if f"[{size}" in text else {}
+    gradc.compile("input X[n]; L = sum(exp(X))").value_and_grad("L").model.optimized()
+    run = measure.best(lambda: gradc.compile(text, sizes=sizes).value_and_grad("L").model.optimized(), 1.0)
+    return {"compile": run}
 
 
 def _row(name: str, found: dict[str, Any], peers: list[str]) -> list[str]:
