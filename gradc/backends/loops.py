@@ -6,6 +6,7 @@ plan of its own, made once for all iterations. A tape is a list with the value o
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -79,18 +80,35 @@ class Place:
         return CallError(Diagnostic(code, message, span, label, hints, text=text))
 
 
+class _Running(threading.local):
+    """When the outermost loop that runs in a thread has to have ended."""
+
+    end: float | None = None
+
+
+_running = _Running()
+
+
 class Watch:
-    """Counts iterations, and looks at the clock now and then."""
+    """Looks at the clock now and then. A loop within another one has the time that is left to that."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.end = time.monotonic() + place.limits.run_seconds
+        self.outermost = _running.end is None
+        if _running.end is None:
+            _running.end = time.monotonic() + place.limits.run_seconds
+        self.end = _running.end
 
     def look(self) -> None:
         """Raise a diagnostic once the time is over."""
         if time.monotonic() > self.end:
             seconds = self.place.limits.run_seconds
             raise self.place.refuse("E0641", f"this loop runs for more than {seconds:g} seconds", "still running")
+
+    def close(self) -> None:
+        """The loop has ended."""
+        if self.outermost:
+            _running.end = None
 
 
 def loop(data: Mapping[str, Any], place: Place, planned: Planned, shape: Callable[[Type], Any]) -> Callable[..., Any]:
@@ -138,7 +156,7 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
             hint = "a range runs upwards, up to, but without, its end; it may be empty, as 0..0"
             raise place.refuse("E0640", f"the range {start}..{stop} ends before it begins", "this loop", hint)
         if count > place.limits.iterations:
-            raise _too_many(place, place.limits.iterations)
+            raise _too_many(place, f"this loop makes {count:,} steps, and {place.limits.iterations:,} are allowed")
         state: Sequence[Any] = _own(operands[:carried], body)
         rows = [_rows(x) if one else x for x, one in zip(operands[carried : carried + scanned], single, strict=True)]
         rest = operands[carried + scanned :]
@@ -154,8 +172,8 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
             kept = _Kept(described, body, rest, read, count)
         items += [[None] * (0 if at in snapped else count) for at in range(described.tapes)]
         written = [(carried + at, item) for at, item in enumerate(items) if at - collected not in snapped]
-        watch = Watch(place)
         stepper = body.stepper()
+        watch = Watch(place)
         try:
             stepper.set(1 + carried + scanned, rest)
             for at in reversed(range(count)) if backwards else range(count):
@@ -172,6 +190,7 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
                     watch.look()
         finally:
             stepper.close()
+            watch.close()
         tapes = items[collected:]
         for at, place_of in snapped.items():
             assert kept is not None
@@ -194,9 +213,9 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
         rest = operands[carried:]
         items: list[list[Any]] = [[] for _ in range(tapes)]
         kept = _Kept(described, body, rest, lambda number: (number, []), None) if snapped else None
-        watch = Watch(place)
         count = 0
         stepper, tester = body.stepper(), test.stepper()
+        watch = Watch(place)
         try:
             for each in (stepper, tester):
                 each.set(1 + carried, rest)
@@ -206,7 +225,7 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
                 if not goes_on:
                     break
                 if count == most:
-                    raise _too_many(place, most)
+                    raise _too_many(place, f"this loop has not ended after {most:,} iterations")
                 if kept is not None:
                     kept.note(count, state)
                 stepper.set(1, state)
@@ -221,6 +240,7 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
         finally:
             stepper.close()
             tester.close()
+            watch.close()
         if any(isnan(x) for x in numbers):
             hint = "find what makes it with `--debug-nans`, or test for it: x == x is false for a NaN"
             message = f"the condition of this loop compares a NaN after {count} iterations"
@@ -309,9 +329,9 @@ def _compared(test: Graph) -> list[int]:
     return [operand for operand in dict.fromkeys(found) if operand not in tested]
 
 
-def _too_many(place: Place, most: int) -> CallError:
+def _too_many(place: Place, message: str) -> CallError:
     hint = "`max_iterations=` in Python, `--max-iterations` on the command line say how many there may be"
-    return place.refuse("E0641", f"this loop has not ended after {most:,} iterations", "", hint)
+    return place.refuse("E0641", message, "", hint)
 
 
 def branch(data: Mapping[str, Any], planned: Planned) -> Callable[..., Any]:

@@ -36,7 +36,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
         COUNTED,
         {"max_iterations": 100},
         {"k": 101},
-        """error[E0641]: this loop has not ended after 100 iterations
+        """error[E0641]: this loop makes 101 steps, and 100 are allowed
  --> m.grad:3:1
   |
 3 | for t in 0..k { y = 2*y }
