@@ -141,7 +141,8 @@ class _Sweep:
             self.results[node] = region_tangents.push(self.local, node, entering, wanted)
             return None
         if op == "add_tapes":
-            return builder.apply(op, *[self.found[operand][0] for _, operand in edges]), None
+            tapes = [self.found[operand][0] for _, operand in edges]
+            return builder.apply(op, *tapes, attrs=builder.data[node].get("attrs")), None
         if op == "name":
             return self.found[edges[0][1]]
         if op == "select":

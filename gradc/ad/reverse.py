@@ -230,6 +230,9 @@ class Sweep:
         return value
 
     def _choose(self, condition: int, taken: bool, value: int) -> int:
+        if self.builder.type(value).parts:
+            # What a tape holds is selected where it is read.
+            return value
         zero = build.filled(self.builder, 0.0, self.builder.type(value))
         return build.choose(self.builder, condition, *((value, zero) if taken else (zero, value)))
 

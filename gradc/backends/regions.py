@@ -6,6 +6,7 @@ way, as with the condition of a ``while``, the members are run one by one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -40,9 +41,36 @@ def get(planner: Planner, node: int) -> Value:
 
 
 def add_tapes(planner: Planner, node: int) -> Value:
-    """The sum of tapes."""
-    operands = [planner.values[operand] for operand in planner.graph.operands(node)]
-    return planner.emit(loops.add_tapes, operands, None)
+    """The sum of tapes, and over members of a family."""
+    graph = planner.graph
+    places = graph.operands(node)
+    operands = [planner.values[operand] for operand in places]
+    over = graph.attrs(node).get("over", ())
+    if not over:
+        return planner.emit(loops.add_tapes, operands, None)
+    free = [graph.type(operand).free for operand in places]
+    axes = [tuple(at for at, index in enumerate(own) if index in over) for own in free]
+    # What does not depend on an index is there once for each of its values.
+    times = [math.prod(planner.batch(index for index in over if index not in own)) for own in free]
+    single = not graph.type(node).free and not graph.type(node).parts[0].shape
+
+    def run(*tapes: Any) -> Any:
+        found = loops.add_tapes(*[_summed(*each) for each in zip(tapes, axes, times, strict=True)])
+        return [float(x) for x in found] if single else found
+
+    return planner.emit(run, operands, None)
+
+
+def _summed(tape: Any, axes: tuple[int, ...], times: int) -> Any:
+    """A tape summed over some of the axes of its family, in each iteration."""
+    if isinstance(tape, Lanes):
+        places = sorted(tape)
+        kept: dict[tuple[int, ...], list[Any]] = {}
+        for place in places:
+            kept.setdefault(tuple(k for at, k in enumerate(place) if at not in axes), []).append(tape[place])
+        sums = {place: loops.add_tapes(*listed) for place, listed in kept.items()}
+        return sums[()] if list(sums) == [()] else Lanes(sums)
+    return [np.asarray(x).sum(axis=axes) * times for x in tape]
 
 
 def region(planner: Planner, node: int) -> Value:

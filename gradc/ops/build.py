@@ -70,6 +70,8 @@ def total(builder: Builder, node: int, over: Iterable[Index] = (), axes: Iterabl
     over, axes = tuple(over), tuple(axes)
     if not over and not axes:
         return node
+    if builder.type(node).parts:
+        return builder.apply("add_tapes", node, attrs={"over": over})
     return builder.apply("sum", node, attrs={"axes": axes, "over": over})
 
 

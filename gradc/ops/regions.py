@@ -104,7 +104,8 @@ def _tapes_type(types: Sequence[Type], attrs: Attrs) -> Type:
     for position, type in enumerate(types):
         if type.dtype != TAPE or type.parts != types[0].parts or not type.smooth:
             raise TypeMismatch("tapes of real values of one type", position)
-    return family(types[0], _free(types))
+    over = attrs.get("over", ())
+    return tape_of(types[0].parts[0], [index for index in _free(types) if index not in over])
 
 
 _LOOP = {
@@ -169,10 +170,14 @@ ROWS = (
     ),
     Op(
         name="add_tapes",
-        doc="Tapes added up, iteration by iteration: where adjoints of a tape meet.",
+        doc=(
+            "Tapes added up, iteration by iteration: where adjoints of a tape meet. Those of a family are summed over the "
+            "indices of the attribute over."
+        ),
         kind="region",
         arity=(1, None),
         type_rule=_tapes_type,
+        attrs={"over": tuple},
         dependence=("linear",),
         reference="gradc.ir.region",
     ),
