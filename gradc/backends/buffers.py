@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Smaller arrays come from memory that the process has at hand; of larger ones no more than this is kept.
 _LEAST: Final = 1 << 14
 _MOST: Final = 1 << 28
+# Fewer elements are made anew faster than NumPy is told to write over others.
+_SHORT: Final = 1 << 9
 # A buffer serves arrays down to this part of its size.
 _FIT: Final = 2
 
@@ -113,6 +115,9 @@ def _drop(planner: Planner, kept: set[int], root: Sequence[int]) -> None:
 
 
 def _write_over(planner: Planner, step: Step, dying: Sequence[int], root: Sequence[int]) -> None:
+    shape = planner.reps.get(step.target)
+    if shape is not None and prod(shape) < _SHORT and not isinstance(step.run, kernels.Update):
+        return
     for slot in dying:
         usable = root[slot] in planner.fresh and slot not in planner.repeating and planner.real(slot)
         run = kernels.over(step.run, step.operands.index(slot)) if usable else None
