@@ -155,22 +155,14 @@ def _loop_back(
         new = found.get(targets[place])
         outputs.append((adjoint_name(name_of(graph, place)), nothing(inner, types[place]) if new is None else new))
     body = finish(inner, inner_local, outputs)
-    back = Loop(
-        body,
-        None,
-        own,
-        count,
-        len(tapes),
-        loop.extent,
-        not loop.backwards,
-    )
+    back = Loop(body, None, own, count, len(tapes), loop.extent, not loop.backwards)
     if loop.test is None:
         bounds = operands[:2]
     else:
         bounds = (builder.constant(0, INT), get(builder, forward, loop.results - 1))
     result = builder.make("for", (*bounds, *made.operands), back.attrs)
-    places = [*carried, *shared, *(None for _ in flagged), *arrays, *tapes]
-    return {loop.first + place - 1: get(builder, result, at) for at, place in enumerate(places) if place is not None}
+    standing = [*carried, *shared, *(None for _ in (*flagged, *changed)), *arrays, *tapes]
+    return {loop.first + place - 1: get(builder, result, at) for at, place in enumerate(standing) if place is not None}
 
 
 def _branch_back(

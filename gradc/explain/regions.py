@@ -79,6 +79,9 @@ def reading(notes: Notes, nodes: Sequence[int], named: bool) -> list[str]:
     data = notes.sketch.data
     found: list[str] = []
     for node in nodes:
+        if data[node]["op"] != "get":
+            # Tapes that meet, and other loops, say nothing of one result.
+            continue
         dims = notes.shape(node)
         name = result_name(data[data[node]["operands"][0]], data[node]["attrs"]["place"])
         if data[node]["type"].dtype == TAPE:

@@ -188,6 +188,9 @@ def test_large_families_are_not_computed() -> None:
 @pytest.mark.parametrize("file", sorted((ROOT / "examples").glob("*.grad")), ids=lambda file: file.stem)
 def test_every_example(file: Path, options: dict[str, Any]) -> None:
     model = gradc.load(file)
+    if not any(type.real and not type.shape for type in (model.graph.type(node) for _, node in model.graph.outputs)):
+        # Of arrays alone there is no gradient to draw.
+        options = {}
     for level in ("names", "ops"):
         assert str(draw(model, level=level, max_nodes=60, **options)).startswith("digraph")
 
