@@ -171,8 +171,8 @@ ROWS = (
     Op(
         name="add_tapes",
         doc=(
-            "Tapes added up, iteration by iteration: where adjoints of a tape meet. Those of a family are summed over the "
-            "indices of the attribute over."
+            "Tapes added up, iteration by iteration: where adjoints of a tape meet. Those of a family are summed over "
+            "the indices of the attribute over."
         ),
         kind="region",
         arity=(1, None),
