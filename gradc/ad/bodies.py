@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gradc.ir.builder import Builder, replay, transfer
 from gradc.ir.graph import Graph, ancestors
+from gradc.ir.region import distinct
 from gradc.ir.sizes import Dim
 from gradc.ir.types import BOOL, Type
 from gradc.ops import build
@@ -46,17 +47,6 @@ class Body:
 def name_of(body: Graph, place: int) -> str:
     """The name of an input of a body, by its number."""
     return body.name(body.inputs[place]) or "x"
-
-
-def unique(outputs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """The outputs, each with a name of its own."""
-    found: dict[str, int] = {}
-    for name, node in outputs:
-        own, count = name, 1
-        while own in found:
-            own, count = f"{name}.{count}", count + 1
-        found[own] = node
-    return list(found.items())
 
 
 def adjoint_name(name: str) -> str:
@@ -99,7 +89,7 @@ def nothing(builder: Builder, type: Type) -> int:
 def finish(builder: Builder, local: LocalGradients, outputs: Sequence[tuple[str, int]]) -> Graph:
     """The body that has been built, without what differentiation has superseded in it."""
     builder.span = builder.adjoint_of = None
-    graph = builder.finish(unique(outputs))
+    graph = builder.finish(distinct(outputs))
     return settle(graph, local.superseded)[0]
 
 

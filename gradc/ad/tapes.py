@@ -11,10 +11,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gradc.ad.bodies import Body, name_of, unique
+from gradc.ad.bodies import Body, name_of
 from gradc.ir.builder import Builder
 from gradc.ir.graph import Graph, ancestors
-from gradc.ir.region import Loop
+from gradc.ir.region import Loop, distinct
 from gradc.ops import build
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _with_tapes(builder: Builder, loop: Loop, changed: dict[int, list[Change]]) 
         if node not in known:
             known.add(node)
             outputs.append((name, node))
-    return body if len(outputs) == len(body.outputs) else made.builder.finish(unique(outputs))
+    return body if len(outputs) == len(body.outputs) else made.builder.finish(distinct(outputs))
 
 
 def foreseen(body: Graph, node: int, changed: Collection[int]) -> bool:

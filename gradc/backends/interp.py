@@ -187,13 +187,7 @@ class PlanStepper:
         v = self.values
         v[self.inputs[0]] = number
         try:
-            for compute, target, first, second in self.plan.steps:
-                if second is None:
-                    v[target] = compute(v[first])
-                elif second.__class__ is int:
-                    v[target] = compute(v[first], v[second])
-                else:
-                    v[target] = compute(*[v[at] for at in second])  # type: ignore[union-attr]
+            self.plan._run(v)
         except (OverflowError, ZeroDivisionError):
             return self.plan._run_carefully([v[at] for at in self.inputs])
         return [v[at] for at in self.results]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -112,3 +112,14 @@ class Loop:
     def input(self, position: int) -> int:
         """The body's input that the operand at a position is, by its number among the inputs."""
         return position - self.first + 1
+
+
+def distinct(outputs: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The outputs of a body, each with a name of its own."""
+    found: dict[str, int] = {}
+    for name, node in outputs:
+        own, count = name, 1
+        while own in found:
+            own, count = f"{name}.{count}", count + 1
+        found[own] = node
+    return list(found.items())

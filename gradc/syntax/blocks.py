@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gradc.ir.region import Loop
+from gradc.ir.region import Loop, distinct
 from gradc.ir.sizes import Dim
 from gradc.ir.types import BOOL, INT, Type, single
 from gradc.ops import build
@@ -136,7 +136,7 @@ class _Lowerer:
             outputs.append((known[key][0].shown, self._as(body, value, carried[key])))
         for found_array in region.collected.values():
             outputs.append((found_array.target.shown, found_array.value))
-        graph = body.builder.finish(_distinct(outputs))
+        graph = body.builder.finish(distinct(outputs))
         tested = None
         if test is not None:
             tested = region.inner[1].builder.finish([("test", test)])
@@ -335,7 +335,7 @@ class _Lowerer:
         if len(program.errors) > errors or not results:
             return
         then, other = (
-            inner.builder.finish(_distinct(listed)) for inner, listed in zip(region.inner, outputs, strict=True)
+            inner.builder.finish(distinct(listed)) for inner, listed in zip(region.inner, outputs, strict=True)
         )
         builder.span = span
         node = builder.apply("branch", condition, *region.operands, attrs={"then": then, "other": other})
@@ -374,14 +374,3 @@ class _Lowerer:
         label = f"{describe(found[0])} or {describe(found[1])}"
         self._error("E0314", f"`{name.shown}` is of another kind in each branch", name, label)
         return None
-
-
-def _distinct(outputs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Outputs whose names occur once each."""
-    found: dict[str, int] = {}
-    for name, node in outputs:
-        own, count = name, 1
-        while own in found:
-            own, count = f"{name}.{count}", count + 1
-        found[own] = node
-    return list(found.items())
