@@ -199,7 +199,7 @@ def _verify_attributes(node: int, row: Op, attrs: Mapping[str, Any], types: _Typ
 
 _COUNTS = ("carried", "scanned", "tapes", "place")
 # What a region may leave out.
-_OPTIONAL = ("scanned", "tapes", "extent", "backwards", "checkpoint")
+_OPTIONAL = ("scanned", "tapes", "extent", "backwards", "checkpoint", "over")
 
 
 def _verify_region(node: int, row: Op, attrs: Mapping[str, Any]) -> None:
