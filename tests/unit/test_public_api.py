@@ -162,8 +162,7 @@ GROWING = ("Graph", "Builder")
 
 FIELDS = {
     "Options": "ops level pipeline passes dtype assume_finite disabled allow limits verify sizes debug_nans max_memory "
-    "max_iterations",
-    "checkpoint",
+    "max_iterations checkpoint",
     "Diagnostic": "code message span label hints notes text",
 }
 
