@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.backends import loops
+from gradc.backends.checkpoints import Tape
 from gradc.backends.faults import Faults
 from gradc.backends.loops import DTYPES
 from gradc.errors import CallError
 from gradc.ir.builder import Builder, replay
 from gradc.ir.graph import Graph
 from gradc.ir.region import Loop
-from gradc.ir.types import TAPE, Type, typed
+from gradc.ir.types import TAPE, Index, Type, typed
 from gradc.ops import build
 
 if TYPE_CHECKING:
@@ -82,6 +83,10 @@ def region(planner: Planner, node: int) -> Value:
     lanes: list[bool] = []
     for operand in graph.operands(node):
         type = graph.type(operand)
+        if type.parts and type.free and not _apart(planner, node):
+            operands.append(_aligned(planner, operand, free, batch))
+            lanes.append(True)
+            continue
         if type.parts or (type.scalar and planner.values[operand].rep is None):
             operands.append(planner.values[operand])
             lanes.append(bool(type.free))
@@ -105,6 +110,29 @@ def region(planner: Planner, node: int) -> Value:
             return tuple(make() for make in blank)
 
     return planner.failing(guarded, operands, None)
+
+
+def _apart(planner: Planner, node: int) -> bool:
+    """Whether the members of a family of regions are run one by one: where each goes its own way."""
+    graph = planner.graph
+    op = graph.op(node)
+    heads = graph.operands(node)[: {"for": 2, "branch": 1}.get(op, 0)]
+    return op == "while" or any(graph.type(head).free for head in heads)
+
+
+def _aligned(planner: Planner, operand: int, free: Sequence[Index], batch: Shape) -> Value:
+    """A tape of a family whose values have an axis for each of the indices ``free``."""
+    type = planner.graph.type(operand)
+    index = (*(slice(None) if each in type.free else None for each in free), ...)
+    shape = batch + planner.concrete(type.parts[0].shape)
+    own = planner.batch(type.free)
+
+    def run(tape: Any) -> Any:
+        if isinstance(tape, Lanes):
+            tape = tape.together(own)
+        return [np.broadcast_to(np.asarray(x)[index], shape) for x in tape]
+
+    return planner.emit(run, [planner.values[operand]], None)
 
 
 def _broadcast(shape: Shape) -> Callable[[Any], Any]:
@@ -156,7 +184,7 @@ def _family(planner: Planner, node: int, lanes: Sequence[bool], batch: Shape) ->
     graph = planner.graph
     attrs = dict(graph.attrs(node))
     op = graph.op(node)
-    if op == "while" or any(lanes[: 2 if op == "for" else 1]):
+    if _apart(planner, node):
         return _one_by_one(planner, node, lanes, batch)
     if op == "branch":
         for key in ("then", "other"):
@@ -215,13 +243,24 @@ def batched(body: Graph, batch: Shape, mapped: set[int]) -> Graph:
 class Lanes(dict[tuple[int, ...], Any]):
     """The tapes of a family, whose members may be of different lengths, by their indices."""
 
+    def together(self, batch: Shape) -> list[Any]:
+        """One tape of arrays, where all members are of one length."""
+        places = list(np.ndindex(*batch))
+        count = len(self[places[0]]) if places else 0
+        columns = [np.array([self[place][at] for place in places]) for at in range(count)]
+        return [column.reshape(batch + column.shape[1:]) for column in columns]
+
 
 def _one_by_one(planner: Planner, node: int, lanes: Sequence[bool], batch: Shape) -> Callable[..., Any]:
     """The function that runs the members of a family one after the other."""
     run = _single(planner, node)
     graph = planner.graph
     parts = graph.type(node).parts
-    scalar = [not graph.type(operand).shape and not graph.type(operand).parts for operand in graph.operands(node)]
+    types = [graph.type(operand) for operand in graph.operands(node)]
+    scalar = [not type.shape and not (type.parts and type.parts[0].shape) for type in types]
+    free = graph.type(node).free
+    # Of a tape the values have axes for its own indices alone.
+    own = [[at for at, index in enumerate(free) if index in type.free or not type.parts] for type in types]
 
     def every(*operands: Any) -> tuple[Any, ...]:
         found: list[Any] = [
@@ -230,7 +269,8 @@ def _one_by_one(planner: Planner, node: int, lanes: Sequence[bool], batch: Shape
         ]
         for place in np.ndindex(*batch):
             given = [
-                x if not lane else _member(x, place, one) for x, lane, one in zip(operands, lanes, scalar, strict=True)
+                x if not lane else _member(x, tuple(place[at] for at in axes), one)
+                for x, lane, one, axes in zip(operands, lanes, scalar, own, strict=True)
             ]
             for whole, part in zip(found, run(*given), strict=True):
                 whole[place] = part
@@ -242,7 +282,7 @@ def _one_by_one(planner: Planner, node: int, lanes: Sequence[bool], batch: Shape
 def _member(operand: Any, place: tuple[int, ...], scalar: bool) -> Any:
     if isinstance(operand, Lanes):
         return operand[place]
-    if isinstance(operand, list):
+    if isinstance(operand, (list, Tape)):
         return [_member(each, place, scalar) for each in operand]
     found = operand[place]
     return found.item() if scalar else found

@@ -144,3 +144,25 @@ def test_what_a_loop_writes_over_is_its_own() -> None:
     again = model(x=x)
     assert found["y"].tolist() == [4, 4, 3]
     assert again["trace"].tolist() == found["trace"].tolist()
+
+
+FAMILY = """
+param x[n] = [0.3, 0.5, 0.9], a = 0.7
+fn f(u) { y = u; HEAD { y = sin(y)*u*a + y^2; k = k + 1 }; return y }
+k0 = 0
+v = [f(x[i])*x[(i + 1) % n] for i]
+L = sum(v^2)
+H = hessian(L, x)
+output L, H
+"""
+
+
+@pytest.mark.parametrize("word", ["", "checkpoint 2"])
+@pytest.mark.parametrize("head", ["k = 0; for t in 0..3", "k = 0; while k < 2.5", "k = u; while k < 2.4"])
+@pytest.mark.parametrize("level", [0, 2])
+def test_second_derivatives_of_a_family_of_loops(head: str, word: str, level: int) -> None:
+    model = gradc.compile(FAMILY.replace("HEAD", f"{head} {word}").replace("k0 = 0\n", ""), level=level)
+    gradient, step, x = model.grad("L", "x"), 1e-6, np.array([0.3, 0.5, 0.9])
+    for at, row in enumerate(np.eye(3)):
+        high, low = (gradient(x=x + sign * step * row)["grad(L, x)"] for sign in (1, -1))
+        assert model()["H"][at] == pytest.approx((high - low) / (2 * step), rel=1e-5, abs=1e-6)
