@@ -12,13 +12,15 @@ from gradc.backends import kernels, orders, scatter
 from gradc.backends.elements import at_one_place
 from gradc.backends.faults import Faults, OutOfRange
 from gradc.backends.kernels import Update
+from gradc.backends.loops import DTYPES
 from gradc.backends.orders import Order
 from gradc.backends.reading import _slice, checked, constant, even, inside
 from gradc.ir.types import Index
 from gradc.ops.structure import parts as parts_of
 
 if TYPE_CHECKING:
-    from gradc.backends.planner import Planner, Value
+    from gradc.backends.emitting import Value
+    from gradc.backends.planner import Planner
 
 # Parts are looked at for overlap in arrays of up to so many indexed elements.
 _MAPPED = 1 << 22
@@ -38,8 +40,6 @@ Write = Callable[[Any, Any, Sequence[Any]], None]
 
 def assemble(planner: Planner, node: int) -> Value:
     """The array that an ``assemble`` node makes."""
-    from gradc.backends.planner import DTYPES
-
     graph = planner.graph
     type = graph.type(node)
     attrs = graph.attrs(node)
@@ -179,8 +179,6 @@ def _elements(planner: Planner, listed: Sequence[Any], operands: Sequence[int]) 
 
 def _stack(planner: Planner, node: int, listed: Sequence[Any], operands: Sequence[int]) -> Value:
     """Very many single elements in one go."""
-    from gradc.backends.planner import DTYPES
-
     type = planner.graph.type(node)
     (extent,) = planner.full(node)
     values = [planner.values[operands[position]] for position, _, _, _ in listed]

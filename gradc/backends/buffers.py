@@ -17,7 +17,8 @@ from gradc.backends import kernels, orders
 from gradc.backends.orders import Order
 
 if TYPE_CHECKING:
-    from gradc.backends.planner import Planner, Step
+    from gradc.backends.emitting import Step
+    from gradc.backends.planner import Planner
 
 # Smaller arrays come from memory that the process has at hand; of larger ones no more than this is kept.
 _LEAST: Final = 1 << 14

@@ -11,7 +11,8 @@ from gradc.backends.faults import Faults, OutOfRange
 from gradc.backends.reading import inside
 
 if TYPE_CHECKING:
-    from gradc.backends.planner import Planner, Value
+    from gradc.backends.emitting import Value
+    from gradc.backends.planner import Planner
 
 Write = Callable[[Any, bool, Sequence[Any]], None]
 

@@ -17,7 +17,8 @@ from gradc.ir.types import Index, Type
 from gradc.ops import integers
 
 if TYPE_CHECKING:
-    from gradc.backends.planner import Planner, Shape, Value
+    from gradc.backends.emitting import Shape, Value
+    from gradc.backends.planner import Planner
 
 # What contractions of smaller factors take meanwhile is not counted: it would be planned a second time.
 _LARGE: Final = 1 << 20

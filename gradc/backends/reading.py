@@ -11,10 +11,12 @@ import numpy as np
 
 from gradc.backends import kernels
 from gradc.backends.faults import Faults, OutOfRange
+from gradc.backends.loops import DTYPES
 from gradc.ir.types import Index
 
 if TYPE_CHECKING:
-    from gradc.backends.planner import Planner, Value
+    from gradc.backends.emitting import Value
+    from gradc.backends.planner import Planner
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,6 @@ def access(planner: Planner, node: int) -> Value:
 
 
 def _nothing(planner: Planner, node: int, places: Sequence[int], extents: Sequence[int], items: Sequence[Any]) -> Value:
-    from gradc.backends.planner import DTYPES
-
     type = planner.graph.type(node)
     shape = planner.full(node)
     for place, extent in zip(places, [e for e, i in zip(extents, items, strict=True) if i is None], strict=True):
