@@ -74,7 +74,7 @@ def put(planner: Planner, node: int) -> Value:
     base = _base(planner, node, array)
     found = at_one_place(planner, node, value, items, places)
     write, used = found or _part(planner, node, value, items, (), places, _Occupied(None), True)
-    return planner.emit(Update(lambda out, given: write(out, True, given)), [base, *used], planner.full(node))
+    return planner.emit(Update([(write, 0, len(used))], True), [base, *used], planner.full(node))
 
 
 def accumulate(planner: Planner, node: int) -> Value:
@@ -91,11 +91,7 @@ def accumulate(planner: Planner, node: int) -> Value:
         writes.append((write, len(values), len(values) + len(used)))
         values += used
 
-    def add(out: Any, given: Sequence[Any]) -> None:
-        for write, start, stop in writes:
-            write(out, False, given[start:stop])
-
-    return planner.emit(Update(add), [base, *values], planner.full(node))
+    return planner.emit(Update(writes, False), [base, *values], planner.full(node))
 
 
 def _base(planner: Planner, node: int, array: int) -> Value:
@@ -484,6 +480,18 @@ def _irregular(
     number = graph.type(planner.current).real
     full = number and distinct and np.broadcast_shapes(*reps) == shape
     counted = not distinct and not replaces and graph.type(planner.current).dtype != "bool"
+    inverse = None
+    if counted and not free and len(places) == len(extents) == 1 and value.rep == shape and places[0].known:
+        inverse = _inverse(planner.base[places[0].slot], *shape, *extents)
+    if inverse is not None:
+        # Each place once: what goes to it is read in order.
+        def arrange(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
+            if disjoint:
+                out[...] = given[0].take(inverse, axis=0)
+            else:
+                out += given[0].take(inverse, axis=0)
+
+        return arrange, [value]
     if counted:
         # Parts that go to the same places look at these once.
         key = (shape, heads, *(place.slot for place in places))
@@ -514,6 +522,14 @@ def _irregular(
             _mark(view, (*rows, *where), x, shape)
 
     return write, [value, *places]
+
+
+def _inverse(places: Any, count: int, extent: int) -> Any:
+    """Which of ``count`` elements goes to each place of an axis; None where some place has none, or several."""
+    places = np.broadcast_to(places, count)
+    if count != extent or len(np.unique(places)) != count:
+        return None
+    return np.argsort(places)
 
 
 def _mark(view: Any, where: tuple[Any, ...], x: Any, shape: tuple[int, ...]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy
 
 from gradc.backends import loops
+from gradc.backends.straight import Call, Routine
 from gradc.errors import CallError, Diagnostic
 from gradc.ir.graph import Graph, ancestors
 from gradc.limits import DEFAULT, Limits
@@ -119,6 +120,15 @@ class Plan:
     def _planned(self, body: Graph, nodes: Sequence[int] | None, carried: int = 0) -> Plan:
         return Plan(body, nodes=nodes, sources=self.sources, limits=self.limits)
 
+    def routine(self) -> Routine:
+        """The plan as an iteration of a loop."""
+        calls = []
+        for (compute, target, first, second), node in zip(self.steps, self.nodes, strict=True):
+            places = (first,) if second is None else (first, second) if isinstance(second, int) else second
+            op = self.graph.op(node)
+            calls.append(Call(compute, target, places, steady=op == "get" or op not in REGIONS))
+        return Routine(self.base, self.inputs, [dtype == "f32" for dtype in self.dtypes], calls, self.results)
+
     def stepper(self) -> PlanStepper:
         """The plan at work on the iterations of a loop."""
         return PlanStepper(self)
@@ -173,6 +183,7 @@ class PlanStepper:
         self.inputs = plan.inputs
         self.results = plan.results
         self.convert = plan.number if plan.single else None
+        self.views: Sequence[Any] = ()
 
     def set(self, first: int, values: Iterable[Any]) -> None:
         """Give the inputs from number ``first`` on their values."""
@@ -191,6 +202,12 @@ class PlanStepper:
         except (OverflowError, ZeroDivisionError):
             return self.plan._run_carefully([v[at] for at in self.inputs])
         return [v[at] for at in self.results]
+
+    def resume(self, number: int, values: Mapping[int, Any], first: int) -> list[Any]:
+        """The results of an iteration, of which some slots are given: all is computed again, from whatever step."""
+        for at, value in values.items():
+            self.values[at] = value
+        return self.step(number)
 
     def close(self) -> None:
         """Nothing has been lent."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, cast
+from functools import partial
+from math import prod
+from typing import Any, Final, cast
 
 import numpy as np
 
@@ -15,12 +17,16 @@ from gradc.backends.interp import Plan
 from gradc.backends.loops import DTYPES
 from gradc.backends.memory import Room
 from gradc.backends.planner import Planner
+from gradc.backends.straight import Call, Routine
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, graphs
 from gradc.ir.types import TAPE, Index, Type
 from gradc.limits import DEFAULT, Limits
 from gradc.source import Source
+
+# Smaller arrays may be there until the next iteration.
+_WORTH_FREEING: Final = 1 << 9
 
 
 class ArrayPlan:
@@ -93,8 +99,20 @@ class ArrayPlan:
             and np.prod(value.rep or ()) == np.prod(planner.reps[value.root] or ())
             for value in self.results
         ]
+        # What has to be repeated before it is as large as it is said to be.
+        self.short = [
+            (at, shape)
+            for at, (value, shape) in enumerate(zip(self.results, self.shapes, strict=True))
+            if not self.kinds[at].scalar and not self.kinds[at].parts and value.rep != shape
+        ]
+        self.reps = planner.reps
+        self.views = frozenset(planner.views)
+        self.roots = buffers.roots(planner)
+        # Arrays that steps write over, and those that results lie in.
+        self.written = frozenset(self.roots[step.reuses] for step in self.steps if step.reuses)
+        self.handed = frozenset(self.roots[value.slot] for value in self.results if value.rep is not None)
         copied = [node for node, own in zip(results, self.own, strict=True) if not own]
-        self.room.count(planner, buffers.roots(planner), sum(self.pool.sizes), copied)
+        self.room.count(planner, self.roots, sum(self.pool.sizes), copied)
         if max_memory is not None:
             self.room.check()
 
@@ -115,6 +133,24 @@ class ArrayPlan:
                 ]
         finally:
             stepper.close()
+
+    def routine(self) -> Routine | None:
+        """The plan as an iteration of a loop; None for one that has faults whatever it is given."""
+        if self.constant_faults:
+            return None
+        singles = [
+            dtype == "f32" and not self.graph.type(node).shape
+            for dtype, node in zip(self.dtypes, self.graph.inputs, strict=True)
+        ]
+        calls = []
+        for step in self.steps:
+            shape = self.reps.get(step.target)
+            steady = shape is None or step.target in self.views or (step.out < 0 and step.target not in self.written)
+            steady = steady and 0 not in step.operands and self.roots[step.target] not in self.handed
+            free = tuple(slot for slot in step.free if prod(self.reps.get(slot) or ()) >= _WORTH_FREEING)
+            calls.append(Call(step.run, step.target, step.operands, step.out, free, steady))
+        finish = {at: partial(_wide, shape, DTYPES[self.kinds[at].dtype]) for at, shape in self.short}
+        return Routine(self.base, self.inputs, singles, calls, [value.slot for value in self.results], finish)
 
     def stepper(self) -> ArrayStepper:
         """The plan at work on the iterations of a loop."""
@@ -153,12 +189,6 @@ class ArrayStepper:
         except MemoryError:
             raise plan.room.exhausted(-1) from None
         self.values = plan.base.copy()
-        # What has to be repeated before it is as large as it is said to be.
-        self.short = [
-            (at, shape)
-            for at, (value, shape) in enumerate(zip(plan.results, plan.shapes, strict=True))
-            if not plan.kinds[at].scalar and not plan.kinds[at].parts and value.rep != shape
-        ]
 
     def set(self, first: int, values: Iterable[Any]) -> None:
         """Give the inputs from number ``first`` on their values."""
@@ -167,13 +197,17 @@ class ArrayStepper:
             single = dtypes[at] == "f32" and not isinstance(value, np.ndarray)
             v[inputs[at]] = np.float32(value) if single else value
 
-    def compute(self) -> list[Any]:
-        """Run the steps; the values of all slots. Raises ``CallError`` where there is no result."""
+    def compute(self, first: int = 0) -> list[Any]:
+        """Run the steps, from number ``first`` on; the values of all slots. Raises ``CallError`` where there is no
+        result.
+        """
         plan, v, views = self.plan, self.values, self.views
-        found = v[0] = Faults(plan.constant_faults)
+        if not first:
+            v[0] = Faults(plan.constant_faults)
+        found = v[0]
         node = -1
         try:
-            for step in plan.steps:
+            for step in plan.steps[first:] if first else plan.steps:
                 operands = step.operands
                 count = len(found)
                 node = step.node
@@ -200,12 +234,23 @@ class ArrayStepper:
 
     def step(self, number: int) -> list[Any]:
         """The results of an iteration. What they are views of is not written to again."""
+        return self.resume(number, {}, 0)
+
+    def resume(self, number: int, values: Mapping[int, Any], first: int) -> list[Any]:
+        """The results of an iteration whose steps up to number ``first`` have given values."""
         plan = self.plan
-        self.values[plan.inputs[0]] = number
-        v = self.compute()
+        v = self.values
+        v[plan.inputs[0]] = number
+        for at, value in values.items():
+            v[at] = value
+        if first:
+            for fault in v[0]:
+                # Of these the function knew no node: it was left at the first one.
+                fault.node = plan.steps[first - 1].node
+        self.compute(first)
         results = [v[value.slot] for value in plan.results]
-        for at, shape in self.short:
-            results[at] = np.broadcast_to(np.asarray(results[at], DTYPES[plan.kinds[at].dtype]), shape)
+        for at, shape in plan.short:
+            results[at] = _wide(shape, DTYPES[plan.kinds[at].dtype], results[at])
         return results
 
     def close(self) -> None:
@@ -238,6 +283,10 @@ def body_plan(planner: Planner, body: Graph, nodes: Sequence[int] | None, carrie
         if not shared:
             return plan
         owned -= shared
+
+
+def _wide(shape: Shape, dtype: Any, value: Any) -> Any:
+    return np.broadcast_to(np.asarray(value, dtype), shape)
 
 
 def has_arrays(graph: Graph) -> bool:

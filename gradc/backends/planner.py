@@ -8,10 +8,10 @@ depends on sizes alone is computed while planning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,6 +30,10 @@ from gradc.ops import arrays
 from gradc.ops.evaluate import evaluator
 from gradc.ops.reduce import EmptyReduction, exponentials
 
+_CHANGES: Final = ("put", "accumulate")
+# A read is put before a write if so many nodes at most go with it.
+_NEAR: Final = 64
+
 
 class Planner(Emitter):
     """Makes the steps of one plan."""
@@ -46,7 +50,7 @@ class Planner(Emitter):
         self.scattered: dict[object, Value] = {}
         self.groups = self._groups()
         self.logistic = self._logistics()
-        self.order = self._postponed()
+        self.order = self._read_first(self._postponed())
         # The exponentials that logistic functions share, and their logarithms.
         self.decays: dict[tuple[int, str], Value] = {}
         # Values that were computed with others, until their node's turn.
@@ -167,8 +171,21 @@ class Planner(Emitter):
                 return self.emit(repeated, operands[:1], rep)
             if exponent != 0.5:
                 return self.emit(np.power, operands, rep)
+        if row.name == "select" and operands[0].rep is None and {operands[1].rep, operands[2].rep} == {None, rep}:
+            return self._alternative(operands, rep, DTYPES[dtype])
         run = kernels.function(row, DTYPES[dtype], attrs)
         return self.emit(run, [self._compact(operand, rep) for operand in operands], rep)
+
+    def _alternative(self, operands: Sequence[Value], rep: Shape, dtype: Any) -> Value:
+        """An array, or an array of one number in its place: a single condition decides, and nothing is copied."""
+        condition, then, other = operands
+        if other.rep is None:
+            return self.emit(
+                lambda x, holds, y: x if holds else np.full(rep, y, dtype), [then, condition, other], rep, view=True
+            )
+        return self.emit(
+            lambda y, holds, x: np.full(rep, x, dtype) if holds else y, [other, condition, then], rep, view=True
+        )
 
     def _number(
         self, node: int, row: Op, operands: list[Value], types: Sequence[Type], attrs: Mapping[str, Any]
@@ -181,7 +198,7 @@ class Planner(Emitter):
         if compute is None:
             raise TypeError(f"the operator {row.name!r} cannot be evaluated: its row has no `scalar`")
         if dtype == "int" and row.integer is not None:
-            return self.failing(faults.single(compute), operands, None)
+            return self.failing(faults.Single(compute), operands, None)
         return self.emit(compute, operands, None)
 
     def site(self, node: int) -> Site:
@@ -309,6 +326,39 @@ class Planner(Emitter):
             waiting.difference_update(due)
             order += [*due, node]
         return order + sorted(waiting)
+
+    def _read_first(self, order: Sequence[int]) -> list[int]:
+        """The order of the nodes, where an array is read before elements of it change, which then needs no copy."""
+        graph = self.graph
+        changes = {node: graph.through_names(graph.operands(node)[0]) for node in order if graph.op(node) in _CHANGES}
+        if not changes:
+            return list(order)
+        place = {node: at for at, node in enumerate(order)}
+        users: dict[int, list[int]] = {}
+        for node in order:
+            for operand in dict.fromkeys(graph.operands(node)):
+                users.setdefault(graph.through_names(operand), []).append(node)
+        found: dict[int, None] = {}
+        for node in order:
+            if node in changes:
+                for reader in users[changes[node]]:
+                    if place[reader] > place[node] and changes.get(reader) != changes[node]:
+                        found.update(dict.fromkeys(self._before(reader, node, found)))
+            found[node] = None
+        return list(found)
+
+    def _before(self, node: int, other: int, done: Collection[int]) -> list[int]:
+        """What is to be computed for a node, and the node, if nothing of it needs the other one; else nothing."""
+        needed: set[int] = set()
+        stack = [node]
+        while stack:
+            current = stack.pop()
+            if current == other or len(needed) > _NEAR:
+                return []
+            if current not in needed and current not in done:
+                needed.add(current)
+                stack += self.graph.operands(current)
+        return sorted(needed)
 
     def _groups(self) -> dict[int, list[int]]:
         """Nodes that want the exponentials of one array over the same axes, each with all of them."""

@@ -334,7 +334,7 @@ def _whole(planner: Planner, node: int, operand: int, own: Type, axes: Sequence[
         return summed
     number = planner.keep(times, None)
     if rep is None:
-        return planner.failing(faults.single(integers.mul), [summed, number], None)
+        return planner.failing(faults.Single(integers.mul), [summed, number], None)
     return planner.failing(faults.INTEGER["mul"], [summed, number], rep)
 
 
