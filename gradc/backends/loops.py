@@ -203,10 +203,10 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
                     last = min(done + _LOOK, count)
                     numbers = range(at, count - 1 - last, -1) if backwards else range(at, last)
                     views = stepper.views, ()
-                    made.count += len(numbers)
                     then, line, left = turns.made(numbers, start, *views, Faults(), None, rows, lists, state, rest)
                     if then is not None:
                         state, done = then, last
+                        made.count += len(numbers)
                         watch.look()
                         continue
                     at, state, found = made.left(turns, at, line, left, stepper, start)
@@ -276,7 +276,6 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
                             numbers = line
                             break
                         continue
-                    made.count += 1
                     count, state, found = made.left(turns, count, line, left, stepper, 0)
                 if found is None:
                     tester.set(1, state)
@@ -336,12 +335,13 @@ class _Made:
         self, turns: Turns, at: int, line: int, variables: Mapping[str, Any], stepper: Stepper, start: int
     ) -> tuple[int, Sequence[Any], Sequence[Any] | None]:
         """Which iteration the function was left in, what was carried into it, and its results if it had begun."""
+        begun = at
+        at = begun if variables["at"] is None else variables["at"]
+        self.count += abs(at - begun) + 1
         self._lefts += 1
         if self._lefts > _PATIENCE and 2 * self._lefts > self.count:
             # Nearly every iteration is out of the ordinary.
             self._turns, self._over = None, True
-        if variables["at"] is not None:
-            at = variables["at"]
         state = [variables[name] for name in turns.state]
         step = turns.steps[line]
         return at, state, None if step < 0 else stepper.resume(start + at, turns.values(variables), step)
