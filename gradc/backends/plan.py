@@ -13,6 +13,7 @@ from gradc.backends.faults import Faults
 from gradc.backends.interp import Plan
 from gradc.backends.memory import Room
 from gradc.backends.planner import DTYPES, Planner, Shape
+from gradc.backends.straight import WORTHWHILE, Straight
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, graphs
@@ -95,6 +96,15 @@ class ArrayPlan:
         self.room.count(planner, buffers.roots(planner), sum(self.pool.sizes), copied)
         if max_memory is not None:
             self.room.check()
+        self.straight: Straight | None = None
+        self.runs = 0
+
+    def count(self) -> Straight | None:
+        """Count a run; the steps as code from the run on where that pays."""
+        self.runs += 1
+        if self.runs > WORTHWHILE and not self.watched:
+            self.straight = Straight(self.steps, self.base, self.inputs, [value.slot for value in self.results])
+        return self.straight
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The results for the inputs, in their orders. Raises ``CallError`` where there is none."""
@@ -169,9 +179,12 @@ class ArrayStepper:
         """Run the steps; the values of all slots. Raises ``CallError`` where there is no result."""
         plan, v, views = self.plan, self.values, self.views
         found = v[0] = Faults(plan.constant_faults)
+        straight = plan.straight or plan.count()
         node = -1
         try:
-            for step in plan.steps:
+            if straight is not None:
+                straight.run(v, views, found)
+            for step in plan.steps if straight is None else ():
                 operands = step.operands
                 count = len(found)
                 node = step.node
@@ -192,8 +205,8 @@ class ArrayStepper:
                 plan._judge(found, v)
             if plan.watched:
                 plan._watch(v)
-        except MemoryError:
-            raise plan.room.exhausted(node) from None
+        except MemoryError as error:
+            raise plan.room.exhausted(node if straight is None else straight.node(error)) from None
         return v
 
     def step(self, number: int) -> list[Any]:
