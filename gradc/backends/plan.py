@@ -73,11 +73,11 @@ class ArrayPlan:
         self.sizes = dict(sizes)
         self.constant_faults = tuple(planner.constant_faults)
         # A fault is looked into when the run has ended: conditions must still be there then.
-        failing = any(0 in step.operands for step in planner.steps) or bool(self.constant_faults)
+        self.failing = any(0 in step.operands for step in planner.steps) or bool(self.constant_faults)
         self.owned = frozenset(owned)
         kept = {value.root for value in self.results}
         kept |= {slot for at, slot in enumerate(self.inputs) if at not in self.owned}
-        if failing:
+        if self.failing:
             kept |= {value.root for node, value in planner.values.items() if graph.type(node).dtype == "bool"}
             kept |= {planner.values[node].root for node in _weights(planner)}
         self.watched = watched
@@ -92,6 +92,12 @@ class ArrayPlan:
             and np.prod(value.rep or ()) == np.prod(planner.reps[value.root] or ())
             for value in self.results
         ]
+        # What has to be repeated before it is as large as it is said to be.
+        self.short = [
+            (at, shape)
+            for at, (value, shape) in enumerate(zip(self.results, self.shapes, strict=True))
+            if not self.kinds[at].scalar and not self.kinds[at].parts and value.rep != shape
+        ]
         copied = [node for node, own in zip(results, self.own, strict=True) if not own]
         self.room.count(planner, buffers.roots(planner), sum(self.pool.sizes), copied)
         if max_memory is not None:
@@ -103,7 +109,8 @@ class ArrayPlan:
         """Count a run; the steps as code from the run on where that pays."""
         self.runs += 1
         if self.runs > WORTHWHILE and not self.watched:
-            self.straight = Straight(self.steps, self.base, self.inputs, [value.slot for value in self.results])
+            results = [value.slot for value in self.results]
+            self.straight = Straight(self.steps, self.base, self.inputs, results, self.failing)
         return self.straight
 
     def run(self, values: Sequence[Any]) -> list[Any]:
@@ -161,12 +168,6 @@ class ArrayStepper:
         except MemoryError:
             raise plan.room.exhausted(-1) from None
         self.values = plan.base.copy()
-        # What has to be repeated before it is as large as it is said to be.
-        self.short = [
-            (at, shape)
-            for at, (value, shape) in enumerate(zip(plan.results, plan.shapes, strict=True))
-            if not plan.kinds[at].scalar and not plan.kinds[at].parts and value.rep != shape
-        ]
 
     def set(self, first: int, values: Iterable[Any]) -> None:
         """Give the inputs from number ``first`` on their values."""
@@ -215,7 +216,7 @@ class ArrayStepper:
         self.values[plan.inputs[0]] = number
         v = self.compute()
         results = [v[value.slot] for value in plan.results]
-        for at, shape in self.short:
+        for at, shape in plan.short:
             results[at] = np.broadcast_to(np.asarray(results[at], DTYPES[plan.kinds[at].dtype]), shape)
         return results
 

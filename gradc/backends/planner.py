@@ -531,13 +531,18 @@ class Planner:
     def _logistic(self, base: int, op: str, negative: bool) -> Value:
         """A sigmoid or softplus from the exponential that others want too."""
         value = self.values[base]
-        for function, row in ((arrays.decay, "sigmoid"), (np.log1p, "softplus")):
-            if (base, row) not in self.decays:
-                of = self.decays.get((base, "sigmoid"), value)
-                self.decays[base, row] = self.emit(function, [of], value.rep)
-            if row == op:
-                break
-        return self.emit(kernels.Logistic(op, negative), [value, self.decays[base, op]], value.rep)
+
+        def shared(name: str, run: Callable[..., Any], *operands: Value) -> Value:
+            if (base, name) not in self.decays:
+                self.decays[base, name] = self.emit(run, operands, value.rep)
+            return self.decays[base, name]
+
+        e = shared("decay", arrays.decay, value)
+        if op == "softplus":
+            parts = [shared("log1p", np.log1p, e)]
+        else:
+            parts = [e, shared("above", np.add, self.keep(1.0, None), e)]
+        return self.emit(kernels.Logistic(op, negative), [value, *parts], value.rep)
 
     def _logistics(self) -> dict[int, tuple[int, str, bool]]:
         """Nodes that want a sigmoid or softplus of one array or its negative, as others do: that array, and what."""

@@ -21,11 +21,12 @@ class Straight:
     """Steps as code.
 
     ``run`` takes the values of all slots, of which it reads those of the ``inputs``, the pool's views, and the faults of
-    the run, to which it may add. It leaves the ``results`` in their slots; where there are faults, all that it has.
+    the run, to which it may add. It leaves the ``results`` in their slots; where there are faults, as only a ``failing``
+    plan has, everything.
     """
 
     def __init__(
-        self, steps: Sequence[Step], base: Sequence[Any], inputs: Iterable[int], results: Iterable[int]
+        self, steps: Sequence[Step], base: Sequence[Any], inputs: Iterable[int], results: Iterable[int], failing: bool
     ) -> None:
         made = {step.target for step in steps}
         variable = made.union(inputs)
@@ -62,7 +63,7 @@ class Straight:
                 line(f"if found: mark(found, {step.node})")
             if free := [f"s{slot} = " for slot in step.free if slot in variable]:
                 line(f"{''.join(free)}None")
-        if any(0 in step.operands for step in steps):
+        if failing:
             line("if found: keep(v, locals())")
         for slot in dict.fromkeys(results):
             if slot in made:
