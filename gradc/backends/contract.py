@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from gradc.backends.pairs import CALL, COPY, MOVE, Binary, Labels, Meeting, Pair, Sizes, Unary, transposed
+from gradc.backends.pairs import CALL, COPY, MOVE, Labels, Meeting, Pair, Sizes, Unary, transposed
 
 # Up to so many factors every order of meeting is looked at: 301 pairs of subsets for six.
 _EXHAUSTIVE: Final = 6

@@ -9,11 +9,11 @@ import numpy as np
 
 from gradc.backends import buffers, faults, nans
 from gradc.backends.buffers import Pool, arrange
+from gradc.backends.compiled import WORTHWHILE, Straight
 from gradc.backends.faults import Faults
 from gradc.backends.interp import Plan
 from gradc.backends.memory import Room
 from gradc.backends.planner import DTYPES, Planner, Shape
-from gradc.backends.straight import WORTHWHILE, Straight
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, graphs

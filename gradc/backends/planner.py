@@ -94,6 +94,8 @@ class Planner:
         self.repeating: set[int] = set()
         # Views whose axes stand in another order than their memory, and copies of some in order.
         self.turned: set[int] = set()
+        # What a view with turned axes is a view of, and the axes of that.
+        self.turns: dict[int, tuple[Value, tuple[int, ...]]] = {}
         self._compacted: dict[int, Value] = {}
         # The order of their axes in memory, where it is known, and the one that arrays of a shape have had.
         self.orders: dict[int, Order] = {}
@@ -341,6 +343,19 @@ class Planner:
                 row = self.graph.ops[op]
                 make = self._elementwise if row.elementwise else self._structural
             self.values[node] = make(node)
+        self._drop_views()
+
+    def _drop_views(self) -> None:
+        """Leave out views that nobody reads, as those that were turned back."""
+        read = {self.values[node].slot for node in self.results}
+        # A condition is looked at when something has failed.
+        read |= {value.slot for node, value in self.values.items() if not self.graph.type(node).real}
+        kept = []
+        for step in reversed(self.steps):
+            if step.target not in self.views or step.target in read or 0 in step.operands:
+                read.update(step.operands)
+                kept.append(step)
+        self.steps = kept[::-1]
 
     def _const(self, node: int) -> Value:
         entry = self.graph.data[node]
@@ -422,13 +437,18 @@ class Planner:
 
     def turn(self, value: Value, order: Sequence[int]) -> Value:
         """The axes of a value in another order."""
-        assert value.rep is not None
         places = tuple(order)
+        source, done = self.turns.get(value.slot, (value, tuple(range(len(places)))))
+        return self._turned(source, tuple(done[at] for at in places))
+
+    def _turned(self, value: Value, places: tuple[int, ...]) -> Value:
+        assert value.rep is not None
         if places == tuple(range(len(places))):
             return value
         rep = tuple(value.rep[at] for at in places)
         made = self.emit(lambda x: x.transpose(places), [value], rep, view=True)
         self.turned.add(made.slot)
+        self.turns[made.slot] = value, places
         return self._follow(value, made)
 
     def _number(
@@ -587,19 +607,17 @@ class Planner:
 
     def _planned(self, node: int, row: Op, operands: Sequence[Value], site: Site) -> Value:
         assert row.plan is not None
-        run = row.plan(site)
         count = len(site.batch)
+        if row.name == "transpose":
+            return self.turn(operands[0], (*range(count), *(count + axis for axis in site.attrs["order"])))
+        run = row.plan(site)
         batch = np.broadcast_shapes(*[(operand.rep or ())[:count] for operand in operands]) if count else ()
         rep: Shape | None = batch + site.shape
         if not rep:
             rep = None
             run = unboxed(run, site.dtype)
-        if row.name in ("reshape", "transpose"):
-            found = self.emit(run, operands, rep, view=True)
-            if row.name == "transpose":
-                self.turned.add(found.slot)
-                return self._follow(operands[0], found)
-            return found
+        if row.name == "reshape":
+            return self.emit(run, operands, rep, view=True)
         if row.name == "triangle":
             return self.emit(kernels.Into(run), operands, rep)
         return self.failing(faults.guarded(run, rep, DTYPES[site.dtype], count), operands, rep)

@@ -20,9 +20,9 @@ WORTHWHILE: Final = 32
 class Straight:
     """Steps as code.
 
-    ``run`` takes the values of all slots, of which it reads those of the ``inputs``, the pool's views, and the faults of
-    the run, to which it may add. It leaves the ``results`` in their slots; where there are faults, as only a ``failing``
-    plan has, everything.
+    ``run`` takes the values of all slots, of which it reads those of the ``inputs``, the pool's views, and the faults
+    of the run, to which it may add. It leaves the ``results`` in their slots; where there are faults, as only a
+    ``failing`` plan has, everything.
     """
 
     def __init__(

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.backends import straight
+from gradc.backends import compiled
 from gradc.backends.plan import ArrayPlan
 
-OFTEN = straight.WORTHWHILE + 3
+OFTEN = compiled.WORTHWHILE + 3
 
 
 def plan_of(model: gradc.Model) -> ArrayPlan:
