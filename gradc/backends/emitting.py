@@ -79,6 +79,8 @@ class Emitter:
         self.repeating: set[int] = set()
         # Views whose axes stand in another order than their memory, and copies of some in order.
         self.turned: set[int] = set()
+        # What a view with turned axes is a view of, and the axes of that.
+        self.turns: dict[int, tuple[Value, tuple[int, ...]]] = {}
         self._compacted: dict[int, Value] = {}
         # The order of their axes in memory, where it is known, and the one that arrays of a shape have had.
         self.orders: dict[int, Order] = {}
@@ -203,13 +205,18 @@ class Emitter:
 
     def turn(self, value: Value, order: Sequence[int]) -> Value:
         """The axes of a value in another order."""
-        assert value.rep is not None
         places = tuple(order)
+        source, done = self.turns.get(value.slot, (value, tuple(range(len(places)))))
+        return self._turned(source, tuple(done[at] for at in places))
+
+    def _turned(self, value: Value, places: tuple[int, ...]) -> Value:
+        assert value.rep is not None
         if places == tuple(range(len(places))):
             return value
         rep = tuple(value.rep[at] for at in places)
         made = self.emit(lambda x: x.transpose(places), [value], rep, view=True)
         self.turned.add(made.slot)
+        self.turns[made.slot] = value, places
         return self._follow(value, made)
 
     def _compact(self, value: Value, rep: Shape) -> Value:

@@ -17,7 +17,7 @@ import numpy as np
 
 from gradc.backends.checkpoints import UNKNOWN, Recomputed, Tape, snapshots_for
 from gradc.backends.faults import Faults
-from gradc.backends.straight import Routine, Turns
+from gradc.backends.straight import Routine, Turns, Worth
 from gradc.errors import CallError, Diagnostic
 from gradc.ir.graph import Graph
 from gradc.ir.region import Loop
@@ -73,9 +73,8 @@ class Planned(Protocol):
 
 DTYPES: Final[Mapping[str, Any]] = {"f64": np.float64, "f32": np.float32, "int": np.int64, "bool": np.bool_}
 
-# After so many iterations a loop is worth a function of its own, which is given up if it is left more often than not.
+# After so many iterations a loop is worth a function of its own.
 _WORTH: Final = 100
-_PATIENCE: Final = 20
 # So many iterations pass between two looks at the clock.
 _LOOK: Final = 1 << 10
 
@@ -165,7 +164,7 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
     backwards = described.backwards
     snapped = _snapped(described)
     kept_of_each = [carried + at for at in range(collected + described.tapes) if at - collected not in snapped]
-    made = _Made(body, carried, scanned, dict.fromkeys(kept_of_each, False))
+    made = Worth(partial(_turns, body, carried, scanned, dict.fromkeys(kept_of_each, False), None))
 
     def run(start: int, stop: int, *operands: Any) -> tuple[Any, ...]:
         count = stop - start
@@ -198,7 +197,7 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
             while done < count:
                 at = count - 1 - done if backwards else done
                 found: Sequence[Any] | None = None
-                turns = made.turns() if kept is None else None
+                turns = made.after(_WORTH) if kept is None else None
                 if turns is not None:
                     last = min(done + _LOOK, count)
                     numbers = range(at, count - 1 - last, -1) if backwards else range(at, last)
@@ -209,7 +208,7 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
                         made.count += len(numbers)
                         watch.look()
                         continue
-                    at, state, found = made.left(turns, at, line, left, stepper, start)
+                    at, state, found = _left(made, turns, at, line, left, stepper, start)
                     done = count - 1 - at if backwards else at
                 if found is None:
                     if kept is not None:
@@ -245,7 +244,7 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
     most = place.limits.iterations
     snapped = _snapped(described)
     kept_of_each = [carried + at for at in range(tapes) if at not in snapped]
-    made = _Made(body, carried, 0, dict.fromkeys(kept_of_each, True), test)
+    made = Worth(partial(_turns, body, carried, 0, dict.fromkeys(kept_of_each, True), test))
 
     def run(*operands: Any) -> tuple[Any, ...]:
         state: Sequence[Any] = _own(operands[:carried], body)
@@ -262,7 +261,7 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
                 each.set(1 + carried, rest)
             while True:
                 found: Sequence[Any] | None = None
-                turns = made.turns() if kept is None and count < most else None
+                turns = made.after(_WORTH) if kept is None and count < most else None
                 if turns is not None:
                     last = min(count + _LOOK, most)
                     both = stepper.views, tester.views, Faults(), Faults()
@@ -276,7 +275,7 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
                             numbers = line
                             break
                         continue
-                    count, state, found = made.left(turns, count, line, left, stepper, 0)
+                    count, state, found = _left(made, turns, count, line, left, stepper, 0)
                 if found is None:
                     tester.set(1, state)
                     goes_on, *numbers = tester.step(count)
@@ -312,39 +311,18 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
     return run
 
 
-class _Made:
-    """The iterations of a loop as one function, once there have been so many that it is worth making."""
-
-    def __init__(
-        self, body: Body, carried: int, scanned: int, kept: Mapping[int, bool], test: Body | None = None
-    ) -> None:
-        self.make = partial(_turns, body, carried, scanned, kept, test)
-        self.count = 0
-        self._lefts = 0
-        self._turns: Turns | None = None
-        self._over = False
-
-    def turns(self) -> Turns | None:
-        """The function, if there is one by now."""
-        if self._turns is None and self.count >= _WORTH and not self._over:
-            self._turns = self.make()
-            self._over = self._turns is None
-        return self._turns
-
-    def left(
-        self, turns: Turns, at: int, line: int, variables: Mapping[str, Any], stepper: Stepper, start: int
-    ) -> tuple[int, Sequence[Any], Sequence[Any] | None]:
-        """Which iteration the function was left in, what was carried into it, and its results if it had begun."""
-        begun = at
-        at = begun if variables["at"] is None else variables["at"]
-        self.count += abs(at - begun) + 1
-        self._lefts += 1
-        if self._lefts > _PATIENCE and 2 * self._lefts > self.count:
-            # Nearly every iteration is out of the ordinary.
-            self._turns, self._over = None, True
-        state = [variables[name] for name in turns.state]
-        step = turns.steps[line]
-        return at, state, None if step < 0 else stepper.resume(start + at, turns.values(variables), step)
+def _left(
+    made: Worth[Turns], turns: Turns, at: int, line: int, variables: Mapping[str, Any], stepper: Stepper, start: int
+) -> tuple[int, Sequence[Any], Sequence[Any] | None]:
+    """Which iteration a function was left in, what was carried into it, and its results if it had begun."""
+    begun = at
+    if variables["at"] is not None:
+        at = variables["at"]
+    made.count += abs(at - begun) + 1
+    made.left()
+    state = [variables[name] for name in turns.state]
+    step = turns.steps[line]
+    return at, state, None if step < 0 else stepper.resume(start + at, turns.values(variables), step)
 
 
 def _turns(body: Body, carried: int, scanned: int, kept: Mapping[int, bool], test: Body | None) -> Turns | None:

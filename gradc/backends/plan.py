@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any, Final, cast
@@ -17,7 +18,7 @@ from gradc.backends.interp import Plan
 from gradc.backends.loops import DTYPES
 from gradc.backends.memory import Room
 from gradc.backends.planner import Planner
-from gradc.backends.straight import Call, Routine
+from gradc.backends.straight import Call, Once, Routine, Worth
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, graphs
@@ -25,6 +26,8 @@ from gradc.ir.types import TAPE, Index, Type
 from gradc.limits import DEFAULT, Limits
 from gradc.source import Source
 
+# After so many runs a plan is worth a function.
+_RUNS: Final = 32
 # Smaller arrays may be there until the next iteration.
 _WORTH_FREEING: Final = 1 << 9
 
@@ -111,6 +114,7 @@ class ArrayPlan:
         # Arrays that steps write over, and those that results lie in.
         self.written = frozenset(self.roots[step.reuses] for step in self.steps if step.reuses)
         self.handed = frozenset(self.roots[value.slot] for value in self.results if value.rep is not None)
+        self.once: Worth[Once] = Worth(self._once)
         copied = [node for node, own in zip(results, self.own, strict=True) if not own]
         self.room.count(planner, self.roots, sum(self.pool.sizes), copied)
         if max_memory is not None:
@@ -148,9 +152,13 @@ class ArrayPlan:
             steady = shape is None or step.target in self.views or (step.out < 0 and step.target not in self.written)
             steady = steady and 0 not in step.operands and self.roots[step.target] not in self.handed
             free = tuple(slot for slot in step.free if prod(self.reps.get(slot) or ()) >= _WORTH_FREEING)
-            calls.append(Call(step.run, step.target, step.operands, step.out, free, steady))
+            calls.append(Call(step.run, step.target, step.operands, step.out, free, steady, step.node))
         finish = {at: partial(_wide, shape, DTYPES[self.kinds[at].dtype]) for at, shape in self.short}
         return Routine(self.base, self.inputs, singles, calls, [value.slot for value in self.results], finish)
+
+    def _once(self) -> Once | None:
+        routine = None if self.watched else self.routine()
+        return None if routine is None else Once(replace(routine, finish={}))
 
     def stepper(self) -> ArrayStepper:
         """The plan at work on the iterations of a loop."""
@@ -204,6 +212,15 @@ class ArrayStepper:
         plan, v, views = self.plan, self.values, self.views
         if not first:
             v[0] = Faults(plan.constant_faults)
+            plan.once.count += 1
+            once = plan.once.after(_RUNS)
+            if once is not None:
+                left = once.made(v, views, v[0])
+                if left is None:
+                    return v
+                first = once.left(v, *left)
+                if first < len(plan.steps):
+                    plan.once.left()
         found = v[0]
         node = -1
         try:
@@ -243,10 +260,6 @@ class ArrayStepper:
         v[plan.inputs[0]] = number
         for at, value in values.items():
             v[at] = value
-        if first:
-            for fault in v[0]:
-                # Of these the function knew no node: it was left at the first one.
-                fault.node = plan.steps[first - 1].node
         self.compute(first)
         results = [v[value.slot] for value in plan.results]
         for at, shape in plan.short:

@@ -14,7 +14,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Call(NamedTuple):
     """One step: the function of the values in some slots, and the slot of its result.
 
     A function with a method ``spelled`` is written down: it takes the variable that the value is given to and the texts
-    of the operands, and gives statements. One that takes the faults of a run, in slot 0, is left once it notes one.
+    of the operands, and gives statements. What it notes among the faults of a run, which are in slot 0, is of ``node``.
 
     ``out`` is the number of the view that it writes into, or -1; ``free`` are slots that nobody reads any more. What is
     ``steady`` has the same value in all iterations if its operands have.
@@ -46,6 +46,7 @@ class Call(NamedTuple):
     out: int = -1
     free: tuple[int, ...] = ()
     steady: bool = True
+    node: int = -1
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,9 @@ class Routine:
     results: Sequence[int]
     finish: Mapping[int, Callable[[Any], Any]] = field(default_factory=dict)
 
+
+# A function is given up if it is left more often than not, and so often.
+_PATIENCE: Final = 20
 
 _TEXTS: Final[Mapping[Any, str]] = {
     operator.add: "{0} + {1}",
@@ -158,6 +162,7 @@ class _Writer:
         What is computed in front of the loop is steady from then on.
         """
         routine = self.routine
+        failing = None
         for at, call in enumerate(routine.calls):
             target = self.names[call.target] = f"{self.prefix}{call.target}"
             operands = [self.name(slot) for slot in call.operands]
@@ -176,8 +181,11 @@ class _Writer:
                 run = UNGUARDED.get(call.run, call.run) if isinstance(call.run, FunctionType) else call.run
                 self.lines.append((self._called(run, call, target, operands), at))
                 if 0 in call.operands:
-                    self.lines.append((f"if {operands[0]}: raise Left", at + 1))
+                    self.lines.append((f"if {operands[0]}: mark({operands[0]}, {call.node})", at + 1))
+                    failing = operands[0]
             self.lines += [(f"{self.names[slot]} = None", at + 1) for slot in call.free if slot not in steady]
+        if failing is not None:
+            self.lines.append((f"if {failing}: raise Left", len(routine.calls)))
         results = []
         for number, slot in enumerate(routine.results):
             text = self.name(slot)
@@ -193,6 +201,39 @@ class _Writer:
         return f"{target} = {self.constant(run)}({', '.join(operands)}{into})"
 
 
+class Once:
+    """A function that makes one run of a plan.
+
+    ``made`` takes the values of all slots, the views that steps write into, and the faults of the run. It puts the
+    results into their slots and gives None or, left, the line and its variables.
+    """
+
+    def __init__(self, routine: Routine) -> None:
+        space = _space()
+        self.names = {slot: f"v{slot}" for slot in routine.inputs}
+        freed = {slot for call in routine.calls for slot in call.free}
+        head = ["def made(v, viewsv, v0):"]
+        for slot, name in self.names.items():
+            head += [f"    {name} = v[{slot}]", *([f"    v[{slot}] = None"] if slot in freed else [])]
+        writer = _Writer(routine, "v", self.names, space)
+        writer.write(set())
+        made = {call.target for call in routine.calls}
+        text = [*head, "    try:", *(f"        {each}" for each, _ in writer.lines or [("pass", -1)])]
+        text += ["    except LEAVES as left:", "        line = left.__traceback__.tb_lineno", "    else:"]
+        text += [f"        v[{slot}] = v{slot}" for slot in dict.fromkeys(routine.results) if slot in made]
+        text += ["        return None", "    return line, locals()"]
+        self._steps = [0] * (2 + len(head)) + [at for _, at in writer.lines]
+        exec(compile("\n".join(text), "<plan>", "exec"), space)
+        self.made: Callable[..., tuple[int, dict[str, Any]] | None] = space["made"]
+
+    def left(self, values: list[Any], line: int, variables: Mapping[str, Any]) -> int:
+        """Put what there is into its slots; the step to go on from."""
+        for slot, name in self.names.items():
+            if name in variables:
+                values[slot] = variables[name]
+        return self._steps[line]
+
+
 class Turns:
     """A function that makes iterations of a loop, one after the other.
 
@@ -206,7 +247,7 @@ class Turns:
         self, body: Routine, carried: int, scanned: int, kept: Mapping[int, bool], test: Routine | None = None
     ) -> None:
         """``kept`` are the results that are kept of each iteration: whether at the end of a list, or in a place."""
-        space: dict[str, Any] = {"Left": Left, "LEAVES": LEAVES, "single": np.float32}
+        space = _space()
         names = {slot: f"v{slot}" for slot in body.inputs}
         inputs = list(names.values())
         state, rows, rest = (
@@ -271,7 +312,48 @@ class Turns:
         return {slot: variables[name] for slot, name in self.names.items() if name in variables}
 
 
+_Made = TypeVar("_Made")
+
+
+class Worth(Generic[_Made]):
+    """A function that is made once something has been done so often that it pays, and given up if it is mostly left."""
+
+    def __init__(self, make: Callable[[], _Made | None]) -> None:
+        self.make = make
+        # How often it has been done, by whatever way, and how often the function has been left.
+        self.count = 0
+        self._lefts = 0
+        self._made: _Made | None = None
+        self._over = False
+
+    def after(self, times: int) -> _Made | None:
+        """The function, if there is one by then."""
+        if self._made is None and self.count >= times and not self._over:
+            self._made = self.make()
+            self._over = self._made is None
+        return self._made
+
+    def left(self) -> None:
+        """It has been left."""
+        self._lefts += 1
+        if self._lefts > _PATIENCE and 2 * self._lefts > self.count:
+            # Nearly everything is out of the ordinary.
+            self._made, self._over = None, True
+
+
 _Line = tuple[str, int]
+
+
+def _space() -> dict[str, Any]:
+    return {"Left": Left, "LEAVES": LEAVES, "single": np.float32, "mark": _mark}
+
+
+def _mark(found: Any, node: int) -> None:
+    """Say of what node the new faults are."""
+    for fault in reversed(found):
+        if fault.node >= 0:
+            break
+        fault.node = node
 
 
 def _steady(routine: Routine, changing: int) -> set[int]:

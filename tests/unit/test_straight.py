@@ -27,14 +27,14 @@ def worth(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def left(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The iterations that functions have been left in."""
     found: list[int] = []
-    leave = loops._Made.left
+    leave = loops._left
 
-    def noted(self: Any, turns: Any, at: int, line: int, variables: Any, *others: Any) -> Any:
-        result = leave(self, turns, at, line, variables, *others)
+    def noted(*given: Any) -> Any:
+        result = leave(*given)
         found.append(result[0])
         return result
 
-    monkeypatch.setattr(loops._Made, "left", noted)
+    monkeypatch.setattr(loops, "_left", noted)
     return found
 
 
