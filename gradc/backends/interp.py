@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy
 
 from gradc.backends import loops
-from gradc.backends.straight import Call, Routine
+from gradc.backends.straight import RUNS, Call, Once, Routine, Worth
 from gradc.errors import CallError, Diagnostic
 from gradc.ir.graph import Graph, ancestors
 from gradc.limits import DEFAULT, Limits
@@ -71,6 +71,7 @@ class Plan:
         self.inputs = [place[node] for node in graph.inputs]
         self.dtypes = [data[node]["type"].dtype for node in graph.inputs]
         self.results = [place[node] for node in results]
+        self.once: Worth[Once] = Worth(self._once)
 
     def number(self, value: Any, dtype: str) -> Any:
         """A number as the plan calculates with it."""
@@ -150,7 +151,17 @@ class Plan:
             return self._run_carefully(values)
         return [v[at] for at in self.results]
 
+    def _once(self) -> Once | None:
+        routine = self.routine()
+        return None if routine.long else Once(routine)
+
     def _run(self, v: list[Any]) -> None:
+        self.once.count += 1
+        once = self.once.after(RUNS)
+        if once is not None:
+            if once.made(v, (), None) is None:
+                return
+            self.once.left()
         for compute, target, first, second in self.steps:
             if second is None:
                 v[target] = compute(v[first])

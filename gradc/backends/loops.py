@@ -328,7 +328,7 @@ def _left(
 def _turns(body: Body, carried: int, scanned: int, kept: Mapping[int, bool], test: Body | None) -> Turns | None:
     routine = body.routine()
     tested = None if test is None else test.routine()
-    if routine is None or (test is not None and tested is None):
+    if routine is None or routine.long or (test is not None and (tested is None or tested.long)):
         return None
     return Turns(routine, carried, scanned, kept, tested)
 

@@ -18,7 +18,7 @@ from gradc.backends.interp import Plan
 from gradc.backends.loops import DTYPES
 from gradc.backends.memory import Room
 from gradc.backends.planner import Planner
-from gradc.backends.straight import Call, Once, Routine, Worth
+from gradc.backends.straight import RUNS, Call, Once, Routine, Worth
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, graphs
@@ -26,8 +26,6 @@ from gradc.ir.types import TAPE, Index, Type
 from gradc.limits import DEFAULT, Limits
 from gradc.source import Source
 
-# After so many runs a plan is worth a function.
-_RUNS: Final = 32
 # Smaller arrays may be there until the next iteration.
 _WORTH_FREEING: Final = 1 << 9
 
@@ -158,7 +156,7 @@ class ArrayPlan:
 
     def _once(self) -> Once | None:
         routine = None if self.watched else self.routine()
-        return None if routine is None else Once(replace(routine, finish={}))
+        return None if routine is None or routine.long else Once(replace(routine, finish={}))
 
     def stepper(self) -> ArrayStepper:
         """The plan at work on the iterations of a loop."""
@@ -213,7 +211,7 @@ class ArrayStepper:
         if not first:
             v[0] = Faults(plan.constant_faults)
             plan.once.count += 1
-            once = plan.once.after(_RUNS)
+            once = plan.once.after(RUNS)
             if once is not None:
                 left = once.made(v, views, v[0])
                 if left is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from math import prod
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from gradc.ir.types import Index
 if TYPE_CHECKING:
     from gradc.backends.emitting import Value
     from gradc.backends.planner import Planner
+
+# A shorter row is copied faster than NumPy is told to take it.
+_SHORT: Final = 1 << 11
 
 
 @dataclass(frozen=True)
@@ -377,7 +381,9 @@ def _gather(
     final = (1,) * (len(free) - len(rep)) + rep + tail
     if not final:
         return planner.emit(Element(graph.type(node).dtype), [value, *places], None)
-    run = kernels.take if len(places) == 1 else _pick
+    run: Callable[..., Any] = kernels.take if len(places) == 1 else _pick
+    if len(places) == 1 and not rep and prod(tail) < _SHORT:
+        run = _Row()
     made = planner.emit(run, [value, *places], rep + tail)
     if len(final) > len(rep + tail):
         made = planner.view(made, (None,) * (len(free) - len(rep)) + (...,), final)
@@ -399,6 +405,18 @@ class Element:
     def spelled(self, target: str, operands: Sequence[str]) -> list[str]:
         """As source."""
         return [f"{target} = {self.text.format(operands[0], ', '.join(operands[1:]))}"]
+
+
+class _Row:
+    """The row of an array at an index that is a single number, and lies inside."""
+
+    def __call__(self, array: Any, index: Any) -> Any:
+        return array[index].copy()
+
+    def spelled(self, target: str, operands: Sequence[str]) -> list[str]:
+        """As source."""
+        array, index = operands
+        return [f"{target} = {array}[{index}].copy()"]
 
 
 def _pick(array: Any, *indices: Any) -> Any:

@@ -63,9 +63,19 @@ class Routine:
     results: Sequence[int]
     finish: Mapping[int, Callable[[Any], Any]] = field(default_factory=dict)
 
+    @property
+    def long(self) -> bool:
+        """Whether it has more steps than are worth compiling."""
+        return len(self.calls) > _MOST
+
+
+RUNS: Final = 32
+"""After so many runs a plan is worth a function."""
 
 # A function is given up if it is left more often than not, and so often.
 _PATIENCE: Final = 20
+# The compiler takes some time and memory for every step.
+_MOST: Final = 20_000
 
 _TEXTS: Final[Mapping[Any, str]] = {
     operator.add: "{0} + {1}",

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.backends.plan import _RUNS, ArrayPlan
+from gradc.backends.plan import ArrayPlan
+from gradc.backends.straight import RUNS
 
-OFTEN = _RUNS + 3
+OFTEN = RUNS + 3
 
 
 def plan_of(model: gradc.Model) -> ArrayPlan:
@@ -95,3 +96,21 @@ def test_an_interruption_leaves_the_plan_as_it_was() -> None:
     with pytest.raises(KeyboardInterrupt):
         model(x=x)
     assert model(x=x)["y"] == expected
+
+
+def test_numbers_to_the_bit() -> None:
+    model = gradc.compile("input x, y\nz = x^2.5/y + sin(y)*exp(x) - max(x, y, 1)\nw = log(x)").value_and_grad("z")
+    given = [(1.5, 0.5), (0.25, -0.0), (-1.0, 3.0), (710.0, 2.0), (float("inf"), 1.0), (float("nan"), 1.0)]
+    first = [repr(model(x=x, y=y)) for x, y in given]
+    for _ in range(OFTEN):
+        model(x=1.5, y=0.5)
+    assert [repr(model(x=x, y=y)) for x, y in given] == first
+
+
+def test_integers_that_grow_too_large() -> None:
+    model = gradc.compile("input k: int, y\nn = k*k\nz = if y > 0 then float(n) else y")
+    for _ in range(OFTEN):
+        assert model(k=3, y=1)["z"] == 9
+    assert model(k=2**40, y=-1)["z"] == -1
+    with pytest.raises(gradc.CallError, match="beyond 64 bits"):
+        model(k=2**40, y=1)
