@@ -59,6 +59,11 @@ def tangent_name(name: str) -> str:
     return f"{name}.tangent"
 
 
+def live_name(name: str) -> str:
+    """What the condition is called under which a value has a derivative at all."""
+    return f"{name}.live"
+
+
 def fixed_value(local: LocalGradients, operand: int, members: Collection[int]) -> int | None:
     """The operand if it is a constant that nobody differentiates by."""
     if operand in members or local.constants.value(operand) is None or local.builder.type(operand).shape:

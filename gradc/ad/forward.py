@@ -17,7 +17,7 @@ from types import MappingProxyType
 from gradc.ad import region_tangents
 from gradc.ad.dependence import REGIONS
 from gradc.ad.flow import active, differentiable
-from gradc.ad.region_tangents import Guarded
+from gradc.ad.region_tangents import Guarded, settled
 from gradc.ad.reverse import balanced_sum, times
 from gradc.ir.builder import Builder
 from gradc.ir.types import Index
@@ -50,6 +50,18 @@ def tangents(
 
     A node in ``live`` has its tangent only where that condition holds.
     """
+    found = guarded_tangents(builder, local, roots, directions, live)
+    return {y: value for y, term in found.items() if (value := settled(builder, term)) is not None}
+
+
+def guarded_tangents(
+    builder: Builder,
+    local: LocalGradients,
+    roots: Sequence[int],
+    directions: Mapping[int, int],
+    live: Mapping[int, int] = MappingProxyType({}),
+) -> dict[int, Guarded]:
+    """The same, of each root with the condition under which it has a tangent."""
     data = builder.data
     order = active(data, roots, directions)
     sweep = _Sweep(builder, local, set(order))
@@ -62,7 +74,7 @@ def tangents(
             made = sweep.step(node)
             if made is not None:
                 sweep.found[node] = made
-        return {y: sweep.settled(sweep.found[y], None) for y in roots if y in sweep.found}
+        return {y: sweep.found[y] for y in roots if y in sweep.found}
     finally:
         builder.span = None
 
@@ -216,11 +228,9 @@ class _Sweep:
 
     def settled(self, term: Guarded, known: int | None) -> int:
         """The tangent as a value wherever the condition ``known`` holds: 0 where there is none."""
-        value, guard = term
-        if guard is None or guard == known or self.builder.type(value).parts:
-            return value
-        zero = build.filled(self.builder, 0.0, self.builder.type(value))
-        return build.choose(self.builder, guard, value, zero)
+        found = settled(self.builder, term, known)
+        assert found is not None
+        return found
 
     # Conditions ----------------------------------------------------------------------------------------------------
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 
 from gradc.ad import regions
 from gradc.ad.flow import active, differentiable
-from gradc.ad.guards import ALWAYS, Guard, Guards, conditions
+from gradc.ad.guards import ALWAYS, Guard, Guards, Walk, conditions
 from gradc.ir.builder import Builder
 from gradc.ir.op import Scatter
-from gradc.ir.types import TAPE, TUPLE, Index, Type, family
+from gradc.ir.types import BOOL, TAPE, TUPLE, Index, Type, family
 from gradc.ops import build
 from gradc.rules.gradients import LocalGradients
 from gradc.source import Span
@@ -132,7 +132,10 @@ class Sweep:
         starts = dict.fromkeys(roots, ALWAYS)
         for y, condition in (live or {}).items():
             starts[y] = self.made.within(ALWAYS, condition, True)
-        self.guards = self.made.of(self.order, starts)
+        self.walk = Walk(self.made, self.order, starts)
+        self.guards = self.walk.found
+        # The next region, which the guards behind it wait for.
+        self.ahead = self.walk.go()
         # Contributions to a node, each with the guard under which it arose; the last user comes first.
         self.incoming: dict[int, list[tuple[Term, Guard]]] = {}
         members = set(self.order)
@@ -155,6 +158,8 @@ class Sweep:
         for node in reversed(self.order):
             contributions = self.incoming.pop(node, None)
             if contributions is None:
+                if node == self.ahead:
+                    self.pass_on(node)
                 continue
             builder.span = data[node].get("span")
             type = builder.type(node)
@@ -210,15 +215,35 @@ class Sweep:
             assert isinstance(term, _Result)
             listed.setdefault(term.place, []).append((term.value, guard))
         free = builder.type(node).free
-        adjoints = {
-            place: self.gather(node, family(parts[place], free), terms) for place, terms in sorted(listed.items())
-        }
-        guard = self.guards.get(node, ALWAYS)
+        own = self.guards.get(node, ALWAYS)
+        seeds = {}
+        for place, terms in sorted(listed.items()):
+            live = self.made.holds(self.made.union([guard for _, guard in terms]), own)
+            seeds[place] = self.gather(node, family(parts[place], free), terms), live
         edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in members]
-        found = regions.pull(self.local, node, adjoints, [position for position, _ in edges], members)
+        found = regions.pull(self.local, node, seeds, [position for position, _ in edges], members)
         for position, operand in reversed(edges):
             if position in found:
-                self._leave(node, position, operand, found[position], self.made.edge(node, guard, position))
+                # Where it has no influence it is 0 already, so nothing has to be selected.
+                self._leave(node, position, operand, found[position][0], own)
+        self.pass_on(
+            node,
+            {
+                position: own if condition is None else self.made.within(own, condition, taken)
+                for position, (_, condition, taken) in found.items()
+            },
+        )
+
+    def pass_on(self, node: int, inner: Mapping[int, Guard] | None = None) -> None:
+        """Let the guards of the nodes behind a region be found; ``inner`` has those of its operands, by position."""
+        self.walk.through(node, inner)
+        self.ahead = self.walk.go()
+
+    def reach(self, node: int) -> int:
+        """The condition under which a target that is computed from nothing else has any influence."""
+        guard = self.walk.reach(node)
+        condition = None if guard is None else self.made.holds(guard)
+        return self.builder.constant(guard is not None, BOOL) if condition is None else condition
 
     def _settle(self, guard: Guard, value: int, *kept: Guard) -> int:
         """The value selected by the conditions of a guard that are not kept for all operands."""

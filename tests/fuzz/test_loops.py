@@ -99,8 +99,6 @@ def check(seed: int, levels: tuple[int, ...] = LEVELS, **kind: bool) -> None:
 # What is known to be wrong, with what it ends in: zeros that stand for "does not depend" meet infinite slopes, as
 # tangents behind a branch that no step takes and as adjoints in inner loops.
 OPEN: dict[str, type[Exception]] = {
-    "dead_in_nested": AssertionError,
-    "still_in_while": AssertionError,
 }
 
 
