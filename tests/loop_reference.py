@@ -344,14 +344,15 @@ class Steps:
             inner = self.evaluate(node.operand, env, functions)
             if node.op == "not":
                 return Term(not self.truth(node.operand, env, functions), "")
-            return settled(op(node.op + "u", inner.value), f"({node.op}{inner.text})")
+            return settled(op(node.op + "u", inner.value), f"({node.op}{inner.text})", inner.value)
         if isinstance(node, tree.Binary):
             if node.op in ("and", "or"):
                 left = self.truth(node.left, env, functions)
                 short = left == (node.op == "or")
                 return Term(left if short else self.truth(node.right, env, functions), "")
             left_term, right = (self.evaluate(each, env, functions) for each in (node.left, node.right))
-            return settled(op(node.op, left_term.value, right.value), f"({left_term.text} {node.op} {right.text})")
+            values = left_term.value, right.value
+            return settled(op(node.op, *values), f"({left_term.text} {node.op} {right.text})", *values)
         if isinstance(node, tree.Conditional):
             taken = node.then if self.truth(node.test, env, functions) else node.other
             return self.evaluate(taken, env, functions)
@@ -421,9 +422,9 @@ class Steps:
             found = values[0]
             for value in values[1:]:
                 found = FUNCTIONS[name](found, value)
-            return settled(number(found), shown)
+            return settled(number(found), shown, *values)
         keeps = name in ("abs", "sign") and whole(values[0])
-        return settled(number(FUNCTIONS[name](values[0] if keeps else np.asarray(values[0], float))), shown)
+        return settled(number(FUNCTIONS[name](values[0] if keeps else np.asarray(values[0], float))), shown, *values)
 
     def call(self, node: tree.Call, env: Env, functions: dict[str, Closure]) -> list[Term]:
         closure = functions[node.function.id]
@@ -459,9 +460,12 @@ def op(name: str, *values: Any) -> Any:
     return number(OPERATORS[name](*values))
 
 
-def settled(value: Any, text: str) -> Term:
-    """A term; of an int, the literal."""
-    return term(value) if whole(value) else Term(value, text)
+def settled(value: Any, text: str, *operands: Any) -> Term:
+    """A term; of an int, the literal, but what is made of literals alone may stand for a number yet."""
+    if not whole(value):
+        return Term(value, text)
+    weak = bool(operands) and all(isinstance(operand, Weak) for operand in operands)
+    return Term(Weak(value), text) if weak else term(value)
 
 
 def reduced(name: str, items: Sequence[Term]) -> Term:
