@@ -276,7 +276,7 @@ class Maker:
         elif kind == 1:
             self.add(f"{name} = if {self.never()} then {self.real(1)} else {self.r.choice(self.idle)}")
         elif kind == 2:
-            with self.block(f"for {self.name('t')} in {self.r.choice(['0..0', '1..1', '2..k'])}"):
+            with self.block(f"for {self.name('t')} in {self.r.choice(['0..0', '1..1', 'k..k'])}"):
                 self.add(f"{name} = {name} + {self.real(1)}")
         else:
             with self.block(f"if {self.never()}"):

@@ -86,6 +86,20 @@ def either(builder: Builder, conditions: Sequence[int]) -> int:
     return found
 
 
+def all_of(builder: Builder, conditions: Sequence[int]) -> int:
+    """Whether all of the conditions hold; there is at least one."""
+    found, *others = conditions
+    for other in others:
+        found = builder.apply("and", found, other)
+    return found
+
+
+def each_row(builder: Builder, condition: int, shape: Sequence[Dim]) -> int:
+    """A condition for each row of an array of that shape as one for each of its elements."""
+    rows = build.reshape(builder, condition, (shape[0], *(1 for _ in shape[1:])))
+    return build.broadcast(builder, rows, shape)
+
+
 def nothing(builder: Builder, type: Type) -> int:
     """A derivative that is zero."""
     return build.filled(builder, 0.0, type)

@@ -135,12 +135,14 @@ class Liveness:
     """In which iterations places of a loop's body have an influence, or are reached by one.
 
     Those in ``always`` are in every iteration and at both ends, those in ``sometimes`` at least in some, depending on
-    the iteration or on conditions. What the iterations share has it certainly in the first one if it is in ``first``.
+    the iteration or on conditions: these are carried. Of the others, inputs or results as it may be, those in ``first``
+    certainly are in the first iteration, and those in ``each`` in every one.
     """
 
     always: frozenset[int]
     sometimes: frozenset[int]
     first: frozenset[int]
+    each: frozenset[int]
 
 
 def backwards(loop: Loop, sure: Collection[int], maybe: Collection[int]) -> Liveness:
@@ -172,8 +174,7 @@ def backwards(loop: Loop, sure: Collection[int], maybe: Collection[int]) -> Live
             break
         reach |= more
     found |= {1 + result for result in reach if result < loop.carried}
-    first = step(start)
-    return Liveness(frozenset(always), frozenset(found - always), frozenset(first - set(carried)))
+    return Liveness(frozenset(always), frozenset(found - always), frozenset(step(start)), frozenset(step(always)))
 
 
 def forwards(loop: Loop, sure: Collection[int], maybe: Collection[int]) -> Liveness:
@@ -190,7 +191,11 @@ def forwards(loop: Loop, sure: Collection[int], maybe: Collection[int]) -> Liven
     found = set(maybe)
     while more := {place for place in carried if place not in found and _meets(may[place - 1], found)}:
         found |= more
-    return Liveness(frozenset(always), frozenset(found.intersection(carried) - always), frozenset())
+    first, each = (
+        frozenset(place for place, mask in enumerate(must) if _meets(mask, fixed | reached))
+        for reached in (fixed.union(sure), always)
+    )
+    return Liveness(frozenset(always), frozenset(found.intersection(carried) - always), first, each)
 
 
 def _kept(start: set[int], step: Callable[[Iterable[int]], set[int]]) -> set[int]:

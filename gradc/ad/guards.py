@@ -14,7 +14,7 @@ from itertools import islice
 
 from gradc.ad.dependence import REGIONS, reached
 from gradc.ad.flow import differentiable
-from gradc.ad.needs import GENTLE, needed
+from gradc.ad.needs import GENTLE, needed, some
 from gradc.ad.reads import leaves_out, read, single
 from gradc.ir.builder import Builder
 from gradc.ir.types import Index
@@ -178,19 +178,18 @@ class Guards:
             found.append(guard if mask is None else self.within(guard, mask, True))
         return found
 
-    def holds(self, guard: Guard, known: Guard = ALWAYS) -> int | None:
+    def holds(self, guard: Guard, known: Guard = ALWAYS, kept: int = 0) -> int | None:
         """One condition for all that a guard says beyond what is ``known``; None where that is nothing.
 
-        Of conditions on single elements it is that one of the elements fulfils them.
+        Of conditions on single elements it is that one of the elements fulfils them, along all but the ``kept`` first
+        axes.
         """
         outside = set(conditions(known))
         found: int | None = None
         for condition, taken in conditions(guard):
             if (condition, taken) not in outside:
                 found = self._both(Guard(condition, taken, ALWAYS, 1), found)
-        if found is not None and (shape := self.builder.type(found).shape):
-            found = self.builder.apply("any", found, attrs={"axes": tuple(range(len(shape)))})
-        return found
+        return None if found is None else some(self.builder, found, kept)
 
     def union(self, guards: Sequence[Guard]) -> Guard:
         """The guard that holds where one of the given ones does.
@@ -269,13 +268,19 @@ class Walk:
                 self._use(node, position, operand, self.guards.edge(node, guard, position))
         return None
 
-    def through(self, region: int, inner: Mapping[int, Guard] | None = None) -> None:
-        """Pass the guard of a region on to its operands: as far as its bodies tell, or as given by position."""
+    def through(self, region: int, under: Mapping[int, tuple[int | None, bool]] | None = None) -> None:
+        """Pass the guard of a region on to its operands: as far as its bodies tell, or with the conditions ``under``
+        which they have an influence, by position; those that are not in there have none.
+        """
+        own, guards = self.found[region], self.guards
         for position, operand in self._edges(region):
-            if inner is None:
-                self._use(region, position, operand, self.guards.edge(region, self.found[region], position))
-            elif position in inner:
-                self._use(region, position, operand, inner[position])
+            if under is None:
+                self._use(region, position, operand, guards.edge(region, own, position))
+            elif position in under:
+                condition, taken = under[position]
+                guard = guards.passing(region, own, operand, position)
+                guard = guard if condition is None else guards.within(guard, condition, taken)
+                self._uses.setdefault(operand, []).append(guard)
 
     def reach(self, node: int) -> Guard | None:
         """The guard that holds where one of the uses of a node has any influence; None where it has no uses.

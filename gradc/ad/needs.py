@@ -70,6 +70,11 @@ def along(builder: Builder, node: int) -> tuple[int, ...]:
     return _axes(entry.get("attrs", {})) if same else ()
 
 
+def some(builder: Builder, condition: int, kept: int = 0) -> int:
+    """Whether the condition holds for one of the elements, along all but the first axes."""
+    return _any(builder, condition, range(min(kept, builder.type(condition).rank), builder.type(condition).rank))
+
+
 def _any(builder: Builder, condition: int, axes: Sequence[int]) -> int:
     return builder.apply("any", condition, attrs={"axes": tuple(axes)}) if axes else condition
 

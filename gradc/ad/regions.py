@@ -10,10 +10,23 @@ Walther, Evaluating Derivatives, 2nd ed., chapters 4 and 12.)
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from gradc.ad import dependence
-from gradc.ad.bodies import Body, adjoint_name, either, finish, fixed_value, get, live_name, name_of, nothing
+from gradc.ad.bodies import (
+    Body,
+    adjoint_name,
+    all_of,
+    each_row,
+    either,
+    finish,
+    fixed_value,
+    get,
+    live_name,
+    name_of,
+    nothing,
+)
 from gradc.ad.tapes import changes, foreseen, overwritten, place_of, restore, taped, tapes_of
 from gradc.ir.graph import ancestors
 from gradc.ir.region import Loop
@@ -24,14 +37,33 @@ if TYPE_CHECKING:
     from gradc.rules.gradients import LocalGradients
 
 
-Seed: TypeAlias = "tuple[int, int | None]"
-"""The adjoint of a result, and the condition under which there is one; None where there always is."""
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """The adjoint of a result, and the ``condition`` under which there is one, or None where there always is.
+
+    Of a collected array the condition may be an array with one for each iteration. Of a tape one of the ``tapes`` of
+    conditions has to hold besides, if there are any.
+    """
+
+    adjoint: int
+    condition: int | None = None
+    tapes: tuple[int, ...] = ()
+
 
 Contribution: TypeAlias = "tuple[int, int | None, bool]"
 """A contribution to an adjoint, the condition under which there is one, or None, and whether that has to hold or not.
 
-Where there is none, the contribution is 0, which is not the same: that times an infinite local gradient is NaN.
+Where there is none, the contribution is 0, which is not the same: that times an infinite local gradient is NaN. Of an
+array that is scanned the condition is one for each element, of a tape it is a tape of conditions.
 """
+
+
+def collects(builder: Builder, node: int, place: int) -> bool:
+    """Whether a result of a region is an array to which each iteration of a loop gives a row."""
+    if builder.op(node) == "branch":
+        return False
+    loop = Loop.of(builder.data[node]["attrs"])
+    return loop.carried <= place < loop.carried + loop.collected
 
 
 def pull(
@@ -51,8 +83,8 @@ def _loop_back(
     builder = local.builder
     forward, loop = taped(local, node)
     graph, operands = loop.body, builder.operands(node)
-    adjoints = {place: adjoint for place, (adjoint, _) in entering.items()}
-    under = {place: condition for place, (_, condition) in entering.items() if condition is not None}
+    adjoints = {place: seed.adjoint for place, seed in entering.items()}
+    under = {place for place, seed in entering.items() if seed.condition is not None or seed.tapes}
     wanted = dependence.active(loop, [loop.input(position) for position in positions])
     wanted &= dependence.useful(loop, adjoints)
     carried = [place for place in sorted(wanted) if place <= loop.carried]
@@ -74,12 +106,12 @@ def _loop_back(
         name = adjoint_name(name_of(graph, place))
         incoming[place] = made.input(name, types[place], nothing(builder, types[place]))
     # Where a value has no influence in some iterations, its adjoint there is none, which is not the same as 0.
-    liveness = dependence.backwards(loop, adjoints.keys() - under.keys(), adjoints)
+    liveness = dependence.backwards(loop, adjoints.keys() - under, adjoints)
     flagged = [place for place in carried if place in liveness.sometimes]
     summed = [place for place in shared if place not in liveness.first]
     flags = {}
     for place in (*flagged, *summed):
-        start = under.get(place - 1) if place in flagged else None
+        start = entering[place - 1].condition if place in flagged and place - 1 in under else None
         if start is None:
             start = builder.constant(place in flagged and place - 1 in adjoints, BOOL)
         flags[place] = made.input(live_name(name_of(graph, place)), BOOL, start)
@@ -97,6 +129,14 @@ def _loop_back(
             output = graph.outputs[place][1]
             seed = made.input(adjoint_name(graph.outputs[place][0]), graph.type(output), adjoints[place])
             collected.append((place, seed))
+    # Of what was collected, all that has to hold for there to be an adjoint.
+    needed: dict[int, list[int]] = {place: [] for place, _ in collected if place in under}
+    for place, named in needed.items():
+        seed, name = entering[place], live_name(graph.outputs[place][0])
+        if seed.condition is not None and builder.type(seed.condition).rank:
+            named.append(made.input(name, BOOL, seed.condition))
+        if seed.tapes:
+            named.append(either(inner, [made.input(name, BOOL, tape) for tape in seed.tapes]))
     for place, tape in tapes_of(loop, changed).items():
         number[graph.inputs[place]] = made.input(name_of(graph, place), types[place], get(builder, forward, tape))
     kept: dict[int, int] = {}
@@ -128,9 +168,12 @@ def _loop_back(
             number[graph.inputs[place]] = inner.constant(value, types[place])
         else:
             number[graph.inputs[place]] = made.input(name_of(graph, place), types[place], operand[place])
-    for place, _ in collected:
-        if place in under:
-            flags[-place] = made.input(live_name(graph.outputs[place][0]), BOOL, under[place])
+    lives = {}
+    for place, named in needed.items():
+        condition = entering[place].condition
+        if condition is not None and not builder.type(condition).rank:
+            named.append(made.input(live_name(graph.outputs[place][0]), BOOL, condition))
+        lives[place] = all_of(inner, named)
 
     made.replay(graph, number, sorted(ancestors(graph.data, waiting)))
     for place, made_changes in changed.items():
@@ -139,7 +182,7 @@ def _loop_back(
     made.replay(graph, number)
     ended = [
         *((number[graph.outputs[place - 1][1]], incoming[place], flags.get(place)) for place in carried),
-        *((number[graph.outputs[place][1]], seed, flags.get(-place)) for place, seed in collected),
+        *((number[graph.outputs[place][1]], seed, lives.get(place)) for place, seed in collected),
     ]
     seeds = [(output, seed) for output, seed, _ in ended]
     targets = {place: number[graph.inputs[place]] for place in (*carried, *scanned, *shared)}
@@ -163,11 +206,21 @@ def _loop_back(
     outputs += [(name_of(graph, place), number[graph.inputs[place]]) for place in changed]
     arrays = [place for place in scanned if builder.type(operand[place]).dtype != TAPE]
     tapes = [place for place in scanned if place not in arrays]
-    for place in (*arrays, *tapes):
-        new = found.get(targets[place])
-        outputs.append((adjoint_name(name_of(graph, place)), nothing(inner, types[place]) if new is None else new))
+    standing = [*carried, *shared, *(None for _ in (*flagged, *summed, *changed))]
+    standing_flags = dict(enumerate((*flagged, *summed), len(carried) + len(shared)))
+    for group in (arrays, tapes):
+        for place in group:
+            new = found.get(targets[place])
+            outputs.append((adjoint_name(name_of(graph, place)), nothing(inner, types[place]) if new is None else new))
+        standing += group
+        for place in group:
+            if place not in liveness.each:
+                standing_flags[len(standing)] = place
+                standing.append(None)
+                outputs.append((live_name(name_of(graph, place)), sweep.reach(targets[place])))
     body = finish(inner, inner_local, outputs)
-    back = Loop(body, None, own, count, len(tapes), loop.extent, not loop.backwards)
+    kept_tapes = sum(place in tapes for place in (*standing, *standing_flags.values()))
+    back = Loop(body, None, own, count, kept_tapes, loop.extent, not loop.backwards)
     if loop.test is None:
         bounds = operands[:2]
     else:
@@ -176,9 +229,11 @@ def _loop_back(
     conditions: dict[int, tuple[int | None, bool]] = {}
     for place in shared:
         conditions[place] = next(iter(dependence.runs(builder, node)), (None, True))
-    standing = [*carried, *shared, *(None for _ in (*flagged, *summed, *changed)), *arrays, *tapes]
-    for at, place in enumerate((*flagged, *summed), len(carried) + len(shared)):
-        conditions[place] = get(builder, result, at), True
+    for at, place in standing_flags.items():
+        condition = get(builder, result, at)
+        if place in arrays:
+            condition = each_row(builder, condition, builder.type(operand[place]).shape)
+        conditions[place] = condition, True
     return {
         loop.first + place - 1: (get(builder, result, at), *conditions.get(place, (None, True)))
         for at, place in enumerate(standing)
@@ -195,7 +250,7 @@ def _branch_back(
     data = builder.data[node]
     operands, attrs = data["operands"], data["attrs"]
     bodies = {key: attrs[key] for key in ("then", "other")}
-    under = {place: condition for place, (_, condition) in entering.items() if condition is not None}
+    under = {place: seed.condition for place, seed in entering.items() if seed.condition is not None}
     # Which operands have an influence in each body, and which have it whatever the conditions are.
     may, must = {}, {}
     for key, graph in bodies.items():
@@ -228,9 +283,9 @@ def _branch_back(
                 assert value is not None
                 fixed[old] = made.builder.constant(value, graph.type(old))
         seeds = {}
-        for place, (adjoint, _) in sorted(entering.items()):
+        for place, seed in sorted(entering.items()):
             name, output = graph.outputs[place]
-            seeds[place] = made.input(adjoint_name(name), graph.type(output), adjoint)
+            seeds[place] = made.input(adjoint_name(name), graph.type(output), seed.adjoint)
         flags = {place: made.input(live_name(graph.outputs[place][0]), BOOL, under[place]) for place in sorted(under)}
         number |= fixed
         made.replay(graph, number)

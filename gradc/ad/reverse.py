@@ -68,6 +68,8 @@ class _Result:
 
     place: int
     value: int
+    # Of a tape, the tapes of conditions of which one says that there is an adjoint of it in an iteration.
+    live: tuple[int, ...] = ()
 
 
 Term = int | _Part | _Result
@@ -136,6 +138,8 @@ class Sweep:
         self.guards = self.walk.found
         # The next region, which the guards behind it wait for.
         self.ahead = self.walk.go()
+        # Of tapes, the tapes of conditions under which contributions to their adjoints are any; None for always.
+        self.live: dict[int, list[int | None]] = {}
         # Contributions to a node, each with the guard under which it arose; the last user comes first.
         self.incoming: dict[int, list[tuple[Term, Guard]]] = {}
         members = set(self.order)
@@ -183,11 +187,15 @@ class Sweep:
         if op == "get":
             ((_, region),) = edges
             place = builder.data[node]["attrs"]["place"]
-            self.incoming.setdefault(region, []).append((_Result(place, adjoint), guard))
+            flags = self.live.get(node, [None])
+            live = () if None in flags else tuple(dict.fromkeys([flag for flag in flags if flag is not None]))
+            self.incoming.setdefault(region, []).append((_Result(place, adjoint, live), guard))
             return
         if op in ("name", "select", "add_tapes"):
             for position, operand in edges:
                 self._leave(node, position, operand, adjoint, self.made.edge(node, guard, position))
+                if builder.type(operand).dtype == TAPE:
+                    self._tape(node, operand, self.live.get(node, [None]))
             return
         positions = [position for position, _ in edges]
         pullback = builder.ops[op].pullback
@@ -210,33 +218,44 @@ class Sweep:
         """Differentiate a region whose results have these contributions."""
         builder = self.builder
         parts = builder.type(node).parts
-        listed: dict[int, list[tuple[Term, Guard]]] = {}
+        listed: dict[int, list[tuple[_Result, Guard]]] = {}
         for term, guard in contributions:
             assert isinstance(term, _Result)
-            listed.setdefault(term.place, []).append((term.value, guard))
+            listed.setdefault(term.place, []).append((term, guard))
         free = builder.type(node).free
         own = self.guards.get(node, ALWAYS)
         seeds = {}
         for place, terms in sorted(listed.items()):
-            live = self.made.holds(self.made.union([guard for _, guard in terms]), own)
-            seeds[place] = self.gather(node, family(parts[place], free), terms), live
+            # Each iteration gives one row of a collected array.
+            rows = int(regions.collects(builder, node, place))
+            live = self.made.holds(self.made.union([guard for _, guard in terms]), own, rows)
+            values: list[tuple[Term, Guard]] = [(result.value, guard) for result, guard in terms]
+            seed = self.gather(node, family(parts[place], free), values)
+            known = all(result.live for result, _ in terms)
+            tapes = tuple(flag for result, _ in terms for flag in result.live) if known else ()
+            seeds[place] = regions.Seed(seed, live, tapes)
         edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in members]
         found = regions.pull(self.local, node, seeds, [position for position, _ in edges], members)
+        under: dict[int, tuple[int | None, bool]] = {}
         for position, operand in reversed(edges):
             if position in found:
+                value, condition, taken = found[position]
                 # Where it has no influence it is 0 already, so nothing has to be selected.
-                self._leave(node, position, operand, found[position][0], own)
-        self.pass_on(
-            node,
-            {
-                position: own if condition is None else self.made.within(own, condition, taken)
-                for position, (_, condition, taken) in found.items()
-            },
-        )
+                self._leave(node, position, operand, value, own)
+                tape = builder.type(operand).dtype == TAPE
+                under[position] = (None, True) if tape else (condition, taken)
+                if tape:
+                    self._tape(node, operand, [condition])
+        self.pass_on(node, under)
 
-    def pass_on(self, node: int, inner: Mapping[int, Guard] | None = None) -> None:
-        """Let the guards of the nodes behind a region be found; ``inner`` has those of its operands, by position."""
-        self.walk.through(node, inner)
+    def _tape(self, node: int, operand: int, flags: Sequence[int | None]) -> None:
+        """Keep the conditions of a contribution to a tape; sums of them always count."""
+        summed = set(self.builder.type(node).free).difference(self.builder.type(operand).free, self.own)
+        self.live.setdefault(operand, []).extend([None] if summed else flags)
+
+    def pass_on(self, node: int, under: Mapping[int, tuple[int | None, bool]] | None = None) -> None:
+        """Let the guards of the nodes behind a region be found, given the conditions of its operands, by position."""
+        self.walk.through(node, under)
         self.ahead = self.walk.go()
 
     def reach(self, node: int) -> int:
