@@ -202,7 +202,9 @@ class Steps:
         for name in both[0] | both[1]:
             if name in before or name in both[0] & both[1]:
                 found = env[name]
-                env[name] = self.fresh(name, term(float(found.value)) if isinstance(found.value, Weak) else found)
+                # What is one of two values is a number.
+                found = Term(float(found.value), found.text) if isinstance(found.value, Weak) else found
+                env[name] = self.fresh(name, found)
             else:
                 env.pop(name, None)
 

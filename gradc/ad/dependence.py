@@ -299,6 +299,14 @@ def _meets(mask: int, places: Iterable[int]) -> bool:
     return any(mask >> place & 1 for place in places)
 
 
+def collects(builder: Builder, node: int, place: int) -> bool:
+    """Whether a result of a region is an array to which each iteration of a loop gives a row."""
+    if builder.op(node) == "branch":
+        return False
+    loop = Loop.of(builder.data[node]["attrs"])
+    return loop.carried <= place < loop.carried + loop.collected
+
+
 def reached(builder: Builder, node: int, position: int) -> Iterator[tuple[int, bool]]:
     """The conditions under which a region's results depend on the operand at a position at all."""
     data = builder.data[node]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from gradc.ad.dependence import REGIONS, reached
+from gradc.ad.dependence import REGIONS, collects, reached
 from gradc.ad.flow import differentiable
 from gradc.ad.needs import GENTLE, needed, some
 from gradc.ad.reads import leaves_out, read, single
@@ -129,10 +129,21 @@ class Guards:
             below = [operand for _, operand in differentiable(data, node) if operand in members]
             if below and (op not in GENTLE or not self.steep.isdisjoint(below)):
                 self.steep.add(node)
-            if below and single(self.builder, node) and (op not in GENTLE or not self.separate.isdisjoint(below)):
+            if (
+                below
+                and self._single(node)
+                and (op not in GENTLE or op == "get" or not self.separate.isdisjoint(below))
+            ):
                 self.separate.add(node)
             selects = selects or op == "select" or op in REGIONS or (bool(below) and self.leaves_out(node, 0))
         return selects
+
+    def _single(self, node: int) -> bool:
+        """Whether it can be told of a node's elements what they are made of."""
+        if self.builder.op(node) != "get":
+            return single(self.builder, node)
+        # Of an array that a loop collects one iteration makes each row.
+        return collects(self.builder, self.builder.operands(node)[0], self.builder.data[node]["attrs"]["place"])
 
     def leaves_out(self, node: int, position: int) -> bool:
         """Whether elements of the operand are not read, and a multiplication by their local gradients follows."""

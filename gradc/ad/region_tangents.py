@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from gradc.ad import dependence
-from gradc.ad.bodies import Body, finish, get, live_name, name_of, nothing, tangent_name
+from gradc.ad.bodies import Body, each_row, finish, get, live_name, name_of, nothing, tangent_name
+from gradc.ad.needs import some
 from gradc.ir.graph import Graph
 from gradc.ir.region import Loop
-from gradc.ir.types import BOOL, INT
-from gradc.ops import build
+from gradc.ir.types import BOOL, INT, TAPE
 
 if TYPE_CHECKING:
     from gradc.ir.builder import Builder
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 Guarded: TypeAlias = "tuple[int, int | None]"
-"""A tangent and the node of the condition under which there is one; None where there always is."""
+"""A tangent and the node of the condition under which there is one; None where there always is.
+
+Of what a region gives the tangent is 0 where there is none; of a tape the condition is a tape.
+"""
 
 
 def push(
@@ -44,14 +47,14 @@ def _loop_forth(
     graph, count = loop.body, len(loop.body.inputs)
     given = {loop.input(position): tangent for position, (tangent, _) in tangents.items()}
     moving = sorted(dependence.active(loop, given) & dependence.useful(loop, wanted))
-    # Under a condition that concerns several values, a tangent is 0 where there is none.
-    under = {
-        loop.input(position): guard
-        for position, (_, guard) in tangents.items()
-        if guard is not None and builder.type(guard).scalar
-    }
     types = [graph.type(old) for old in graph.inputs]
     carried, scanned = loop.carried, loop.scanned
+    # Under a condition on single elements, a tangent is 0 in those where there is none.
+    under = {}
+    for position, (_, guard) in tangents.items():
+        place = loop.input(position)
+        if guard is not None:
+            under[place] = some(builder, guard, int(carried < place <= carried + scanned))
 
     made, tested = Body(builder), Body(builder)
     number = {graph.inputs[0]: made.input(name_of(graph, 0), INT)}
@@ -81,11 +84,19 @@ def _loop_forth(
         )
         for place in flagged
     }
+    entering = len(made.operands)
     moved(range(1 + carried, 1 + carried + scanned))
+
+    def enter_flags(rows: bool) -> None:
+        """The conditions that come from outside: one for each iteration, or the same for all."""
+        for place in moving:
+            if place > carried and place in under and (_each_iteration(builder, under[place]) == rows):
+                flags[place] = made.input(live_name(name_of(graph, place)), BOOL, under[place])
+
+    enter_flags(True)
+    entering = len(made.operands) - entering
     moved(range(1 + carried + scanned, count))
-    for place in moving:
-        if place > carried and place in under:
-            flags[place] = made.input(live_name(name_of(graph, place)), BOOL, under[place])
+    enter_flags(False)
     made.replay(graph, number)
     inner_local = local.inside(made.builder)
     results = [number[output] for _, output in graph.outputs]
@@ -106,7 +117,7 @@ def _loop_forth(
             places[place] = len(outputs)
             outputs.append((graph.outputs[place][0], results[place]))
         for place in group:
-            tangent = settled(made.builder, found.get(results[place])) if place in roots else None
+            tangent = found[results[place]][0] if place in roots and results[place] in found else None
             if place < carried and 1 + place in moving:
                 tangent = nothing(made.builder, types[1 + place]) if tangent is None else tangent
             if tangent is not None:
@@ -118,9 +129,19 @@ def _loop_forth(
         flag_places[place] = len(outputs)
         outputs.append((live_name(name_of(graph, place)), condition(made.builder, found.get(results[place - 1]))))
     wide = len(outputs)
-    listed(range(carried, carried + loop.collected))
+
+    def listed_with_flags(group: Sequence[int]) -> None:
+        """Outputs of each iteration, and under which condition they have tangents in it."""
+        listed(group)
+        for place in group:
+            if place in tangent_places and place not in liveness.each:
+                flag_places[1 + place] = len(outputs)
+                name = live_name(graph.outputs[place][0])
+                outputs.append((name, condition(made.builder, found.get(results[place]))))
+
+    listed_with_flags(range(carried, carried + loop.collected))
     before = len(outputs)
-    listed(range(carried + loop.collected, len(graph.outputs)))
+    listed_with_flags(range(carried + loop.collected, len(graph.outputs)))
     test = loop.test
     body = finish(made.builder, inner_local, outputs)
     if test is not None:
@@ -136,7 +157,7 @@ def _loop_forth(
         body,
         test,
         wide,
-        scanned + sum(carried < place <= carried + scanned for place in moving),
+        entering,
         len(outputs) - before,
         loop.extent,
         loop.backwards,
@@ -146,8 +167,22 @@ def _loop_forth(
     if test is not None:
         places[loop.results - 1] = extended.results - 1
     _supersede(local, node, result, places)
-    reached = {place - 1: get(builder, result, at) for place, at in flag_places.items()}
-    return {place: (get(builder, result, at), reached.get(place)) for place, at in tangent_places.items()}
+    made_tangents: dict[int, Guarded] = {}
+    for place, standing in tangent_places.items():
+        tangent = get(builder, result, standing)
+        own: int | None = None
+        if 1 + place in flag_places:
+            own = get(builder, result, flag_places[1 + place])
+            if carried <= place < carried + loop.collected:
+                own = each_row(builder, own, builder.type(tangent).shape)
+        made_tangents[place] = tangent, own
+    return made_tangents
+
+
+def _each_iteration(builder: Builder, guard: int) -> bool:
+    """Whether a condition that enters a loop is one for each iteration."""
+    type = builder.type(guard)
+    return bool(type.rank) or type.dtype == TAPE
 
 
 def _branch_forth(
@@ -160,8 +195,7 @@ def _branch_forth(
     operands, attrs = data["operands"], data["attrs"]
     bodies = {key: attrs[key] for key in ("then", "other")}
     moving = sorted(position for position in tangents)
-    under = {position: guard for position, (_, guard) in tangents.items() if guard is not None}
-    under = {position: guard for position, guard in under.items() if builder.type(guard).scalar}
+    under = {position: some(builder, guard) for position, (_, guard) in tangents.items() if guard is not None}
     # In which of the bodies a result depends on what moves, and in which it does whatever the conditions are.
     may, must = {}, {}
     for key, graph in bodies.items():
@@ -195,9 +229,8 @@ def _branch_forth(
         found = guarded_tangents(made.builder, inner_local, roots, directions, flags)
         outputs = [(name, results[place]) for place, (name, _) in enumerate(graph.outputs)]
         for place in live:
-            tangent = settled(made.builder, found.get(results[place]))
-            if tangent is None:
-                tangent = nothing(made.builder, graph.type(graph.outputs[place][1]))
+            known = found.get(results[place])
+            tangent = nothing(made.builder, graph.type(graph.outputs[place][1])) if known is None else known[0]
             outputs.append((tangent_name(graph.outputs[place][0]), tangent))
         for place in flagged:
             flag = condition(made.builder, found.get(results[place]))
@@ -223,22 +256,11 @@ def _reached(masks: Sequence[int], positions: Iterable[int]) -> set[int]:
     return {place for place, each in enumerate(masks) if each & mask}
 
 
-def settled(builder: Builder, term: Guarded | None, known: int | None = None) -> int | None:
-    """The tangent as a value wherever the condition ``known`` holds: 0 where there is none."""
-    if term is None:
-        return None
-    value, guard = term
-    if guard is None or guard == known or builder.type(value).parts:
-        return value
-    return build.choose(builder, guard, value, nothing(builder, builder.type(value)))
-
-
 def condition(builder: Builder, term: Guarded | None) -> int:
     """The single condition under which there is a tangent, of one of the elements at least."""
     if term is None or term[1] is None:
         return builder.constant(term is not None, BOOL)
-    shape = builder.type(term[1]).shape
-    return builder.apply("any", term[1], attrs={"axes": tuple(range(len(shape)))}) if shape else term[1]
+    return some(builder, term[1])
 
 
 def _supersede(local: LocalGradients, node: int, result: int, places: Mapping[int, int]) -> None:

@@ -58,14 +58,6 @@ array that is scanned the condition is one for each element, of a tape it is a t
 """
 
 
-def collects(builder: Builder, node: int, place: int) -> bool:
-    """Whether a result of a region is an array to which each iteration of a loop gives a row."""
-    if builder.op(node) == "branch":
-        return False
-    loop = Loop.of(builder.data[node]["attrs"])
-    return loop.carried <= place < loop.carried + loop.collected
-
-
 def pull(
     local: LocalGradients, node: int, seeds: Mapping[int, Seed], positions: Sequence[int], members: Collection[int]
 ) -> dict[int, Contribution]:
@@ -132,11 +124,11 @@ def _loop_back(
     # Of what was collected, all that has to hold for there to be an adjoint.
     needed: dict[int, list[int]] = {place: [] for place, _ in collected if place in under}
     for place, named in needed.items():
-        seed, name = entering[place], live_name(graph.outputs[place][0])
-        if seed.condition is not None and builder.type(seed.condition).rank:
-            named.append(made.input(name, BOOL, seed.condition))
-        if seed.tapes:
-            named.append(either(inner, [made.input(name, BOOL, tape) for tape in seed.tapes]))
+        known, name = entering[place], live_name(graph.outputs[place][0])
+        if known.condition is not None and builder.type(known.condition).rank:
+            named.append(made.input(name, BOOL, known.condition))
+        if known.tapes:
+            named.append(either(inner, [made.input(name, BOOL, tape) for tape in known.tapes]))
     for place, tape in tapes_of(loop, changed).items():
         number[graph.inputs[place]] = made.input(name_of(graph, place), types[place], get(builder, forward, tape))
     kept: dict[int, int] = {}

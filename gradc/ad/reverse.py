@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gradc.ad import regions
+from gradc.ad.dependence import collects
 from gradc.ad.flow import active, differentiable
 from gradc.ad.guards import ALWAYS, Guard, Guards, Walk, conditions
 from gradc.ir.builder import Builder
@@ -227,7 +228,7 @@ class Sweep:
         seeds = {}
         for place, terms in sorted(listed.items()):
             # Each iteration gives one row of a collected array.
-            rows = int(regions.collects(builder, node, place))
+            rows = int(collects(builder, node, place))
             live = self.made.holds(self.made.union([guard for _, guard in terms]), own, rows)
             values: list[tuple[Term, Guard]] = [(result.value, guard) for result, guard in terms]
             seed = self.gather(node, family(parts[place], free), values)
