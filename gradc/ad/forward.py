@@ -48,7 +48,7 @@ def tangents(
 ) -> dict[int, int]:
     """Append the tangents of the roots; one that is missing is zero everywhere.
 
-    A node in ``live`` has its tangent only where that condition holds.
+    A node in ``live`` has its tangent only where that condition holds; elsewhere that is 0.
     """
     return {y: value for y, (value, _) in guarded_tangents(builder, local, roots, directions, live).items()}
 
@@ -69,6 +69,7 @@ def guarded_tangents(
             builder.span = data[node].get("span")
             if node in directions:
                 sweep.found[node] = directions[node], live.get(node)
+                sweep.clean.add(sweep.found[node])
                 continue
             made = sweep.step(node)
             if made is not None:
@@ -134,8 +135,8 @@ class _Sweep:
                     self.wanted[data["operands"][0]].add(data["attrs"]["place"])
         # Of the regions that have been gone through, the tangents of their results.
         self.results: dict[int, Mapping[int, Guarded]] = {}
-        # Tangents that are 0 wherever there are none.
-        self.clean: set[int] = set()
+        # Tangents that are 0 already where their condition does not hold.
+        self.clean: set[Guarded] = set()
         # What is on a way from a target; as far as it is known if not all is known.
         self.members = self.found.keys() if members is None else members
 
@@ -156,7 +157,7 @@ class _Sweep:
             }
             wanted = range(len(builder.type(node).parts)) if self.wanted is None else self.wanted[node]
             found = self.results[node] = region_tangents.push(self.local, node, entering, wanted)
-            self.clean.update(value for value, _ in found.values())
+            self.clean.update(found.values())
             return None
         if op == "add_tapes":
             tapes = [self.found[operand][0] for _, operand in edges]
@@ -216,8 +217,8 @@ class _Sweep:
         op, attrs = builder.op(node), builder.data[node].get("attrs")
         each = build.broadcast(builder, guard, builder.type(value).shape)
         made, condition = (builder.apply(op, one, *operands[1:], attrs=attrs) for one in (value, each))
-        if value in self.clean:
-            self.clean.add(made)
+        if (value, guard) in self.clean:
+            self.clean.add((made, condition))
         return made, condition
 
     def _single(self, guard: int | None, bound: Collection[Index]) -> int | None:
@@ -250,7 +251,7 @@ class _Sweep:
     def settled(self, term: Guarded, known: int | None) -> int:
         """The tangent as a value wherever the condition ``known`` holds: 0 where there is none."""
         value, guard = term
-        if guard is None or guard == known or value in self.clean or self.builder.type(value).parts:
+        if guard is None or guard == known or term in self.clean or self.builder.type(value).parts:
             return value
         zero = build.filled(self.builder, 0.0, self.builder.type(value))
         return build.choose(self.builder, guard, value, zero)
