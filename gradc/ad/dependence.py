@@ -107,7 +107,7 @@ def _surely_through(masks: dict[int, int], node: int, graph: Graph) -> tuple[int
             for first, second in zip(certain(attrs["then"]), certain(attrs["other"]), strict=True)
         )
     loop = Loop.of(attrs)
-    some = some_iteration(loop, [_value(graph.data, bound) for bound in data["operands"][: loop.first]])
+    some = runs(graph.data, node)
     entering = [0, *given[loop.first :]]
     found = []
     for place in range(len(loop.body.outputs)):
@@ -120,14 +120,34 @@ def _surely_through(masks: dict[int, int], node: int, graph: Graph) -> tuple[int
     return (*found, 0) if loop.test is not None else tuple(found)
 
 
-def some_iteration(loop: Loop, bounds: Sequence[float | int | bool | None]) -> bool:
-    """Whether a loop is known to have an iteration; its ``bounds`` are given as far as they are constants."""
+def runs(data: Data, node: int) -> bool | None:
+    """Whether a loop has an iteration, as far as that is known: its bounds may be constants."""
+    loop = Loop.of(data[node]["attrs"])
     if loop.extent is not None and sizes.at_least(loop.extent, 1):
         return True
     if loop.test is not None:
-        return False
-    start, stop = bounds
-    return start is not None and stop is not None and stop > start
+        return None
+    start, stop = (_value(data, bound) for bound in data[node]["operands"][:2])
+    return None if start is None or stop is None else stop > start
+
+
+def if_any(builder: Builder, node: int) -> int | None:
+    """The condition under which a loop has an iteration; None where it is known to have one."""
+    if runs(builder.data, node):
+        return None
+    loop, operands = Loop.of(builder.data[node]["attrs"]), builder.operands(node)
+    if loop.test is None:
+        return builder.apply("gt", operands[1], operands[0])
+    count = builder.apply("get", node, attrs={"place": loop.results - 1})
+    return builder.apply("gt", count, builder.constant(0, INT))
+
+
+def _value(data: Data, node: int) -> float | int | bool | None:
+    """The value of a constant, under names too."""
+    while data[node]["op"] == "name":
+        (node,) = data[node]["operands"]
+    found: float | int | bool | None = data[node]["attrs"]["value"] if data[node]["op"] == "const" else None
+    return found
 
 
 @dataclass(frozen=True)
@@ -317,26 +337,5 @@ def reached(builder: Builder, node: int, position: int) -> Iterator[tuple[int, b
             yield operands[0], then
         return
     loop = Loop.of(attrs)
-    if position >= loop.first + loop.carried:
-        yield from runs(builder, node)
-
-
-def runs(builder: Builder, node: int) -> Iterator[tuple[int, bool]]:
-    """The condition under which a loop has an iteration; none where it is known to have one."""
-    data = builder.data[node]
-    operands, loop = data["operands"], Loop.of(data["attrs"])
-    if some_iteration(loop, [_value(builder.data, bound) for bound in operands[: loop.first]]):
-        return
-    if loop.test is None:
-        yield builder.apply("gt", operands[1], operands[0]), True
-    else:
-        count = builder.apply("get", node, attrs={"place": loop.results - 1})
-        yield builder.apply("gt", count, builder.constant(0, INT)), True
-
-
-def _value(data: Data, node: int) -> float | int | bool | None:
-    """The value of a constant, under names too."""
-    while data[node]["op"] == "name":
-        (node,) = data[node]["operands"]
-    found: float | int | bool | None = data[node]["attrs"]["value"] if data[node]["op"] == "const" else None
-    return found
+    if position >= loop.first + loop.carried and (condition := if_any(builder, node)) is not None:
+        yield condition, True

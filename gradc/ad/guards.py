@@ -189,6 +189,21 @@ class Guards:
             found.append(guard if mask is None else self.within(guard, mask, True))
         return found
 
+    def common(self, guards: Iterable[Guard]) -> Guard:
+        """The guard that all of the given ones go on from, without conditions on single elements."""
+        found: Guard | None = None
+        for guard in guards:
+            step: Guard | None = guard
+            while step is not None and step.outer is not None:
+                guard = step.outer if self.builder.type(step.condition).rank else guard
+                step = step.outer
+            found = found or guard
+            while found is not guard:
+                lower, upper = (found, guard) if found.depth >= guard.depth else (guard, found)
+                assert lower.outer is not None
+                found, guard = lower.outer, upper
+        return found or ALWAYS
+
     def holds(self, guard: Guard, known: Guard = ALWAYS, kept: int = 0) -> int | None:
         """One condition for all that a guard says beyond what is ``known``; None where that is nothing.
 
@@ -279,11 +294,13 @@ class Walk:
                 self._use(node, position, operand, self.guards.edge(node, guard, position))
         return None
 
-    def through(self, region: int, under: Mapping[int, tuple[int | None, bool]] | None = None) -> None:
+    def through(
+        self, region: int, under: Mapping[int, tuple[int | None, bool]] | None = None, own: Guard | None = None
+    ) -> None:
         """Pass the guard of a region on to its operands: as far as its bodies tell, or with the conditions ``under``
-        which they have an influence, by position; those that are not in there have none.
+        which they have an influence if ``own`` holds, by position; those that are not in there have none.
         """
-        own, guards = self.found[region], self.guards
+        own, guards = own or self.found[region], self.guards
         for position, operand in self._edges(region):
             if under is None:
                 self._use(region, position, operand, guards.edge(region, own, position))

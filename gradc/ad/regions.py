@@ -73,6 +73,14 @@ def _loop_back(
     from gradc.ad.reverse import Sweep
 
     builder = local.builder
+    loop = Loop.of(builder.data[node]["attrs"])
+    if dependence.runs(builder.data, node) is False:
+        # What is carried is what it was at the start.
+        return {
+            position: (entering[place].adjoint, entering[place].condition, True)
+            for place, position in enumerate(range(loop.first, loop.first + loop.carried))
+            if place in entering and position in positions
+        }
     forward, loop = taped(local, node)
     graph, operands = loop.body, builder.operands(node)
     adjoints = {place: seed.adjoint for place, seed in entering.items()}
@@ -220,7 +228,7 @@ def _loop_back(
     result = builder.make("for", (*bounds, *made.operands), back.attrs)
     conditions: dict[int, tuple[int | None, bool]] = {}
     for place in shared:
-        conditions[place] = next(iter(dependence.runs(builder, node)), (None, True))
+        conditions[place] = dependence.if_any(builder, node), True
     for at, place in standing_flags.items():
         condition = get(builder, result, at)
         if place in arrays:

@@ -112,7 +112,7 @@ class Sweep:
     """One reverse sweep: the adjoints of every node on a way from ``wrt`` to one of those that have ``seeds``.
 
     ``bases`` are values to which the adjoints of their nodes are added: in a loop, what earlier iterations gave. A root
-    in ``live`` has an adjoint at all only where that condition holds.
+    in ``live`` has an adjoint at all only where that condition holds; its seed is 0 elsewhere.
     """
 
     def __init__(
@@ -149,10 +149,13 @@ class Sweep:
         for node, base in (bases or {}).items():
             if node in members:
                 self.incoming[node] = [(base, ALWAYS)]
+        # Contributions that are 0 already where their guard does not hold.
+        self.clean: set[tuple[int, Guard]] = set()
         for y, seed in reversed(seeds):
             if y in members:
                 start = builder.constant(1.0, builder.type(y)) if seed is None else seed
                 self.incoming.setdefault(y, []).append((start, starts[y]))
+                self.clean.add((start, starts[y]))
 
     def run(self, wrt: Sequence[int]) -> dict[int, int]:
         """The adjoints of ``wrt``; one that is missing is zero everywhere."""
@@ -171,7 +174,7 @@ class Sweep:
             if type.dtype == TUPLE:
                 self.enter(node, contributions, members)
                 continue
-            adjoint = self.gather(node, type, contributions)
+            adjoint = self.gather(self.guards.get(node, ALWAYS), type, contributions)
             if node in wanted:
                 found[node] = self.leave(adjoint, self.guards.get(node, ALWAYS))
             edges = [(p, operand) for p, operand in differentiable(data, node) if operand in members]
@@ -224,14 +227,16 @@ class Sweep:
             assert isinstance(term, _Result)
             listed.setdefault(term.place, []).append((term, guard))
         free = builder.type(node).free
-        own = self.guards.get(node, ALWAYS)
+        reached = {place: self.made.union([guard for _, guard in terms]) for place, terms in sorted(listed.items())}
+        # What all results have in common; the rest is left to the bodies.
+        own = self.made.common(reached.values())
         seeds = {}
         for place, terms in sorted(listed.items()):
             # Each iteration gives one row of a collected array.
             rows = int(collects(builder, node, place))
-            live = self.made.holds(self.made.union([guard for _, guard in terms]), own, rows)
+            live = self.made.holds(reached[place], own, rows)
             values: list[tuple[Term, Guard]] = [(result.value, guard) for result, guard in terms]
-            seed = self.gather(node, family(parts[place], free), values)
+            seed = self.gather(own, family(parts[place], free), values)
             known = all(result.live for result, _ in terms)
             tapes = tuple(flag for result, _ in terms for flag in result.live) if known else ()
             seeds[place] = regions.Seed(seed, live, tapes)
@@ -247,16 +252,18 @@ class Sweep:
                 under[position] = (None, True) if tape else (condition, taken)
                 if tape:
                     self._tape(node, operand, [condition])
-        self.pass_on(node, under)
+        self.pass_on(node, under, own)
 
     def _tape(self, node: int, operand: int, flags: Sequence[int | None]) -> None:
         """Keep the conditions of a contribution to a tape; sums of them always count."""
         summed = set(self.builder.type(node).free).difference(self.builder.type(operand).free, self.own)
         self.live.setdefault(operand, []).extend([None] if summed else flags)
 
-    def pass_on(self, node: int, under: Mapping[int, tuple[int | None, bool]] | None = None) -> None:
+    def pass_on(
+        self, node: int, under: Mapping[int, tuple[int | None, bool]] | None = None, own: Guard | None = None
+    ) -> None:
         """Let the guards of the nodes behind a region be found, given the conditions of its operands, by position."""
-        self.walk.through(node, under)
+        self.walk.through(node, under, own)
         self.ahead = self.walk.go()
 
     def reach(self, node: int) -> int:
@@ -302,12 +309,11 @@ class Sweep:
         )
         self.incoming.setdefault(operand, []).append((term, guard))
 
-    def gather(self, node: int, type: Type, contributions: list[tuple[Term, Guard]]) -> int:
-        """The sum of the contributions to what is of that type, in the order of the users; those from inside a branch
-        are selected first.
+    def gather(self, goal: Guard, type: Type, contributions: list[tuple[Term, Guard]]) -> int:
+        """The sum of the contributions to what is of that type, as seen from where ``goal`` holds, in the order of the
+        users; those from inside a branch are selected first.
         """
         contributions.reverse()
-        goal = self.guards.get(node, ALWAYS)
         if type.dtype == TAPE or all(guard is goal for _, guard in contributions):
             return self._add(type, [term for term, _ in contributions])
         return self._merge(type, contributions, goal)
@@ -374,6 +380,8 @@ class Sweep:
         places: dict[Guard, _Branch] = {ALWAYS: root}
         known = set(conditions(goal))
         for term, guard in contributions:
+            if isinstance(term, int) and (term, guard) in self.clean:
+                guard = ALWAYS
             _branch(places, known, guard).terms.append(term)
         levels: dict[int, list[_Branch]] = {}
         for branch in {id(branch): branch for branch in places.values()}.values():
