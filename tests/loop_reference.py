@@ -288,7 +288,10 @@ class Steps:
                     shape.append(self.index(variables[index.id].stop, own, functions))
                 else:
                     shape.append(len(self.range_of(index.id, found.binders, [found.value], own, functions)))
-            env[name] = self.fresh(name, stacked(self.collected.pop(name, {}), tuple(shape)))
+            rows = self.collected.pop(name, {})
+            if rows or 0 in shape:
+                # Else the block has an array of that name, which it changed.
+                env[name] = self.fresh(name, stacked(rows, tuple(shape)))
 
     def range_of(
         self,
@@ -502,7 +505,9 @@ def stacked(found: dict[tuple[int, ...], Term], shape: tuple[int, ...]) -> Term:
     text = nested({place: one.text for place, one in found.items()}, shape)
     if any(isinstance(one.value, Unknown) for one in found.values()):
         return Term(UNKNOWN, text)
-    values = np.array([found[place].value for place in np.ndindex(*shape)])
+    listed = [found[place].value for place in np.ndindex(*shape)]
+    # An array of literals is one of numbers.
+    values = np.array(listed, float if listed and all(isinstance(value, Weak) for value in listed) else None)
     inner = values.shape[1:] if len(values) else ()
     return Term(values.reshape(shape + inner), text)
 
