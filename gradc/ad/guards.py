@@ -14,7 +14,7 @@ from itertools import islice
 
 from gradc.ad.dependence import REGIONS, collects, reached
 from gradc.ad.flow import differentiable
-from gradc.ad.needs import GENTLE, needed, some
+from gradc.ad.needs import GENTLE, for_one, needed, some
 from gradc.ad.reads import leaves_out, read, single
 from gradc.ir.builder import Builder
 from gradc.ir.types import Index
@@ -305,10 +305,20 @@ class Walk:
             if under is None:
                 self._use(region, position, operand, guards.edge(region, own, position))
             elif position in under:
-                condition, taken = under[position]
                 guard = guards.passing(region, own, operand, position)
-                guard = guard if condition is None else guards.within(guard, condition, taken)
+                condition, taken = under[position]
+                if condition is not None:
+                    guard = guards.within(guard, *self._for_operand(condition, taken, operand))
                 self._uses.setdefault(operand, []).append(guard)
+
+    def _for_operand(self, condition: int, taken: bool, operand: int) -> tuple[int, bool]:
+        """A condition of a family as one for the operand: that it holds for one of the values of indices it lacks."""
+        builder = self.guards.builder
+        known = self.guards.own.union(builder.type(operand).free)
+        missing = [index for index in builder.type(condition).free if index not in known]
+        if not missing:
+            return condition, taken
+        return for_one(builder, condition if taken else builder.apply("not", condition), missing), True
 
     def reach(self, node: int) -> Guard | None:
         """The guard that holds where one of the uses of a node has any influence; None where it has no uses.
