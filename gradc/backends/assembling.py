@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from gradc.backends.faults import Faults, OutOfRange
 from gradc.backends.kernels import Update
 from gradc.backends.loops import DTYPES
 from gradc.backends.orders import Order
-from gradc.backends.reading import _slice, checked, constant, even, inside
+from gradc.backends.reading import Even, _slice, checked, constant, even, inside
 from gradc.ir.types import Index
 from gradc.ops.structure import parts as parts_of
 
@@ -238,6 +239,11 @@ def _part(
         family = tuple(index for index in family if index not in idle)
     if not safe and graph.attrs(node).get("lenient"):
         _vet(planner, value, family, indices, extents)
+        trimmed = None
+        if all(place is None or found is not None for place, found in zip(indices, steps, strict=True)):
+            trimmed = _trimmed(planner, value, family, free, steps, extents, lengths)
+        if trimmed is not None:
+            value, steps, safe = *trimmed, True
     if any(place is not None and extent == 0 for place, extent in zip(indices, extents, strict=True)):
         return _nowhere(planner, indices, extents)
     regular = safe and all(place is None or found is not None for place, found in zip(indices, steps, strict=True))
@@ -246,6 +252,51 @@ def _part(
         return _regular(planner, value, family, free, items, steps, moving, lengths, occupied, len(own.shape))
     occupied.add(None)
     return _irregular(planner, value, family, free, items, indices, extents, lengths, occupied.only, replaces)
+
+
+def _trimmed(
+    planner: Planner,
+    value: Value,
+    family: Sequence[Index],
+    free: Sequence[Index],
+    steps: Sequence[Even | None],
+    extents: Sequence[int],
+    lengths: dict[Index, int],
+) -> tuple[Value, list[Even | None]] | None:
+    """A part without the elements whose places lie outside, which are 0, where that is a range of each index.
+
+    ``lengths`` changes with it. None where places outside depend on several indices, or on one of ``free``.
+    """
+    assert value.rep is not None
+    ranges = {index: (0, lengths[index]) for index in family}
+    for found, extent in zip(steps, extents, strict=True):
+        if found is None:
+            continue
+        ways = [step * (lengths[index] - 1) for index, step in found.steps.items()]
+        least, most = (found.start + sum(extreme(way, 0) for way in ways) for extreme in (min, max))
+        if least >= 0 and most < extent:
+            continue
+        moving = [(index, step) for index, step in found.steps.items() if step]
+        if len(moving) != 1 or moving[0][0] in free:
+            return None
+        ((index, step),) = moving
+        # The first and the last of the numbers from which on, and up to which, the place lies inside.
+        bounds = sorted((-found.start / step, (extent - 1 - found.start) / step))
+        first, stop = ranges[index]
+        ranges[index] = max(first, ceil(bounds[0])), min(stop, floor(bounds[1]) + 1)
+    if any(first >= stop for first, stop in ranges.values()):
+        return None
+    parts = tuple(
+        slice(None) if length == 1 else slice(*ranges[index]) for index, length in zip(family, value.rep, strict=False)
+    )
+    rep = tuple(len(range(length)[part]) for part, length in zip(parts, value.rep, strict=False))
+    value = planner.view(value, (*parts, ...), rep + value.rep[len(parts) :])
+    moved: list[Even | None] = [
+        found and Even(found.start + sum(step * ranges[index][0] for index, step in found.steps.items()), found.steps)
+        for found in steps
+    ]
+    lengths.update({index: stop - first for index, (first, stop) in ranges.items()})
+    return value, moved
 
 
 def _nowhere(planner: Planner, indices: Sequence[int | None], extents: Sequence[int]) -> tuple[Write, list[Value]]:
@@ -472,8 +523,9 @@ def _irregular(
     shape = tuple(lengths[index] for index in family)
     # An index that stands on an axis alone tells the places apart: none occurs twice.
     alone = set(free)
-    for place in indices:
-        steps = None if place is None else even(planner, place)
+    for place, extent in zip(indices, extents, strict=True):
+        # What lies outside is moved inside, to where another element may be.
+        steps = even(planner, place) if place is not None and inside(planner, place, extent) else None
         moving = [index for index, step in steps.steps.items() if step] if steps is not None else []
         alone.update(moving if len(moving) == 1 else ())
     distinct = all(index in alone or lengths[index] < 2 for index in family)

@@ -290,7 +290,9 @@ def body_plan(planner: Planner, body: Graph, nodes: Sequence[int] | None, carrie
             limits=planner.limits,
             owned=owned,
         )
-        shared = {at for at in owned if not plan.own[at - 1]}
+        # What is repeated at the end of an iteration cannot be written to in the next one.
+        repeated = {at for at, _ in plan.short}
+        shared = {at for at in owned if not plan.own[at - 1] or at - 1 in repeated}
         if not shared:
             return plan
         owned -= shared
