@@ -13,6 +13,7 @@ import numpy as np
 from gradc import driver
 from gradc.ad import colouring
 from gradc.ad.expand import expand
+from gradc.ad.indices import Run
 from gradc.ad.reach import library
 from gradc.ad.sparsity import pattern, symmetric
 from gradc.backends.plan import ArrayPlan
@@ -235,18 +236,19 @@ class SparseDerivative:
             graph, _ = expand(driver.with_requests(model.graph, (), ends), None, model.options.limits)
             self._expanded = graph, graph.output("of"), graph.output("wrt")
         graph, y, v = self._expanded
-        values = {graph.name(node): value for node, value in zip(graph.inputs, given, strict=True)}
-        missing = {graph.name(graph.inputs[at]): at for at in absent}
+        values = dict(zip(graph.inputs, given, strict=True))
 
-        def run(indices: Graph) -> Sequence[Any]:
-            names = [indices.name(node) for node in indices.inputs]
-            if lacking := [missing[name] for name in names if name in missing]:
+        def plan(indices: Graph) -> Run:
+            made = ArrayPlan(indices, sizes, sources=model.sources, max_memory=model.options.max_memory)
+            return made.run
+
+        def value(nodes: Sequence[int]) -> Any:
+            if lacking := [at for at in absent if graph.inputs[at] in nodes]:
                 raise model._inputs.missing(lacking)
-            plan = ArrayPlan(indices, sizes, sources=model.sources, max_memory=model.options.max_memory)
-            return plan.run([values[name] for name in names])
+            return [values[node] for node in nodes]
 
         try:
-            found = pattern(graph, y, v, sizes, run)
+            found = pattern(graph, y, v, sizes, value, plan)
             if self.is_hessian:
                 found = symmetric(found)
                 return Sparsity(self.name, found, colouring.star(found), "star")

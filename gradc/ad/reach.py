@@ -154,3 +154,11 @@ def stacked(parts: Sequence[Reach]) -> tuple[Matrix, list[Array]]:
     offsets = np.cumsum([0, *(part.rows.shape[0] for part in parts)])
     ids = [np.where(part.ids < 0, -1, part.ids + at) for part, at in zip(parts, offsets, strict=False)]
     return rows, ids
+
+
+def compact(reach: Reach) -> Reach:
+    """The same without rows that no element has, where these are many."""
+    ids, rows = reach.ids, reach.rows
+    if rows.shape[0] <= 2 * ids.size + 16:
+        return reach
+    return Reach(closed(taken(reach, ids.shape)), np.arange(ids.size).reshape(ids.shape))

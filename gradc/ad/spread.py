@@ -77,8 +77,6 @@ class Spread:
         row = self.graph.ops[self.graph.op(node)]
         if not sources:
             return self.nothing(node)
-        if row.name == "get":
-            return _get(self, node, sources)
         return _each(self, node, sources) if row.elementwise else CLASSES[row.sparsity](self, node, sources)
 
 
@@ -221,11 +219,20 @@ def _all(spread: Spread, node: int, sources: Sources) -> Reach:
     return united(parts)
 
 
-def _get(spread: Spread, node: int, sources: Sources) -> Reach:
-    """A result of a region depends on all elements of the region's operands that reach it."""
-    (region,) = spread.graph.operands(node)
-    whole = _all(spread, region, sources)
-    return whole.moved(whole.ids.reshape(whole.ids.shape + (1,) * len(spread.own(node))))
+def _tapes(spread: Spread, node: int, sources: Sources) -> Reach:
+    """Tapes are added up iteration by iteration, and over indices of their family."""
+    graph = spread.graph
+    free, over = graph.type(node).free, graph.attrs(node).get("over", ())
+    parts = []
+    for position, reach in sources.items():
+        own = graph.type(graph.operands(node)[position]).free
+        if any(spread.extent(index) == 0 for index in over):
+            continue
+        axes = [own.index(index) for index in over if index in own]
+        whole = along(reach, axes)
+        left = [index for index in own if index not in over]
+        parts.append(whole.moved(spread.aligned(whole.ids.squeeze(tuple(axes)), left, free)))
+    return united(parts) if parts else spread.nothing(node)
 
 
 def _triangle(spread: Spread, node: int, sources: Sources) -> Reach:
@@ -483,5 +490,6 @@ CLASSES: Final[Mapping[str, Callable[[Spread, int, Sources], Reach]]] = {
     "assemble": _assemble,
     "accumulate": _accumulate,
     "put": _put,
+    "tapes": _tapes,
 }
 """How the operators of a class spread what their operands depend on."""
