@@ -51,8 +51,8 @@ def read(graph: Graph, node: int) -> list[int]:
         return []
     attrs = graph.attrs(node)
     if op == "branch":
-        places = _inside(attrs["then"]) | _inside(attrs["other"])
-        return [operands[0], *(operands[1 + place] for place in sorted(places))]
+        listed = sorted(_inside(attrs["then"]) | _inside(attrs["other"]))
+        return [operands[0], *(operands[1 + place] for place in listed)]
     loop = Loop.of(attrs)
     places = set(_inside(loop.body))
     if loop.test is not None:

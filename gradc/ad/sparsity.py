@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,13 @@ from gradc.ad.dependence import REGIONS
 from gradc.ad.flow import active, differentiable
 from gradc.ad.indices import Indices, Plan, known, read
 from gradc.ad.reach import Array, Matrix, Reach, identity, library, taken
-from gradc.ad.spread import Sources, Spread
-from gradc.ad.zeros import PRODUCT, QUOTIENT, Zeros, below
+from gradc.ad.spread import Spread
+from gradc.ad.zeros import PRODUCT, QUOTIENT, Zeros, factors, fertile, handed
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph
+
+_NONE: Mapping[int, Array] = MappingProxyType({})
+
 Given = Callable[[Sequence[int]], Sequence[Any]]
 """The values of inputs, which are integers."""
 
@@ -37,8 +41,8 @@ Given = Callable[[Sequence[int]], Sequence[Any]]
 def pattern(graph: Graph, y: int, v: int, sizes: Mapping[str, int], given: Given, plan: Plan) -> Matrix:
     """The elements of y, as rows, by those of v, as columns: a sparse matrix of truth values in rows.
 
-    The graph has no requests; y and v have no free indices. ``given`` gives the integers of the call. Time and memory are
-    proportional to the non-zeros of what lies between.
+    The graph has no requests; y and v have no free indices. ``given`` gives the integers of the call. Time and memory
+    are proportional to the non-zeros of what lies between.
     """
     shape = tuple(extents.evaluate(dim, sizes) for dim in graph.type(v).shape)
     rows = prod(extents.evaluate(dim, sizes) for dim in graph.type(y).shape)
@@ -79,8 +83,8 @@ class Setting:
 class Outline:
     """What a pass over a graph meets on its way from the nodes ``starts`` to the nodes ``ends``.
 
-    The values of the inputs ``given`` will be known, and those of the nodes ``extra`` are wanted. ``cost`` tells how
-    much work the pass is.
+    The values of the inputs ``given`` will be known, and those of the nodes ``extra`` are wanted; of the nodes
+    ``vanishing`` it is wanted where they are 0. As the body of a loop, a graph hands ``carried`` of its outputs on.
     """
 
     def __init__(
@@ -91,6 +95,8 @@ class Outline:
         given: Collection[int],
         setting: Setting,
         extra: Sequence[int] = (),
+        vanishing: Sequence[int] = (),
+        carried: int = 0,
     ) -> None:
         self.graph, self.setting = graph, setting
         self.ends = frozenset(ends)
@@ -104,13 +110,8 @@ class Outline:
                 self.uses[operand] = self.uses.get(operand, 0) + 1
             if graph.op(node) == "get":
                 self.places.setdefault(graph.operands(node)[0], set()).add(graph.attrs(node)["place"])
-        factors = [
-            operand
-            for node in self.order
-            if graph.op(node) in (PRODUCT, QUOTIENT)
-            for operand in graph.operands(node)
-        ]
-        self.gentle = below(graph, factors)
+        self.gentle = handed(graph, [*factors(graph, self.order), *vanishing], carried)
+        self.fertile = fertile(graph, self.gentle)
         self.known = known(graph, given)
         self.indices = Indices(graph, [*self._wanted(), *extra], setting.plan)
 
@@ -145,10 +146,12 @@ def _edges(graph: Graph, node: int) -> list[tuple[int, int]]:
 class Pass(Spread):
     """Passes over a graph, for the values of indices, towards rows with so many columns."""
 
-    def __init__(self, outline: Outline, values: Mapping[int, Array], columns: int) -> None:
+    def __init__(
+        self, outline: Outline, values: Mapping[int, Array], columns: int, zeros: Mapping[int, Array] = _NONE
+    ) -> None:
         super().__init__(outline.graph, outline.setting.sizes, values, library().csr_array((1, columns), dtype=bool))
         self.outline = outline
-        self.zeros = Zeros(self.graph, self.sizes, values).find(outline.gentle, {})
+        self.zeros = Zeros(outline, values).find(zeros)
 
     def run(self, starts: Mapping[int, Reach]) -> dict[int, Reach]:
         """What the ends depend on, from what some nodes do; an end that is missing depends on nothing."""

@@ -31,12 +31,15 @@ from gradc.ops.structure import parts as parts_of
 
 if TYPE_CHECKING:
     from gradc.ad.sparsity import Outline, Pass
+    from gradc.ad.zeros import Zeros
 
-WORK: Final = 30_000.0
+WORK = 30_000.0
 """How many nodes of bodies are followed, in all loops together, before the others are taken as any number of times."""
 
 # Families of iterations with more elements than this in one value are followed one by one.
-_WIDEST = 1 << 22
+WIDEST = 1 << 22
+# Where something is 0 in all iterations is looked for in so many of them.
+_ROUNDS = 64
 # A closure that needs more operations than this is not sparse.
 _CLOSURE = 1 << 25
 
@@ -44,8 +47,17 @@ _CLOSURE = 1 << 25
 def results(frame: Pass, node: int, sources: Sources, places: Collection[int]) -> Mapping[int, Reach]:
     """What some results of a region, by place, depend on; one that is missing depends on nothing."""
     if frame.graph.op(node) == "branch":
-        return _Branch(frame, node, sources).results(places)
-    return _Loop(frame, node, sources, places).results(places)
+        return _Branch(frame, node, sources, places).results()
+    return _Loop(frame, node, sources, places).results()
+
+
+def zeros(frame: Zeros, node: int) -> Mapping[int, Array]:
+    """Where results of a region, by place, are 0 whatever the inputs are; one that is missing is any number."""
+    graph = frame.graph
+    read = [each for each in frame.outline.gentle if graph.op(each) == "get" and graph.operands(each) == (node,)]
+    places = [graph.attrs(each)["place"] for each in read]
+    region = _Branch(frame, node, {}, places) if graph.op(node) == "branch" else _Loop(frame, node, {}, places)
+    return region.zeros()
 
 
 # Bodies --------------------------------------------------------------------------------------------------------------
@@ -80,13 +92,23 @@ class _Entered:
     outline: Outline
     names: Mapping[Index, Index]
 
-    def frame(self, given: Mapping[int, Any], columns: int) -> Pass:
-        """A pass for values of some of the inputs, by place."""
+    def frame(self, given: Mapping[int, Any], columns: int, zeros: Mapping[int, Array]) -> Pass:
+        """A pass for values of some of the inputs, and for zeros in some, by place."""
         from gradc.ad.sparsity import Pass
 
         inputs = self.graph.inputs
         values = self.outline.indices.attempt({inputs[place]: value for place, value in given.items()})
-        return Pass(self.outline, values, columns)
+        return Pass(self.outline, values, columns, {inputs[place]: ids for place, ids in zeros.items()})
+
+    def zeros(self, frame: Pass) -> dict[int, Array]:
+        """Where outputs, by place, are 0, with an axis for each index of the family."""
+        graph = self.graph
+        target = tuple(self.names.values())
+        return {
+            place: frame.aligned(frame.zeros[node], graph.type(node).free, target)
+            for place, (_, node) in enumerate(graph.outputs)
+            if node in frame.zeros
+        }
 
     def run(self, frame: Pass, starts: Mapping[int, Reach], more: Sequence[Index] = ()) -> dict[int, Reach]:
         """What the outputs depend on, by place, from what the inputs do, with an axis for each index of the family."""
@@ -107,8 +129,13 @@ class _Entered:
 class _Region:
     """A region within a pass."""
 
-    def __init__(self, frame: Pass, node: int, sources: Sources, first: int, entered: int) -> None:
+    carries = 0
+
+    def __init__(
+        self, frame: Pass | Zeros, node: int, sources: Sources, places: Collection[int], first: int, entered: int
+    ) -> None:
         graph = frame.graph
+        self.places = places
         self.frame, self.node = frame, node
         self.free = graph.type(node).free
         self.attrs = graph.attrs(node)
@@ -121,15 +148,19 @@ class _Region:
             for at, operand in enumerate(self.operands)
             if at >= first and operand in frame.values
         }
+        self.zero = {
+            at - first + entered: frame.zeros[each] for at, each in enumerate(self.operands) if each in frame.zeros
+        }
 
     def enter(
         self,
-        way: str,
+        way: Any,
         body: Graph,
         outputs: Collection[int],
         starts: Collection[int],
         given: Collection[int],
         extra: Collection[int] = (),
+        vanishing: Collection[int] = (),
         make: Callable[[Mapping[Index, Index]], Graph] | None = None,
     ) -> _Entered:
         """A body with outputs that are wanted and inputs that depend on something or have values; made once."""
@@ -138,7 +169,7 @@ class _Region:
         frame = self.frame
         setting = frame.outline.setting
         # The graph is in the key, so that its identity stays its own.
-        key = (frame.graph, self.node, way, body, *map(frozenset, (outputs, starts, given, extra)))
+        key = (frame.graph, self.node, way, body, *map(frozenset, (outputs, starts, given, extra, vanishing)))
         found = setting.kept.get(key)
         if found is None:
             names = {index: Index(setting.fresh(), frame.extent(index)) for index in self.free}
@@ -150,6 +181,8 @@ class _Region:
                 [graph.inputs[place] for place in sorted(given)],
                 setting,
                 [graph.outputs[place][1] for place in sorted(extra)],
+                [graph.outputs[place][1] for place in sorted(vanishing)],
+                self.carries,
             )
             found = setting.kept[key] = _Entered(graph, outline, names)
         return found
@@ -174,24 +207,34 @@ class _Region:
 
 
 class _Branch(_Region):
-    def __init__(self, frame: Pass, node: int, sources: Sources) -> None:
-        super().__init__(frame, node, sources, 1, 0)
+    def __init__(self, frame: Pass | Zeros, node: int, sources: Sources, places: Collection[int]) -> None:
+        super().__init__(frame, node, sources, places, 1, 0)
 
-    def results(self, places: Collection[int]) -> Mapping[int, Reach]:
+    def results(self) -> Mapping[int, Reach]:
         """Those of the body that is run where that is known, of both otherwise."""
         condition = self.frame.values.get(self.operands[0])
         found: dict[int, list[Reach]] = {}
         for key, truth in (("then", True), ("other", False)):
             if condition is not None and not np.any(condition == truth):
                 continue
-            entered = self.enter(key, self.attrs[key], places, self.sources, self.values)
-            frame = entered.frame(self.values, self.columns)
+            entered = self.enter(key, self.attrs[key], self.places, self.sources, self.values)
+            frame = entered.frame(self.values, self.columns, self.zero)
             for place, reach in entered.run(frame, self.sources).items():
                 if condition is None:
                     found.setdefault(place, []).append(reach)
                 else:
                     found.setdefault(place, []).append(_where(reach, self.aligned(-1, condition) == truth))
         return {place: united(parts) for place, parts in found.items()}
+
+    def zeros(self) -> Mapping[int, Array]:
+        """What is 0 in both bodies, or in that which is known to be run."""
+        condition = self.frame.values.get(self.operands[0])
+        listed = []
+        for key, truth in (("then", True), ("other", False)):
+            if condition is None or np.any(condition == truth):
+                entered = self.enter(("zeros", key), self.attrs[key], (), (), self.values, vanishing=self.places)
+                listed.append(entered.zeros(entered.frame(self.values, 1, self.zero)))
+        return {place: np.maximum(listed[0][place], listed[-1][place]) for place in listed[0] if place in listed[-1]}
 
 
 def _where(reach: Reach, chosen: Array) -> Reach:
@@ -205,11 +248,11 @@ def _where(reach: Reach, chosen: Array) -> Reach:
 
 
 class _Loop(_Region):
-    def __init__(self, frame: Pass, node: int, sources: Sources, places: Collection[int]) -> None:
+    def __init__(self, frame: Pass | Zeros, node: int, sources: Sources, places: Collection[int]) -> None:
         self.loop = loop = Loop.of(frame.graph.attrs(node))
-        super().__init__(frame, node, sources, loop.first, 1)
-        self.places = places
+        super().__init__(frame, node, sources, places, loop.first, 1)
         self.body = loop.body
+        self.carries = loop.carried
         active = dependence.active(loop, self.sources) & dependence.useful(loop, places)
         self.sources = {place: reach for place, reach in self.sources.items() if place in active}
         self.carried = sorted(place for place in active if place <= loop.carried)
@@ -220,7 +263,7 @@ class _Loop(_Region):
         self.counted = self._counted()
         self.fixed = {p: value for p, value in self.values.items() if p > loop.carried and p not in self.scanned}
 
-    def results(self, places: Collection[int]) -> Mapping[int, Reach]:
+    def results(self) -> Mapping[int, Reach]:
         """What some results depend on, by place."""
         found = None
         if self.loop.test is None and self._bounds is not None:
@@ -232,7 +275,36 @@ class _Loop(_Region):
             found = self._one_by_one()
         if found is None:
             found = self._closed()
-        return {place: reach for place, reach in found.items() if place in places}
+        return {place: reach for place, reach in found.items() if place in self.places}
+
+    def zeros(self) -> Mapping[int, Array]:
+        """What is 0 however many iterations there are."""
+        entered = self.enter("zeros", self.body, (), (), self.fixed, vanishing=self.places, make=self._closing)
+        nought = self._never()
+        found = entered.zeros(entered.frame(self.fixed, 1, nought))
+        carried, axis = self.loop.carried, len(self.free)
+        result = {place - 1: ids for place, ids in nought.items() if place <= carried}
+        return result | {place: np.expand_dims(ids, axis) for place, ids in found.items() if place >= carried}
+
+    def _never(self) -> dict[int, Array]:
+        """Where inputs of the body are 0 in all iterations, in whatever order these are."""
+        carried = self.loop.carried
+        entered = self.enter("zeros", self.body, (), (), self.fixed, vanishing=self.places, make=self._closing)
+        given = {place: ids for place, ids in self.zero.items() if place > carried}
+        for place in self.scanned:
+            if place in given:
+                given[place] = given[place].max(axis=len(self.own[place]), initial=-1)
+        state = {place: self.aligned(place, ids) for place, ids in self.zero.items() if 0 < place <= carried}
+        for _ in range(_ROUNDS):
+            if not state:
+                break
+            found = entered.zeros(entered.frame(self.fixed, 1, {**given, **state}))
+            after = {p: np.maximum(ids, found[p - 1]) for p, ids in state.items() if p - 1 in found}
+            after = {place: ids for place, ids in after.items() if np.any(ids < 0)}
+            if _alike(state, after):
+                return {**given, **state}
+            state = after
+        return given
 
     def _start(self, place: int) -> Reach:
         """What is carried into the first iteration."""
@@ -303,12 +375,13 @@ class _Loop(_Region):
             return builder.finish([(name, node) for (name, _), node in zip(body.outputs, outputs, strict=True)])
 
         given = {0, *self.fixed, *(place for place in self.scanned if place in self.values)}
-        entered = self.enter(f"together {self._most}", body, self.outputs, self.sources, given, make=make)
-        if entered.outline.widest() > _WIDEST:
+        entered = self.enter(("together", self._most), body, self.outputs, self.sources, given, make=make)
+        if entered.outline.widest() > WIDEST:
             return None
         start = self._bounds[0]
         values = {**self.values, 0: start[..., None] + np.arange(self._most)}
-        frame = entered.frame({place: values[place] for place in given}, self.columns)
+        nought = {place: ids for place, ids in self.zero.items() if place > loop.carried}
+        frame = entered.frame({place: values[place] for place in given}, self.columns, nought)
         number = entered.graph.type(entered.graph.inputs[0]).free[-1]
         starts = {place: self._start(place) if place <= loop.carried else x for place, x in self.sources.items()}
         found = entered.run(frame, starts, [number])
@@ -390,19 +463,21 @@ class _Loop(_Region):
             return lifted(self.body, frees)
 
         extra = [place - 1 for place in counted]
-        entered = self.enter(f"one by one {ragged}", self.body, self.outputs, self.active, given, extra, make)
+        entered = self.enter(("one by one", ragged), self.body, self.outputs, self.active, given, extra, make=make)
         setting = self.frame.outline.setting
         cost = entered.outline.cost
         # Iterations that read other elements than those before them never come to rest.
-        moving = bool(reads & {0, *counted, *self.scanned}) or ragged or any(p in self.scanned for p in self.sources)
+        moving = bool(counted or reads & {0, *self.scanned} or ragged or any(p in self.scanned for p in self.sources))
         if moving and loop.test is None and cost * self._most > setting.work:
             return None
         state = {place: self._start(place) for place in self.carried}
         fixed = {place: reach for place, reach in self.sources.items() if place > loop.carried}
         numbers = {place: self.values[place] for place in counted}
+        nought = {place: self.aligned(place, ids) for place, ids in self.zero.items() if place <= loop.carried}
         rows: dict[int, list[Reach]] = {place: [] for place in self.outputs if place >= loop.carried}
         at = 0
         frame = None
+        steady = False
         while True:
             if loop.test is None:
                 assert self._bounds is not None
@@ -415,9 +490,15 @@ class _Loop(_Region):
             setting.work -= cost
             if setting.work < 0:
                 return None
-            values, starts = self._iteration(at, ragged, fixed)
-            if frame is None or moving:
-                frame = entered.frame({p: x for p, x in {**values, **numbers}.items() if p in given}, self.columns)
+            values, starts, zero = self._iteration(at, ragged, fixed)
+            if frame is None or not steady:
+                held = {place: value for place, value in {**values, **numbers}.items() if place in given}
+                frame = entered.frame(held, self.columns, {**zero, **nought})
+                left = {at + 1: ids for at, ids in entered.zeros(frame).items() if at < loop.carried}
+                if ragged:
+                    left = {place: np.maximum(ids, nought[place]) for place, ids in left.items() if place in nought}
+                steady = not moving and _alike(nought, left)
+                nought = left
             found = entered.run(frame, {**starts, **state})
             if counted:
                 results = [frame.values.get(entered.graph.outputs[place - 1][1]) for place in sorted(counted)]
@@ -434,7 +515,7 @@ class _Loop(_Region):
                 after = {p: united([_where(x, runs), _where(state[p], ~runs)]) for p, x in after.items()}
             after = {place: compact(reach) for place, reach in after.items()}
             at += 1
-            if not moving and loop.test is None and all(_same(state[p], x, self._whole(p)) for p, x in after.items()):
+            if steady and loop.test is None and all(_same(state[p], x, self._whole(p)) for p, x in after.items()):
                 for listed in rows.values():
                     listed += listed[-1:] * (self._most - at)
                 state = after
@@ -452,29 +533,36 @@ class _Loop(_Region):
         shape = self.body.type(self.body.inputs[place]).shape
         return (*map(frame.extent, self.free), *(extents.evaluate(dim, frame.sizes) for dim in shape))
 
-    def _iteration(self, at: int, ragged: bool, fixed: Mapping[int, Reach]) -> tuple[dict[int, Any], dict[int, Reach]]:
-        """What is known in an iteration, and what its inputs depend on but those that are carried."""
+    def _iteration(
+        self, at: int, ragged: bool, fixed: Mapping[int, Reach]
+    ) -> tuple[dict[int, Any], dict[int, Reach], dict[int, Array]]:
+        """What is known in an iteration; what inputs depend on, and where they are 0, but those that are carried."""
         loop = self.loop
         values: dict[int, Any] = dict(self.values)
+        nought = {place: ids for place, ids in self.zero.items() if place > loop.carried}
         if loop.test is not None:
             values[0] = at
-            return values, dict(fixed)
+            return values, dict(fixed), nought
         assert self._bounds is not None
         start, count = self._bounds
         number: Any = count - 1 - at if loop.backwards else np.full_like(count, at)
         values[0] = start + number
         where = number if ragged else int(number.flat[0])
-        starts: dict[int, Reach] = {}
-        for place, reach in fixed.items():
-            if place in self.scanned:
-                ids = self.aligned(place, reach.ids) if ragged else reach.ids
-                reach = reach.moved(_row(ids, where, len(self.own[place])))
-            starts[place] = reach
-        for place in self.scanned:
-            if place in values:
-                array = self.aligned(place, values[place]) if ragged else values[place]
-                values[place] = _row(array, where, len(self.own[place]))
-        return values, starts
+
+        def row(place: int, array: Array) -> Array:
+            if place not in self.scanned:
+                return array
+            whole = self.aligned(place, array) if ragged else array
+            return _row(whole, where, len(self.free) if ragged else len(self.own[place]))
+
+        values |= {place: row(place, values[place]) for place in self.scanned if place in values}
+        starts = {place: reach.moved(row(place, reach.ids)) for place, reach in fixed.items()}
+        return values, starts, {place: row(place, ids) for place, ids in nought.items()}
+
+    @property
+    def _length(self) -> int:
+        """The number of elements of all that is carried and counts."""
+        return sum(prod(self._whole(place)) for place in self.carried)
 
     @cached_property
     def _tested(self) -> bool:
@@ -488,8 +576,8 @@ class _Loop(_Region):
         test = self.loop.test
         assert test is not None
         given = {0, *self.fixed, *self.counted}
-        entered = self.enter("test", test, (), (), given, [0], lambda names: test)
-        frame = entered.frame({**self.fixed, **numbers, 0: at}, 1)
+        entered = self.enter("test", test, (), (), given, [0], make=lambda names: test)
+        frame = entered.frame({**self.fixed, **numbers, 0: at}, 1, {})
         found = frame.values.get(test.outputs[0][1])
         return None if found is None else bool(found)
 
@@ -507,10 +595,12 @@ class _Loop(_Region):
                 reach = reach.moved(reach.ids.squeeze(axis))
             if place > loop.carried:
                 fixed[place] = reach
-        frame = entered.frame(self.fixed, self.columns)
+        self.frame.outline.setting.work -= entered.outline.cost
+        nought = self._never()
+        frame = entered.frame(self.fixed, self.columns, nought)
         state: dict[int, Reach] = {}
         if self.carried:
-            found = self._closure(entered, frame, fixed)
+            found = self._closure(entered, frame, entered.frame(self.fixed, self._length, nought), fixed)
             if found is None:
                 return self._coarse()
             state = found
@@ -526,13 +616,14 @@ class _Loop(_Region):
         frees = self._frees(names)
         return lifted(self.body, frees)
 
-    def _closure(self, entered: _Entered, frame: Pass, fixed: Mapping[int, Reach]) -> dict[int, Reach] | None:
+    def _closure(
+        self, entered: _Entered, frame: Pass, within: Pass, fixed: Mapping[int, Reach]
+    ) -> dict[int, Reach] | None:
         """What is carried into any iteration or out of the last; None if it is not sparse."""
         shapes = {place: self._whole(place) for place in self.carried}
         ends = np.cumsum([0, *(prod(shapes[place]) for place in self.carried)]).tolist()
         first = dict(zip(self.carried, ends, strict=False))
         count = ends[-1]
-        within = entered.frame(self.fixed, count)
         rows = identity((count,))
         starts = {
             place: rows.moved(first[place] + np.arange(prod(shapes[place])).reshape(shapes[place]))
@@ -637,6 +728,10 @@ def _row(array: Array, at: Any, axis: int) -> Array:
         shape[each] = array.shape[each]
         picks.append(np.arange(array.shape[each]).reshape(shape))
     return array[(*picks, at)]
+
+
+def _alike(left: Mapping[int, Array], right: Mapping[int, Array]) -> bool:
+    return left.keys() == right.keys() and all(np.array_equal(ids, right[place]) for place, ids in left.items())
 
 
 def _same(left: Reach, right: Reach, shape: Sequence[int]) -> bool:
