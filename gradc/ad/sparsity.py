@@ -26,7 +26,7 @@ from gradc.ad import through
 from gradc.ad.dependence import REGIONS
 from gradc.ad.flow import active, differentiable
 from gradc.ad.indices import Indices, Plan, known, read
-from gradc.ad.reach import Array, Matrix, Reach, identity, library, taken
+from gradc.ad.reach import Array, Matrix, Reach, empty, identity, library, taken
 from gradc.ad.spread import Spread
 from gradc.ad.zeros import PRODUCT, QUOTIENT, Zeros, factors, fertile, handed
 from gradc.ir import sizes as extents
@@ -123,12 +123,12 @@ class Outline:
     @property
     def cost(self) -> float:
         """The number of nodes, of which those with many elements count more."""
-        spread = Spread(self.graph, self.setting.sizes, {}, None)
+        spread = Spread(self.graph, self.setting.sizes, {}, empty(0))
         return sum(1 + prod(spread.full(node)) / 4096 for node in self.order if not self.graph.type(node).parts)
 
     def widest(self) -> int:
         """The number of elements of the largest node, with the members of a family."""
-        spread = Spread(self.graph, self.setting.sizes, {}, None)
+        spread = Spread(self.graph, self.setting.sizes, {}, empty(0))
         return max((prod(spread.full(node)) for node in self.order if not self.graph.type(node).parts), default=0)
 
 
@@ -149,7 +149,7 @@ class Pass(Spread):
     def __init__(
         self, outline: Outline, values: Mapping[int, Array], columns: int, zeros: Mapping[int, Array] = _NONE
     ) -> None:
-        super().__init__(outline.graph, outline.setting.sizes, values, library().csr_array((1, columns), dtype=bool))
+        super().__init__(outline.graph, outline.setting.sizes, values, empty(columns))
         self.outline = outline
         self.zeros = Zeros(outline, values).find(zeros)
 

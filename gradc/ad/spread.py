@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.ad.reach import Array, Matrix, Reach, along, stacked, summed, united
+from gradc.ad.reach import Array, Reach, Rows, along, stacked, summed, united
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph
 from gradc.ir.types import Index
@@ -24,7 +24,7 @@ Sources = Mapping[int, Reach]
 class Spread:
     """A graph for concrete sizes, with the values of the indices that are known."""
 
-    def __init__(self, graph: Graph, sizes: Mapping[str, int], values: Mapping[int, Array], empty: Matrix) -> None:
+    def __init__(self, graph: Graph, sizes: Mapping[str, int], values: Mapping[int, Array], empty: Rows) -> None:
         self.graph = graph
         self.sizes = sizes
         self.values = values
@@ -352,12 +352,36 @@ def _accumulate(spread: Spread, node: int, sources: Sources) -> Reach:
 
 
 def _put(spread: Spread, node: int, sources: Sources) -> Reach:
-    """Every element depends on that of the array, and those that are replaced on the value instead, or besides."""
-    own = spread.graph.operands(node)
-    over = tuple(index for operand in own[1:] for index in spread.graph.type(operand).free)
-    free = spread.graph.type(node).free
-    items = spread.concrete(spread.graph.attrs(node)["items"])
-    return _onto(spread, node, sources, ((items, tuple(index for index in over if index not in free)),))
+    """Every element depends on that of the array, or on the value that replaces it; on both if that is not known."""
+    graph = spread.graph
+    parts = ((spread.concrete(graph.attrs(node)["items"]), ()),)
+    if 0 in sources and (counts := written(spread, node, parts)) is not None:
+        base = sources[0]
+        ids = spread.aligned(base.ids, graph.type(graph.operands(node)[0]).free, graph.type(node).free)
+        masked = base.moved(np.where(counts > 0, -1, ids))
+        added = {at: each for at, each in sources.items() if at}
+        return united([masked, *([_filled(spread, node, added, parts, 1)] if added else [])])
+    return _onto(spread, node, sources, parts)
+
+
+def written(spread: Spread, node: int, parts: tuple[Any, ...]) -> Array | None:
+    """How often each element of an array is written by the parts of a node behind it; None where is not known."""
+    graph = spread.graph
+    operands = graph.operands(node)
+    places = [operands[1 + place] for _, _, _, at in parts_of({"parts": parts}) for place in at]
+    if any(place not in spread.values for place in places):
+        return None
+    free = graph.type(node).free
+    found = []
+    for at, items, over, each in parts_of({"parts": parts}):
+        rank = len(graph.type(operands[at + 1]).free) + len(spread.own(operands[at + 1]))
+        listed = [(at + 1, items, over, [place + 1 for place in each], np.zeros((1,) * rank, int))]
+        found.append(_targets(spread, node, listed))
+    full = np.broadcast_shapes(*[shape for _, _, shape in found])
+    if any(shape != full for _, _, shape in found):
+        return None
+    counts = np.bincount(np.concatenate([targets for targets, _, _ in found]), minlength=prod(full))
+    return counts.reshape((*full,)) if len(full) >= len(free) else None
 
 
 def _onto(spread: Spread, node: int, sources: Sources, parts: tuple[Any, ...]) -> Reach:
@@ -372,22 +396,29 @@ def _onto(spread: Spread, node: int, sources: Sources, parts: tuple[Any, ...]) -
 
 def _filled(spread: Spread, node: int, sources: Sources, parts: tuple[Any, ...], first: int) -> Reach:
     """An array made of parts, of which the first is the operand at the position ``first``."""
-    graph = spread.graph
-    operands, free = graph.operands(node), graph.type(node).free
-    shape = spread.own(node)
     listed = [
         (at + first, items, over, [place + first for place in places])
         for at, items, over, places in parts_of({"parts": parts})
         if at + first in sources
     ]
     rows, numbers = stacked([sources[part[0]] for part in listed])
+    found = [(*part, ids) for part, ids in zip(listed, numbers, strict=True)]
+    targets, origins, full = _targets(spread, node, found)
+    return summed(rows, targets, origins, full)
+
+
+def _targets(spread: Spread, node: int, listed: Sequence[Any]) -> tuple[Array, Array, tuple[int, ...]]:
+    """What parts write: the numbers of elements, what is written there, and the extents of the array."""
+    graph = spread.graph
+    operands, free = graph.operands(node), graph.type(node).free
+    shape = spread.own(node)
     written = [
         _part(spread, operands, position, items, over, places, ids, free, shape)
-        for (position, items, over, places), ids in zip(listed, numbers, strict=True)
+        for position, items, over, places, ids in listed
         if all(spread.extent(index) for index in over)
     ]
     if not written:
-        return spread.nothing(node)
+        return np.zeros(0, int), np.zeros(0, int), (*(1 for _ in free), *shape)
     # An index that no part depends on is an axis along which all is the same.
     batch = [1] * len(free)
     for where, _ in written:
@@ -408,7 +439,7 @@ def _filled(spread: Spread, node: int, sources: Sources, parts: tuple[Any, ...],
         target, origin, held = np.broadcast_arrays(target, ids, inside)
         targets.append(target[held])
         origins.append(origin[held])
-    return summed(rows, np.concatenate(targets), np.concatenate(origins), full)
+    return np.concatenate(targets), np.concatenate(origins), full
 
 
 def _part(

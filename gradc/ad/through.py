@@ -19,7 +19,7 @@ import numpy as np
 
 from gradc.ad import dependence
 from gradc.ad.indices import known
-from gradc.ad.reach import Array, Matrix, Reach, along, closed, compact, identity, library, stacked, taken, united
+from gradc.ad.reach import Array, Matrix, Reach, Rows, along, compact, identity, library, stacked, taken, united
 from gradc.ad.spread import Sources
 from gradc.ir import sizes as extents
 from gradc.ir.builder import Builder, replay
@@ -202,7 +202,7 @@ class _Region:
     @property
     def columns(self) -> int:
         """The number of columns."""
-        count: int = self.frame.empty.shape[1]
+        count: int = self.frame.empty.columns
         return count
 
 
@@ -649,8 +649,7 @@ class _Loop(_Region):
         if float(np.diff(begun.indptr)[closure.indices].sum()) > _CLOSURE:
             return None
         total = closure @ begun
-        total.sort_indices()
-        whole = closed(total)
+        whole = Rows.of(total).closed()
         return {
             place: Reach(whole, first[place] + np.arange(prod(shapes[place])).reshape(shapes[place]))
             for place in self.carried
@@ -663,7 +662,7 @@ class _Loop(_Region):
         for place in self.carried:
             if place - 1 in found:
                 reach = found[place - 1]
-                lengths = np.diff(reach.rows.indptr)[reach.ids]
+                lengths = reach.rows.lengths[reach.ids]
                 size += float(lengths.mean() if lengths.size else 0) * prod(shapes[place])
                 if size > _CLOSURE:
                     return None

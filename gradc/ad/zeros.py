@@ -10,7 +10,7 @@ import numpy as np
 
 from gradc.ad import through
 from gradc.ad.dependence import REGIONS
-from gradc.ad.reach import Array, Reach, library, matrix
+from gradc.ad.reach import Array, Reach, empty, identity
 from gradc.ad.spread import Spread
 from gradc.ir.graph import Graph
 from gradc.ir.region import Loop
@@ -119,8 +119,7 @@ class Zeros(Spread):
     """Which elements of some nodes of a graph are 0: numbers of rows, -1 for a 0 and 0 for any other number."""
 
     def __init__(self, outline: Outline, values: Mapping[int, Array]) -> None:
-        empty = library().csr_array((1, 1), dtype=bool)
-        super().__init__(outline.graph, outline.setting.sizes, values, empty)
+        super().__init__(outline.graph, outline.setting.sizes, values, empty(1))
         self.outline = outline
         self.zeros: dict[int, Array] = {}
 
@@ -153,10 +152,10 @@ class Zeros(Spread):
             free = graph.type(node).free
             parts = [self.aligned(self._of(operands[at]), graph.type(operands[at]).free, free) for at in positions]
             return np.minimum(*parts)
-        rows = matrix(np.ones(1, bool), np.zeros(1, int), np.zeros(1, int), (2, 1))
+        rows = identity((1,)).rows
         sources = {at: self._of(operands[at]) for at in positions[: 1 if graph.op(node) == QUOTIENT else None]}
         made = self.step(node, {at: Reach(rows, ids) for at, ids in sources.items() if np.any(ids >= 0)})
-        return np.where(np.diff(made.rows.indptr)[made.ids] > 0, 0, -1)
+        return np.where(made.rows.lengths[made.ids] > 0, 0, -1)
 
     def _of(self, node: int) -> Array:
         ids = self.zeros.get(node)
