@@ -159,8 +159,8 @@ def _pair(left: Reach, right: Reach) -> Reach:
 
 def _size(reach: Reach, shape: Sequence[int]) -> int:
     ids = reach.ids
-    lengths = reach.rows.lengths[ids]
-    return int(lengths.sum()) * (prod(shape) // max(ids.size, 1))
+    repeats: int = prod(shape) // max(ids.size, 1)
+    return int(reach.rows.lengths[ids].sum()) * repeats
 
 
 def _equal(left: Array, right: Array) -> bool:

@@ -38,23 +38,30 @@ Given = Callable[[Sequence[int]], Sequence[Any]]
 """The values of inputs, which are integers."""
 
 
-def pattern(graph: Graph, y: int, v: int, sizes: Mapping[str, int], given: Given, plan: Plan) -> Matrix:
-    """The elements of y, as rows, by those of v, as columns: a sparse matrix of truth values in rows.
+def pattern(
+    graph: Graph, ys: Sequence[int], vs: Sequence[int], sizes: Mapping[str, int], given: Given, plan: Plan
+) -> Matrix:
+    """The elements of all ys, as rows, by those of all vs, as columns: a sparse matrix of truth values in rows.
 
-    The graph has no requests; y and v have no free indices. ``given`` gives the integers of the call. Time and memory
+    The graph has no requests; ys and vs have no free indices. ``given`` gives the integers of the call. Time and memory
     are proportional to the non-zeros of what lies between.
     """
-    shape = tuple(extents.evaluate(dim, sizes) for dim in graph.type(v).shape)
-    rows = prod(extents.evaluate(dim, sizes) for dim in graph.type(y).shape)
+    setting = Setting(sizes, plan)
+    # One after the other: a name may be computed from another one.
+    found = [_columns(graph, ys, v, given, setting) for v in vs]
+    return found[0] if len(found) == 1 else library().hstack(found, format="csr")
+
+
+def _columns(graph: Graph, ys: Sequence[int], v: int, given: Given, setting: Setting) -> Matrix:
     integers = {node for node in graph.inputs if graph.type(node).dtype == "int"}
-    outline = Outline(graph, [y], [v], integers, Setting(sizes, plan))
-    if not outline.order:
-        return library().csr_array((rows, prod(shape)), dtype=bool)
+    outline = Outline(graph, ys, [v], integers, setting)
     indices = outline.indices
     values = indices.values(dict(zip(indices.inputs, given(indices.inputs), strict=True)))
+    shape = tuple(extents.evaluate(dim, setting.sizes) for dim in graph.type(v).shape)
     frame = Pass(outline, values, prod(shape))
-    found = frame.run({v: identity(shape)})
-    return taken(found.get(y, frame.nothing(y)), frame.full(y))
+    found = frame.run({v: identity(shape)}) if outline.order else {}
+    rows = [taken(found.get(y, frame.nothing(y)), frame.full(y)) for y in ys]
+    return rows[0] if len(rows) == 1 else library().vstack(rows, format="csr")
 
 
 def symmetric(found: Matrix) -> Matrix:

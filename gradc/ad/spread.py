@@ -371,17 +371,16 @@ def written(spread: Spread, node: int, parts: tuple[Any, ...]) -> Array | None:
     places = [operands[1 + place] for _, _, _, at in parts_of({"parts": parts}) for place in at]
     if any(place not in spread.values for place in places):
         return None
-    free = graph.type(node).free
     found = []
     for at, items, over, each in parts_of({"parts": parts}):
-        rank = len(graph.type(operands[at + 1]).free) + len(spread.own(operands[at + 1]))
-        listed = [(at + 1, items, over, [place + 1 for place in each], np.zeros((1,) * rank, int))]
+        ids = np.zeros(spread.full(operands[at + 1]), int)
+        listed = [(at + 1, items, over, [place + 1 for place in each], ids)]
         found.append(_targets(spread, node, listed))
     full = np.broadcast_shapes(*[shape for _, _, shape in found])
     if any(shape != full for _, _, shape in found):
         return None
     counts = np.bincount(np.concatenate([targets for targets, _, _ in found]), minlength=prod(full))
-    return counts.reshape((*full,)) if len(full) >= len(free) else None
+    return counts.reshape(full)
 
 
 def _onto(spread: Spread, node: int, sources: Sources, parts: tuple[Any, ...]) -> Reach:

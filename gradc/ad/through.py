@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from math import prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradc.ad import dependence
 from gradc.ad.indices import known
 from gradc.ad.reach import Array, Matrix, Reach, Rows, along, compact, identity, library, stacked, taken, united
-from gradc.ad.spread import Sources
+from gradc.ad.spread import Sources, graph_parts, written
 from gradc.ir import sizes as extents
 from gradc.ir.builder import Builder, replay
 from gradc.ir.graph import Graph
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from gradc.ad.sparsity import Outline, Pass
     from gradc.ad.zeros import Zeros
 
-WORK = 30_000.0
+WORK = 20_000.0
 """How many nodes of bodies are followed, in all loops together, before the others are taken as any number of times."""
 
 # Families of iterations with more elements than this in one value are followed one by one.
@@ -375,7 +375,7 @@ class _Loop(_Region):
             return builder.finish([(name, node) for (name, _), node in zip(body.outputs, outputs, strict=True)])
 
         given = {0, *self.fixed, *(place for place in self.scanned if place in self.values)}
-        entered = self.enter(("together", self._most), body, self.outputs, self.sources, given, make=make)
+        entered = self.enter(("together", self._most), body, self.outputs, self.active, given, make=make)
         if entered.outline.widest() > WIDEST:
             return None
         start = self._bounds[0]
@@ -383,7 +383,15 @@ class _Loop(_Region):
         nought = {place: ids for place, ids in self.zero.items() if place > loop.carried}
         frame = entered.frame({place: values[place] for place in given}, self.columns, nought)
         number = entered.graph.type(entered.graph.inputs[0]).free[-1]
-        starts = {place: self._start(place) if place <= loop.carried else x for place, x in self.sources.items()}
+        starts = {place: x for place, x in self.sources.items() if place > loop.carried}
+        starts |= {place: self._start(place) for place in self.carried}
+        for place, chain in sums.items():
+            if any(body.op(each) == "put" for each in chain):
+                counts = _writes(frame, entered.graph.outputs[place - 1][1])
+                # Of several values for one element the last one counts.
+                if counts is None or np.any(counts > 1):
+                    return None
+                starts[place] = starts[place].moved(np.where(counts, -1, starts[place].ids))
         found = entered.run(frame, starts, [number])
         count = len(self.free)
         return {
@@ -415,18 +423,21 @@ class _Loop(_Region):
             node, target = body.outputs[place - 1][1], body.inputs[place]
             within = {target}
             for each in order:
-                if body.op(each) in ("name", "add", "accumulate") and any(o in within for o in body.operands(each)):
+                if body.op(each) in ("name", "add", "accumulate", "put") and any(
+                    o in within for o in body.operands(each)
+                ):
                     within.add(each)
             chain: list[int] = []
             while node != target:
                 below = [operand for operand in body.operands(node) if operand in within]
                 if node not in within or uses.get(node) != 1 or len(below) != 1:
                     return None
-                if body.op(node) == "accumulate" and body.operands(node)[0] != below[0]:
+                if body.op(node) in ("accumulate", "put") and body.operands(node)[0] != below[0]:
                     return None
                 chain.append(node)
                 node = below[0]
-            if uses.get(target) != 1:
+            kinds = {body.op(each) for each in chain} - {"name"}
+            if uses.get(target) != 1 or ("put" in kinds and len(kinds) > 1):
                 return None
             found[place] = chain
         # What is not known of an iteration that is not the first would be wanted.
@@ -701,8 +712,8 @@ def _summed(
         if op == "add":
             (other,) = [operand for operand in operands if operand != before]
             node = builder.apply("add", node, build.total(builder, made[other], [number]))
-        elif op == "accumulate":
-            attrs = dict(body.attrs(each))
+        elif op in ("accumulate", "put"):
+            attrs = dict(body.attrs(each)) if op == "accumulate" else {"parts": ((body.attrs(each)["items"], ()),)}
             given = [made[operand] for operand in operands[1:]]
             listed = []
             for at, items, over, places in parts_of(attrs):
@@ -711,6 +722,18 @@ def _summed(
             node = builder.apply("accumulate", node, *given, attrs={**attrs, "parts": tuple(listed)})
         before = each
     return node
+
+
+def _writes(frame: Pass, node: int) -> Array | None:
+    """How often each element of what is carried is written by a chain of changes; None where is not known."""
+    found: list[Array] = []
+    while frame.graph.op(node) == "accumulate":
+        counts = written(frame, node, graph_parts(frame, node))
+        if counts is None:
+            return None
+        found.append(counts)
+        node = frame.graph.operands(node)[0]
+    return reduce(np.add, found)
 
 
 def _row(array: Array, at: Any, axis: int) -> Array:

@@ -49,17 +49,29 @@ class Text:
         a, b = self.scalar(depth - 1), self.scalar(depth - 1)
         condition = self.choose(f"{a} > 0.2", f"{self.place()} > 1")
         return self.choose(
-            f"{a}*{b}", f"({a} + {b})", f"sin({a})", f"(if {condition} then {a} else {b})", f"{a}*0", f"sum({self.array(0)})"
-        )  # fmt: skip
+            f"{a}*{b}",
+            f"({a} + {b})",
+            f"sin({a})",
+            f"(if {condition} then {a} else {b})",
+            f"{a}*0",
+            f"sum({self.array(0)})",
+        )
 
     def array(self, depth: int = 2) -> str:
         if not depth or self.draw(st.booleans()):
             return self.choose("x", "u", "v", "zeros(n)", "0.5*x")
         a, b = self.array(depth - 1), self.array(depth - 1)
         return self.choose(
-            f"{a}*{b}", f"({a} + {b})", f"sin({a})", f"({a})[::-1]", f"pad(({a})[1:]*({b})[:-1], 1, 0)",
-            f"({a})*{self.scalar(1)}", f"cumsum({a})", f"where(x > 0.1, {a}, {b})", f"[{self.choose('x', 'u')}[idx[mod(i, 4)]]*w for i in 0..n]",
-        )  # fmt: skip
+            f"{a}*{b}",
+            f"({a} + {b})",
+            f"sin({a})",
+            f"({a})[::-1]",
+            f"pad(({a})[1:]*({b})[:-1], 1, 0)",
+            f"({a})*{self.scalar(1)}",
+            f"cumsum({a})",
+            f"where(x > 0.1, {a}, {b})",
+            f"[{self.choose('x', 'u')}[idx[mod(i, 4)]]*w for i in 0..n]",
+        )
 
     def range(self) -> str:
         inner = [f"0..mod({t}, 3) + 1" for t in self.indices]
@@ -160,7 +172,7 @@ def check(text: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
             counts.append(known.nonzeros)
         monkeypatch.undo()
         # What is followed exactly is no larger than what is taken any number of times.
-        assert counts[0] == counts[1] <= counts[2], text
+        assert counts[1] <= counts[0] <= counts[2], text
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[*CHECKS, HealthCheck.function_scoped_fixture])
