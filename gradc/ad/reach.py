@@ -228,3 +228,10 @@ def compact(reach: Reach) -> Reach:
     if reach.rows.count <= 2 * ids.size + 16:
         return reach
     return Reach(_all(reach, ids.shape).closed(), np.arange(ids.size).reshape(ids.shape))
+
+
+def axis_of(count: int, at: int, rank: int, start: int = 0, step: int = 1) -> Array:
+    """Places along an axis, as an array that varies along that axis of so many."""
+    shape = [1] * rank
+    shape[at] = count
+    return (start + step * np.arange(count)).reshape(shape)

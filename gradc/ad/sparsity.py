@@ -9,8 +9,11 @@ stands in the graph carries nothing.
 
 The pattern of a Hessian is that of the Jacobian of the gradient, which is a graph like any other. It is no larger than
 that of the non-linear interactions (A. Walther, "Computing sparse Hessians with automatic differentiation", ACM TOMS
-34, 2008), since a local gradient that is constant in pieces carries nothing here. The Hessian is symmetric, so what
-only one of its halves can have is none.
+34, 2008). There a pair of elements interacts in an operator that is not linear in what depends on them. Here the
+adjoint of such an operator's operand depends on the one, and flows to the other; linear operators multiply adjoints by
+constants alone, which carry nothing, and so do local gradients that are constant in pieces. An adjoint that is 0, since
+nothing reads its value, carries nothing either, which interactions do not see. Neither sees that terms cancel, as they
+do in `sum((x - mean(x))*x[0])`. The Hessian is symmetric, so what only one of its halves can have is none.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.ad import through
+from gradc.ad import iterations, through
 from gradc.ad.dependence import REGIONS
 from gradc.ad.flow import active, differentiable
 from gradc.ad.indices import Indices, Plan, known, read
@@ -77,7 +80,7 @@ class Setting:
     def __init__(self, sizes: Mapping[str, int], plan: Plan) -> None:
         self.sizes = sizes
         self.plan = plan
-        self.work = through.WORK
+        self.work = iterations.WORK
         self.kept: dict[Any, Any] = {}
         self._fresh = 0
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import gradc
-from gradc.ad import through
+from gradc.ad import iterations
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large]
 N = 5
@@ -163,9 +163,9 @@ def check(text: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         (due,) = dense(values).values()
         due = np.asarray(due).reshape(-1, N)
         counts = []
-        for work, widest in ((through.WORK, through.WIDEST), (through.WORK, 0), (0.0, 0)):
-            monkeypatch.setattr(through, "WORK", work)
-            monkeypatch.setattr(through, "WIDEST", widest)
+        for work, widest in ((iterations.WORK, iterations.WIDEST), (iterations.WORK, 0), (0.0, 0)):
+            monkeypatch.setattr(iterations, "WORK", work)
+            monkeypatch.setattr(iterations, "WIDEST", widest)
             known = model.sparsity(name, "x", values, order)
             away = due[~known.pattern.toarray()]
             assert not np.any(away[np.isfinite(away)]), (text, known, due)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.ad import through
+from gradc.ad import iterations
 
 
 def numbers(*shape: int) -> Any:
@@ -105,7 +105,8 @@ def test_branches_that_numbers_choose_are_both_counted(name: str) -> None:
 HESSIANS = {
     "Broyden tridiagonal": "r = (3-2*x)*x - pad(x[:-1],1,0) - 2*pad(x[1:],0,1) + 1\nf = sum(r^2)",
     "chained Wood": (
-        "f = sum(100*(x[2*i+1]-x[2*i]^2)^2 + (1-x[2*i])^2 + 90*(x[2*i+3]-x[2*i+2]^2)^2 + (1-x[2*i+2])^2 + 10*(x[2*i+1]+x[2*i+3]-2)^2 + (x[2*i+1]-x[2*i+3])^2/10 for i in 0..3)"
+        "f = sum(100*(x[2*i+1]-x[2*i]^2)^2 + (1-x[2*i])^2 + 90*(x[2*i+3]-x[2*i+2]^2)^2 + (1-x[2*i+2])^2"
+        " + 10*(x[2*i+1]+x[2*i+3]-2)^2 + (x[2*i+1]-x[2*i+3])^2/10 for i in 0..3)"
     ),
     "trigonometric, banded": ("f = sum(cos(x[i])*sin(x[i+2]) for i in 0..n-2) + sum(x[i]*cos(x[i+1]) for i in 0..n-1)"),
     "Lennard-Jones chain": (
@@ -161,7 +162,7 @@ def test_long_loops_cost_as_much_as_their_non_zeros(name: str) -> None:
 
 
 def test_what_is_too_long_is_closed_under_repetition(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(through, "WORK", 0.0)
+    monkeypatch.setattr(iterations, "WORK", 0.0)
     band = "u = x\nfor t in 0..2 { u = u + 0.1*pad(u[2:] - 2*u[1:-1] + u[:-2], 1, 1) }\n"
     model = gradc.compile(f"param x[n], w = 0.5\n{band}v = w*x\nfor t in 0..5 {{ v = v*x }}\noutput u, v")
     assert model.sparsity("u", "x", {"x": numbers(6)}).nonzeros == 26
