@@ -58,6 +58,7 @@ class Model:
     warnings: tuple[Diagnostic, ...]
     sources: tuple[Source, ...]
     _inputs: Inputs
+    _outputs: tuple[str, ...]
     _cache: dict[Any, Any]
 
     def __init__(
@@ -72,6 +73,7 @@ class Model:
         keep("options", options)
         keep("warnings", tuple(warnings))
         keep("sources", tuple(sources))
+        keep("_outputs", tuple(name for name, _ in graph.outputs))
         keep("_inputs", Inputs(graph, sources, options.sizes))
         # Computed on demand; two threads that race compute the same twice.
         keep("_cache", {})
@@ -111,7 +113,7 @@ class Model:
 
     def _run(self, given: list[Any]) -> Values:
         found = self._plan(self._inputs.bound(given)).run(given)
-        return Values(zip(self.outputs, map(_python, found), strict=True))
+        return Values(zip(self._outputs, map(_python, found), strict=True))
 
     def _plan(self, sizes: Mapping[str, int]) -> Plan | ArrayPlan:
         key = ("plan", *sizes.values())
@@ -152,7 +154,7 @@ class Model:
     @property
     def outputs(self) -> tuple[str, ...]:
         """The names of the outputs."""
-        return tuple(name for name, _ in self.graph.outputs)
+        return self._outputs
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy
@@ -51,6 +52,8 @@ class Inputs:
             self.dtypes.append(graph.type(node).dtype)
             self.defaults.append(graph.attrs(node).get("default"))
         self.types = [graph.type(node) for node in graph.inputs]
+        # The arrays that an input takes as they are, by dtype and rank; a number has no rank here.
+        self.exact = [(_EXACT[type.dtype], type.rank or None) for type in self.types]
         self.shapes = Shapes(graph, sources, sizes)
         self.spans = [graph.span(node) for node in graph.inputs]
         self.texts = {source.name: source for source in sources}
@@ -60,9 +63,11 @@ class Inputs:
         """The caller's values in the order of the inputs, None where there is none; unknown names are an error."""
         found: list[Any] = [None] * len(self.shown)
         seen: set[int] = set()
-        if mapping is not None and not isinstance(mapping, Mapping):
+        if mapping is None:
+            mapping = {}
+        elif not isinstance(mapping, Mapping):
             raise _fail("E0603", f"values are passed by name, not as {described(mapping)}", "write `model(x=3)`")
-        for name, value in [*(mapping or {}).items(), *values.items()]:
+        for name, value in chain(mapping.items(), values.items()):
             at = self.index.get(canonical(name)) if isinstance(name, str) else None
             if at is None:
                 raise self._unknown(name)
@@ -74,11 +79,11 @@ class Inputs:
 
     def converted(self, at: int, value: Any) -> Any:
         """A caller's value as the number or the array that an input takes."""
+        # What needs no conversion is told from the rest at once.
+        if value.__class__ is numpy.ndarray and self.exact[at] == (value.dtype, value.ndim):
+            return value
         type = self.types[at]
         if type.shape:
-            # What needs no conversion is told from the rest at once.
-            if value.__class__ is numpy.ndarray and value.dtype == _EXACT[type.dtype] and value.ndim == type.rank:
-                return value
             return self._array(at, value, type)
         return convert(self.shown[at], value, self.dtypes[at])
 
@@ -91,7 +96,9 @@ class Inputs:
         """The sizes of a call, whose arrays that are left out are filled with their defaults."""
         if not self.shapes.arrays:
             return {}
-        given = [self._sized(at, value) for at, value in enumerate(found)]
+        given = [
+            value if value.__class__ is numpy.ndarray else self._sized(at, value) for at, value in enumerate(found)
+        ]
         sizes = self.shapes.solve(given)
         for at, value in enumerate(given):
             if isinstance(value, Filled):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -285,12 +286,15 @@ def _vet(
     plain = [planner.values[place] for place, _ in found]
     moved = [checked(planner, place, extent) for place, extent in found]
 
+    kinds = len(found)
+    limits = [extent for _, extent in found]
+    possible = all(limits)
+
     def run(faults: Faults, x: Any, *given: Any) -> int:
-        placed, plain, moved = (given[at : at + len(found)] for at in range(0, 3 * len(found), len(found)))
-        limits = [extent for _, extent in found]
         # What lies inside has been left as it was; nothing lies inside an empty axis.
-        if all(limits) and all(index is array for index, array in zip(moved, plain, strict=True)):
+        if possible and all(map(is_, given[kinds : 2 * kinds], given[2 * kinds :])):
             return 0
+        placed, plain = given[:kinds], given[kinds : 2 * kinds]
         if any(np.size(k) and (np.min(k) < 0 or np.max(k) >= n) for k, n in zip(placed, limits, strict=True)):
             masks = [np.less(k, 0) | np.greater_equal(k, n) for k, n in zip(placed, limits, strict=True)]
             weighs = np.not_equal(x, 0).any(axis=tuple(range(count, x.ndim)))

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from gradc.backends.pairs import CALL, COPY, MOVE, Binary, Labels, Meeting, Pair, Sizes, Unary, transposed
+from gradc.backends.pairs import CALL, COPY, MOVE, Labels, Meeting, Pair, Sizes, Unary, transposed
 
 # Up to so many factors every order of meeting is looked at: 301 pairs of subsets for six.
 _EXHAUSTIVE: Final = 6
@@ -73,9 +73,10 @@ def arranged(labels: Sequence[Labels], sizes: Sizes, output: Labels) -> tuple[Ca
     plan = _plan(labels, sizes, output)
     if plan.empty:
         return partial(_zeros, plan.shape), output
-    functions = [step.run for step in plan.steps]
-    if plan.factors == 2 and len(functions) == 1 and (plan.steps[0].left, plan.steps[0].right) == (0, 1):
-        return functions[0] if plan.finish is None else _then(functions[0], plan.finish), plan.order
+    if len(plan.steps) == 1:
+        (step,) = plan.steps
+        if (step.left, step.right) == ((0, 1) if plan.factors == 2 else (0, -1)):
+            return step.run if plan.finish is None else _then(step.run, plan.finish), plan.order
     return _runner(plan), plan.order
 
 
@@ -152,8 +153,8 @@ def _zeros(shape: tuple[int, ...], *factors: Any) -> Any:
     return np.zeros(shape, dtype if dtype.kind == "f" else np.float64)[()]
 
 
-def _then(function: Binary, finish: Unary) -> Binary:
-    return lambda x, y: finish(function(x, y))
+def _then(function: Callable[..., Any], finish: Unary) -> Callable[..., Any]:
+    return lambda *factors: finish(function(*factors))
 
 
 def _runner(plan: _Plan) -> Callable[..., Any]:

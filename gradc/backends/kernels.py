@@ -78,9 +78,7 @@ def over(run: Callable[..., Any], position: int) -> Callable[..., Any] | None:
     if run is _choose:
         return {1: _choose_over_first, 2: _choose_over_second}.get(position)
     if isinstance(run, Logistic):
-        return (
-            (lambda x, shared: run(x, shared, out=x)) if position == 0 else lambda x, shared: run(x, shared, out=shared)
-        )
+        return lambda *operands: run(*operands, out=operands[position])
     if not isinstance(run, np.ufunc) or run.nout != 1:
         return None
     ufunc = run
@@ -108,12 +106,12 @@ class Logistic:
     """A sigmoid or softplus of an array or its negative, from what several of them share."""
 
     def __init__(self, op: str, negative: bool) -> None:
-        self.compute = arrays.sigmoid_of if op == "sigmoid" else arrays.softplus_of
+        self.compute: Callable[..., Any] = arrays.sigmoid_of if op == "sigmoid" else arrays.softplus_of
         self.negative = negative
 
-    def __call__(self, x: Any, shared: Any, out: Any = None) -> Any:
-        """``shared`` is ``decay(x)`` for a sigmoid, ``log1p`` of that for a softplus."""
-        return self.compute(x, shared, self.negative, out)
+    def __call__(self, x: Any, *shared: Any, out: Any = None) -> Any:
+        """``shared`` is ``decay(x)`` and 1 more for a sigmoid, ``log1p`` of it for a softplus."""
+        return self.compute(x, *shared, self.negative, out)
 
 
 class Blank:

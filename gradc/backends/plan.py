@@ -9,6 +9,7 @@ import numpy as np
 
 from gradc.backends import buffers, faults, nans
 from gradc.backends.buffers import Pool, arrange
+from gradc.backends.compiled import WORTHWHILE, Straight
 from gradc.backends.faults import Faults
 from gradc.backends.interp import Plan
 from gradc.backends.memory import Room
@@ -72,11 +73,11 @@ class ArrayPlan:
         self.sizes = dict(sizes)
         self.constant_faults = tuple(planner.constant_faults)
         # A fault is looked into when the run has ended: conditions must still be there then.
-        failing = any(0 in step.operands for step in planner.steps) or bool(self.constant_faults)
+        self.failing = any(0 in step.operands for step in planner.steps) or bool(self.constant_faults)
         self.owned = frozenset(owned)
         kept = {value.root for value in self.results}
         kept |= {slot for at, slot in enumerate(self.inputs) if at not in self.owned}
-        if failing:
+        if self.failing:
             kept |= {value.root for node, value in planner.values.items() if graph.type(node).dtype == "bool"}
             kept |= {planner.values[node].root for node in _weights(planner)}
         self.watched = watched
@@ -91,10 +92,26 @@ class ArrayPlan:
             and np.prod(value.rep or ()) == np.prod(planner.reps[value.root] or ())
             for value in self.results
         ]
+        # What has to be repeated before it is as large as it is said to be.
+        self.short = [
+            (at, shape)
+            for at, (value, shape) in enumerate(zip(self.results, self.shapes, strict=True))
+            if not self.kinds[at].scalar and not self.kinds[at].parts and value.rep != shape
+        ]
         copied = [node for node, own in zip(results, self.own, strict=True) if not own]
         self.room.count(planner, buffers.roots(planner), sum(self.pool.sizes), copied)
         if max_memory is not None:
             self.room.check()
+        self.straight: Straight | None = None
+        self.runs = 0
+
+    def count(self) -> Straight | None:
+        """Count a run; the steps as code from the run on where that pays."""
+        self.runs += 1
+        if self.runs > WORTHWHILE and not self.watched:
+            results = [value.slot for value in self.results]
+            self.straight = Straight(self.steps, self.base, self.inputs, results, self.failing)
+        return self.straight
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The results for the inputs, in their orders. Raises ``CallError`` where there is none."""
@@ -151,12 +168,6 @@ class ArrayStepper:
         except MemoryError:
             raise plan.room.exhausted(-1) from None
         self.values = plan.base.copy()
-        # What has to be repeated before it is as large as it is said to be.
-        self.short = [
-            (at, shape)
-            for at, (value, shape) in enumerate(zip(plan.results, plan.shapes, strict=True))
-            if not plan.kinds[at].scalar and not plan.kinds[at].parts and value.rep != shape
-        ]
 
     def set(self, first: int, values: Iterable[Any]) -> None:
         """Give the inputs from number ``first`` on their values."""
@@ -169,9 +180,12 @@ class ArrayStepper:
         """Run the steps; the values of all slots. Raises ``CallError`` where there is no result."""
         plan, v, views = self.plan, self.values, self.views
         found = v[0] = Faults(plan.constant_faults)
+        straight = plan.straight or plan.count()
         node = -1
         try:
-            for step in plan.steps:
+            if straight is not None:
+                straight.run(v, views, found)
+            for step in plan.steps if straight is None else ():
                 operands = step.operands
                 count = len(found)
                 node = step.node
@@ -192,8 +206,8 @@ class ArrayStepper:
                 plan._judge(found, v)
             if plan.watched:
                 plan._watch(v)
-        except MemoryError:
-            raise plan.room.exhausted(node) from None
+        except MemoryError as error:
+            raise plan.room.exhausted(node if straight is None else straight.node(error)) from None
         return v
 
     def step(self, number: int) -> list[Any]:
@@ -202,7 +216,7 @@ class ArrayStepper:
         self.values[plan.inputs[0]] = number
         v = self.compute()
         results = [v[value.slot] for value in plan.results]
-        for at, shape in self.short:
+        for at, shape in plan.short:
             results[at] = np.broadcast_to(np.asarray(results[at], DTYPES[plan.kinds[at].dtype]), shape)
         return results
 

@@ -94,6 +94,8 @@ class Planner:
         self.repeating: set[int] = set()
         # Views whose axes stand in another order than their memory, and copies of some in order.
         self.turned: set[int] = set()
+        # What a view with turned axes is a view of, and the axes of that.
+        self.turns: dict[int, tuple[Value, tuple[int, ...]]] = {}
         self._compacted: dict[int, Value] = {}
         # The order of their axes in memory, where it is known, and the one that arrays of a shape have had.
         self.orders: dict[int, Order] = {}
@@ -341,6 +343,19 @@ class Planner:
                 row = self.graph.ops[op]
                 make = self._elementwise if row.elementwise else self._structural
             self.values[node] = make(node)
+        self._drop_views()
+
+    def _drop_views(self) -> None:
+        """Leave out views that nobody reads, as those that were turned back."""
+        read = {self.values[node].slot for node in self.results}
+        # A condition is looked at when something has failed.
+        read |= {value.slot for node, value in self.values.items() if not self.graph.type(node).real}
+        kept = []
+        for step in reversed(self.steps):
+            if step.target not in self.views or step.target in read or 0 in step.operands:
+                read.update(step.operands)
+                kept.append(step)
+        self.steps = kept[::-1]
 
     def _const(self, node: int) -> Value:
         entry = self.graph.data[node]
@@ -422,13 +437,18 @@ class Planner:
 
     def turn(self, value: Value, order: Sequence[int]) -> Value:
         """The axes of a value in another order."""
-        assert value.rep is not None
         places = tuple(order)
+        source, done = self.turns.get(value.slot, (value, tuple(range(len(places)))))
+        return self._turned(source, tuple(done[at] for at in places))
+
+    def _turned(self, value: Value, places: tuple[int, ...]) -> Value:
+        assert value.rep is not None
         if places == tuple(range(len(places))):
             return value
         rep = tuple(value.rep[at] for at in places)
         made = self.emit(lambda x: x.transpose(places), [value], rep, view=True)
         self.turned.add(made.slot)
+        self.turns[made.slot] = value, places
         return self._follow(value, made)
 
     def _number(
@@ -531,13 +551,18 @@ class Planner:
     def _logistic(self, base: int, op: str, negative: bool) -> Value:
         """A sigmoid or softplus from the exponential that others want too."""
         value = self.values[base]
-        for function, row in ((arrays.decay, "sigmoid"), (np.log1p, "softplus")):
-            if (base, row) not in self.decays:
-                of = self.decays.get((base, "sigmoid"), value)
-                self.decays[base, row] = self.emit(function, [of], value.rep)
-            if row == op:
-                break
-        return self.emit(kernels.Logistic(op, negative), [value, self.decays[base, op]], value.rep)
+
+        def shared(name: str, run: Callable[..., Any], *operands: Value) -> Value:
+            if (base, name) not in self.decays:
+                self.decays[base, name] = self.emit(run, operands, value.rep)
+            return self.decays[base, name]
+
+        e = shared("decay", arrays.decay, value)
+        if op == "softplus":
+            parts = [shared("log1p", np.log1p, e)]
+        else:
+            parts = [e, shared("above", np.add, self.keep(1.0, None), e)]
+        return self.emit(kernels.Logistic(op, negative), [value, *parts], value.rep)
 
     def _logistics(self) -> dict[int, tuple[int, str, bool]]:
         """Nodes that want a sigmoid or softplus of one array or its negative, as others do: that array, and what."""
@@ -582,19 +607,17 @@ class Planner:
 
     def _planned(self, node: int, row: Op, operands: Sequence[Value], site: Site) -> Value:
         assert row.plan is not None
-        run = row.plan(site)
         count = len(site.batch)
+        if row.name == "transpose":
+            return self.turn(operands[0], (*range(count), *(count + axis for axis in site.attrs["order"])))
+        run = row.plan(site)
         batch = np.broadcast_shapes(*[(operand.rep or ())[:count] for operand in operands]) if count else ()
         rep: Shape | None = batch + site.shape
         if not rep:
             rep = None
             run = unboxed(run, site.dtype)
-        if row.name in ("reshape", "transpose"):
-            found = self.emit(run, operands, rep, view=True)
-            if row.name == "transpose":
-                self.turned.add(found.slot)
-                return self._follow(operands[0], found)
-            return found
+        if row.name == "reshape":
+            return self.emit(run, operands, rep, view=True)
         if row.name == "triangle":
             return self.emit(kernels.Into(run), operands, rep)
         return self.failing(faults.guarded(run, rep, DTYPES[site.dtype], count), operands, rep)

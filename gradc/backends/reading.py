@@ -70,6 +70,11 @@ def constant(planner: Planner, node: int | None, extent: int) -> int | None:
     return int(planner.base[planner.values[node].slot])
 
 
+def _beyond(index: Any, extent: int) -> bool:
+    """Whether any of the indices lies outside an axis. Negative ones are the largest without their sign."""
+    return bool(index.size and index.view(np.uint64).max() >= extent)
+
+
 def checked(planner: Planner, node: int, extent: int) -> Value:
     """An index of which the elements that lie outside the axis are noted and moved inside.
 
@@ -88,11 +93,10 @@ def checked(planner: Planner, node: int, extent: int) -> Value:
         return planner.emit(lambda index: min(max(index, 0), last), [value], None)
 
     def clipped(index: Any) -> Any:
-        outside = index.size and (index.min() < 0 or index.max() > last or not extent)
-        return np.clip(index, 0, last) if outside else index
+        return np.clip(index, 0, last) if _beyond(index, extent) else index
 
     def array(found: Faults, index: Any, same: Any = None) -> Any:
-        if same is not index and index.size and (index.min() < 0 or index.max() > last or not extent):
+        if same is not index and _beyond(index, extent):
             found.note(OutOfRange(index, extent, node), (index < 0) | (index >= extent))
             return np.clip(index, 0, last)
         return index

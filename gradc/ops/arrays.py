@@ -37,7 +37,7 @@ def sign(x: Array) -> Array:
 
 def relu(x: Array, out: Array = None) -> Array:
     """``max(x, 0)``, where a zero result is +0."""
-    found = np.maximum(x, 0.0, out=out)
+    found = _above(x, out)
     # A zero of either sign becomes +0.
     found += 0.0
     return found
@@ -56,8 +56,13 @@ def sigmoid(x: Array, out: Array = None) -> Array:
 def softplus(x: Array, out: Array = None) -> Array:
     """``log(1 + exp(x))`` without overflow."""
     found: Array = np.log1p(decay(x, out), out=out)
-    found += np.maximum(x, 0.0)
+    found += _above(x)
     return found
+
+
+def _above(x: Array, out: Array = None) -> Array:
+    """``max(x, 0)``, a NaN where x is one. NumPy's ``maximum`` has no vector code for a number as an operand."""
+    return x.clip(0.0, np.inf, out=out) if isinstance(x, np.ndarray) else np.maximum(x, 0.0, out=out)
 
 
 def decay(x: Array, out: Array = None) -> Array:
@@ -69,17 +74,19 @@ def decay(x: Array, out: Array = None) -> Array:
     return np.exp(-found)
 
 
-def sigmoid_of(x: Array, e: Array, negative: bool, out: Array = None) -> Array:
-    """``sigmoid`` of x or (``negative``) of -x where e is ``decay(x)``, to the bit; ``out`` may be x or e."""
+def sigmoid_of(x: Array, e: Array, above: Array, negative: bool, out: Array = None) -> Array:
+    """``sigmoid`` of x or (``negative``) of -x where e is ``decay(x)`` and above ``1 + e``, to the bit; ``out`` may be
+    one of them.
+    """
     reached = np.less_equal(x, 0) if negative else np.greater_equal(x, 0)
-    below = 1.0 + e
-    above: Array = np.maximum(e, reached, out=out)
-    return np.divide(above, below, out=above)
+    numerator: Array = np.maximum(e, reached, out=None if out is above else out)
+    return np.divide(numerator, above, out=numerator if out is None else out)
 
 
 def softplus_of(x: Array, logs: Array, negative: bool, out: Array = None) -> Array:
     """``softplus`` of x or (``negative``) of -x where logs is ``log1p(decay(x))``, to the bit; as ``sigmoid_of``."""
-    part: Array = (np.minimum if negative else np.maximum)(x, 0.0, out=None if out is logs else out)
+    bounds = (-np.inf, 0.0) if negative else (0.0, np.inf)
+    part: Array = x.clip(*bounds, out=None if out is logs else out)
     return (np.subtract if negative else np.add)(logs, part, out=part if out is None else out)
 
 

@@ -236,13 +236,13 @@ def _plan_prod(site: Site) -> Any:
 _SHORT = 64
 _WORTH = 2048
 # Elements of such an array that are looked at in one go.
-_BLOCK = 8192
+_BLOCK = 1 << 14
 
 
 def _short(axes: tuple[int, ...], x: Any) -> bool:
     """Whether the reduced axes are the last ones and short, and the array is worth moving them to the front."""
     count = len(axes)
-    return axes == tuple(range(-count, 0)) and x.size >= _WORTH and bool(np.prod(x.shape[-count:]) <= _SHORT)
+    return axes == tuple(range(-count, 0)) and x.size >= _WORTH and math.prod(x.shape[-count:]) <= _SHORT
 
 
 def _fronted(axes: tuple[int, ...], x: Any) -> tuple[Any, tuple[int, ...]]:
@@ -314,14 +314,14 @@ def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[..., 
 
     def along(x: Any, axes: tuple[int, ...], into: Sequence[Any] = ()) -> list[Any]:
         given = dict(zip(wide, into, strict=False))
-        top = x.max(axis=axes, keepdims=True)
+        top = np.maximum.reduce(x, axes, keepdims=True)
         if not np.isfinite(top).all():
             # Of infinite terms the largest decides; inf - inf would be NaN.
             top = np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
         # Of a single number NumPy leaves no array to write into.
         shifted = np.asarray(np.subtract(x, top, out=given.get("log_softmax", given.get("softmax"))))
         powers = np.exp(shifted, out=given.get("softmax") if "log_softmax" in wanted else shifted)
-        total = powers.sum(axis=axes, keepdims=True)
+        total = np.add.reduce(powers, axes, keepdims=True)
         found = []
         for name in wanted:
             if name == "logsumexp":

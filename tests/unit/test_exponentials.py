@@ -66,7 +66,7 @@ def test_little_exists_beside_the_results() -> None:
 
 @pytest.mark.parametrize("negative", [False, True])
 @pytest.mark.parametrize("name", ["sigmoid", "softplus"])
-@pytest.mark.parametrize("over", [None, "x", "shared", "other"])
+@pytest.mark.parametrize("over", [None, "x", "first", "last", "other"])
 def test_logistic_functions_of_one_array_share_an_exponential_to_the_bit(
     name: str, negative: bool, over: str | None
 ) -> None:
@@ -74,9 +74,9 @@ def test_logistic_functions_of_one_array_share_an_exponential_to_the_bit(
     with np.errstate(all="ignore"):
         expected = getattr(arrays, name)(-x if negative else x)
         e = arrays.decay(x)
-        shared = e if name == "sigmoid" else np.log1p(e)
-        out = {"x": x, "shared": shared, "other": np.empty_like(x)}.get(over or "")
-        found = kernels.Logistic(name, negative)(x, shared, out)
+        shared = [e, 1 + e] if name == "sigmoid" else [np.log1p(e)]
+        out = {"x": x, "first": shared[0], "last": shared[-1], "other": np.empty_like(x)}.get(over or "")
+        found = kernels.Logistic(name, negative)(x, *shared, out=out)
     assert out is None or found is out
     np.testing.assert_array_equal(found.view(np.int64)[:-1], expected.view(np.int64)[:-1])
     assert np.isnan(found[-1])
