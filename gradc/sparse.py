@@ -227,7 +227,8 @@ class SparseDerivative:
         # An output for each pair of names, by ``of`` first: those of all that moves are added up.
         pairs = [found[at : at + len(self.wrt)] for at in range(0, len(found), len(self.wrt))]
         listed = zip(*pairs, strict=True) if rows else pairs
-        return np.concatenate([reduce(np.add, parts) for parts in listed], axis=1)
+        sums = [reduce(np.add, parts) for parts in listed]
+        return sums[0] if len(sums) == 1 else np.concatenate(sums, axis=1)
 
     def _sparsity(self, given: Sequence[Any], sizes: Mapping[str, int], absent: Sequence[int]) -> Sparsity:
         key = (tuple(sizes.items()), *(_digest(given[at]) for at in self._integers if at not in absent))

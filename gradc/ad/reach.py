@@ -145,10 +145,12 @@ def _pair(left: Reach, right: Reach) -> Reach:
         return left
     shape = np.broadcast_shapes(left.ids.shape, right.ids.shape)
     count = prod(shape)
-    rows, (first, second) = stacked([left, right])
-    places = np.arange(count)
-    sources = np.concatenate([np.broadcast_to(ids, shape).ravel() for ids in (first, second)])
-    both = summed(rows, np.concatenate([places, places]), sources, shape)
+    if _size(left, shape) + _size(right, shape) > _FEW:
+        both = Reach(Rows.of(taken(left, shape) + taken(right, shape)).closed(), np.arange(count).reshape(shape))
+    else:
+        rows, numbers = stacked([left, right])
+        sources = np.concatenate([np.broadcast_to(ids, shape).ravel() for ids in numbers])
+        both = summed(rows, np.tile(np.arange(count), 2), sources, shape)
     # What holds the other already is kept: equal rows are found to be equal without a look later on.
     total = _size(both, shape)
     for each in (left, right):
