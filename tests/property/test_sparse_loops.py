@@ -175,14 +175,14 @@ def check(text: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
         assert counts[1] <= counts[0] <= counts[2], text
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[*CHECKS, HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[*CHECKS, HealthCheck.function_scoped_fixture])
 @given(texts(), st.integers(0, 10**6))
 def test_patterns_of_random_loops(monkeypatch: pytest.MonkeyPatch, text: str, seed: int) -> None:
     check(text, seed, monkeypatch)
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, deadline=None, suppress_health_check=[*CHECKS, HealthCheck.function_scoped_fixture])
+@settings(max_examples=600, deadline=None, suppress_health_check=[*CHECKS, HealthCheck.function_scoped_fixture])
 @given(texts(), st.integers(0, 10**6))
 def test_patterns_of_many_random_loops(monkeypatch: pytest.MonkeyPatch, text: str, seed: int) -> None:
     check(text, seed, monkeypatch)
