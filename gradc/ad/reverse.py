@@ -229,8 +229,8 @@ class Sweep:
         free = builder.type(node).free
         reached = {place: self.made.union([guard for _, guard in terms]) for place, terms in sorted(listed.items())}
         edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in members]
-        # What all results have in common; the rest is left to the bodies. Nothing can be selected of a tape outside, and
-        # others may add to it where these conditions do not hold: then all of them are left to the bodies.
+        # What all results have in common; the rest is left to the bodies. Of a tape nothing can be selected, and others
+        # may add to it where these conditions do not hold: then all of them are left to the bodies.
         taped = any(builder.type(operand).dtype == TAPE for _, operand in edges)
         own = ALWAYS if taped else self.made.common(reached.values())
         seeds = {}
