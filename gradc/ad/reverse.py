@@ -228,8 +228,11 @@ class Sweep:
             listed.setdefault(term.place, []).append((term, guard))
         free = builder.type(node).free
         reached = {place: self.made.union([guard for _, guard in terms]) for place, terms in sorted(listed.items())}
-        # What all results have in common; the rest is left to the bodies.
-        own = self.made.common(reached.values())
+        edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in members]
+        # What all results have in common; the rest is left to the bodies. Of a tape nothing can be selected, and others
+        # may add to it where these conditions do not hold: then all of them are left to the bodies.
+        taped = any(builder.type(operand).dtype == TAPE for _, operand in edges)
+        own = ALWAYS if taped else self.made.common(reached.values())
         seeds = {}
         for place, terms in sorted(listed.items()):
             # Each iteration gives one row of a collected array.
@@ -240,7 +243,6 @@ class Sweep:
             known = all(result.live for result, _ in terms)
             tapes = tuple(flag for result, _ in terms for flag in result.live) if known else ()
             seeds[place] = regions.Seed(seed, live, tapes)
-        edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in members]
         found = regions.pull(self.local, node, seeds, [position for position, _ in edges], members)
         under: dict[int, tuple[int | None, bool]] = {}
         for position, operand in reversed(edges):

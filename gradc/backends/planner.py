@@ -169,7 +169,11 @@ class Planner(Emitter):
             return self._logistic(*self.logistic[node])
         operands, types = self._operands(node)
         if node in self.masks and operands[0].rep is not None:
-            return operands[0]
+            if graph.attrs(graph.operands(node)[1])["value"] == 1:
+                return operands[0]
+            opposite = self.emit(np.logical_not, operands[:1], operands[0].rep)
+            self.dtypes[opposite.slot] = "bool"
+            return opposite
         dtype = graph.type(node).dtype
         attrs = graph.attrs(node)
         if all(operand.rep is None for operand in operands):

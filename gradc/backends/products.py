@@ -72,7 +72,8 @@ def inlined(graph: Graph, order: Sequence[int], results: Sequence[int]) -> set[i
 
 
 def masks(graph: Graph, order: Sequence[int], results: Sequence[int], inlined: Collection[int]) -> set[int]:
-    """Choices of 1 where a condition holds and 0 elsewhere that only multiply: the condition itself will do.
+    """Choices of 1 where a condition holds and 0 elsewhere, or the other way round, that only multiply: the condition
+    or its opposite will do.
 
     NumPy multiplies numbers by truth values, so the numbers need not be written out. Factors of a contraction must be.
     """
@@ -83,7 +84,7 @@ def masks(graph: Graph, order: Sequence[int], results: Sequence[int], inlined: C
         if data[node]["op"] == "select"
         and data[node]["type"].real
         and not data[node]["type"].scalar
-        and [_number(graph, operand) for operand in data[node]["operands"][1:]] == [1, 0]
+        and [_number(graph, operand) for operand in data[node]["operands"][1:]] in ([1, 0], [0, 1])
         and node not in results
     }
     for node in order:

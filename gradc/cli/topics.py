@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Mapping
 
+from gradc.cli import conventions
 from gradc.errors import CODES, nearest
 from gradc.ir.op import Op, OpTable
 from gradc.resources import grammar, package_file
@@ -12,11 +13,13 @@ from gradc.rules.structural import RULES
 from gradc.syntax.arrays import FUNCTIONS
 
 LANGUAGE = "language"
+CONVENTIONS = "conventions"
 # Pages about more than one thing.
 PAGES = {
     LANGUAGE: "the language, from names to derivatives",
     "passes": "what a compilation does with a graph, at -O0 to -O3",
     "rules": "the rewrite rules and their four classes",
+    CONVENTIONS: "what every operator gives at zeros, infinities, NaN and kinks",
     "data": "values from files, and results into them",
 }
 
@@ -25,6 +28,8 @@ def page(topic: str) -> str | None:
     """The text about a topic, or None if there is none of that name."""
     if topic.casefold() == LANGUAGE:
         return _language()
+    if topic.casefold() == CONVENTIONS:
+        return _conventions()
     if topic.casefold() in PAGES:
         return _file(topic.casefold())
     if topic.upper() in CODES:
@@ -48,7 +53,7 @@ def index() -> str:
     functions = [row.functions[0] for row in TABLE.values() if row.functions]
     symbols = dict.fromkeys(row.symbol for row in TABLE.values() if row.symbol)
     rows = ["Topics of `gradc help TOPIC`:", "", "overviews"]
-    rows += [f"    {name:<8}  {summary}" for name, summary in PAGES.items()]
+    rows += [f"    {name:<11}  {summary}" for name, summary in PAGES.items()]
     rows += ["", "codes"]
     rows += [f"    {code}  {title}" for code, title in sorted(CODES.items(), key=_errors_first)]
     rows += ["", "passes"]
@@ -84,6 +89,12 @@ def _language() -> str | None:
         return grammar("LANGUAGE.md").read_text("utf-8")
     except OSError:
         return None
+
+
+def _conventions() -> str:
+    from gradc.ops import FAMILIES, TABLE
+
+    return f"{_file(CONVENTIONS)}\n{conventions.page(TABLE, FAMILIES)}"
 
 
 # Passes --------------------------------------------------------------------------------------------------------------
@@ -139,9 +150,6 @@ def operator(row: Op, table: OpTable) -> str:
         facts.append(("derivative", "zero wherever there is one"))
     if row.domain:
         facts.append(("tested on", ", ".join(f"[{low:g}, {high:g}]" for low, high in row.domain)))
-    if row.kinks:
-        points = [f"({', '.join(f'{at:g}' for at in kink)})" if len(kink) > 1 else f"{kink[0]:g}" for kink in row.kinks]
-        facts.append(("special points", ", ".join(points)))
     if len(row.functions) > 1:
         facts.append(("also written", ", ".join(row.functions[1:])))
     if row.reference and not row.reference.startswith("gradc"):
@@ -150,6 +158,8 @@ def operator(row: Op, table: OpTable) -> str:
     for title, text in facts:
         rows.append(f"{title if title != last else '':<16}{text}")
         last = title
+    if special := conventions.table(row, table):
+        rows += ["", special.rstrip()]
     return "\n".join(rows) + "\n"
 
 

@@ -64,14 +64,28 @@ Pushforward = Callable[["Builder", int, Mapping[int, int]], "int | None"]
 """A builder, a node in it and the tangents of operands by position: the node's tangent; None for zero."""
 
 
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """A point at which an op's value or one of its derivatives is a matter of convention, and the reason for it.
+
+    ``operands`` are numbers, and nested tuples for arrays; those at ``constant`` are constants of the program, for
+    which `gradients.grad` has lines of their own.
+    """
+
+    operands: tuple[Any, ...]
+    reason: str
+    constant: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Op:
     """One row of the operator table.
 
     ``scalar`` evaluates on Python numbers with IEEE results (never raises for a float), ``array`` on NumPy arrays,
     ``complex`` is the analytic continuation for complex steps, ``precise`` takes the mpmath context and mpmath numbers.
-    ``domain`` is one interval an operand from which tests sample; ``kinks`` are operand tuples where the value or the
-    derivative follows a convention, which ``doc`` states.
+    ``domain`` is one interval an operand from which tests sample; ``conventions`` are the points outside of that, or at
+    its ends, that need a word: kinks, jumps, poles. Zeros, infinities and NaN for each real operand in turn need none
+    (see ``gradc.ops.conventions``).
     """
 
     name: str
@@ -114,7 +128,7 @@ class Op:
     attrs: Mapping[str, type] = field(default_factory=dict)
 
     domain: tuple[tuple[float, float], ...] = ()
-    kinks: tuple[tuple[float, ...], ...] = ()
+    conventions: tuple[Convention, ...] = ()
     reference: str = ""
 
     # Names in the language, the canonical one first; an op without one has an operator symbol or no spelling at all.

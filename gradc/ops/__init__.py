@@ -87,30 +87,42 @@ def gaps(row: Op) -> list[str]:
         missing.append("functions or symbol")
     low = row.arity[0]
     missing += [field for field in ("domain", "dependence") if len(getattr(row, field)) < (1 if low == 0 else low)]
-    missing += ["kinks: wrong number of operands" for kink in row.kinks if not row.accepts(len(kink))]
+    for point in row.conventions:
+        if not row.accepts(len(point.operands)):
+            missing.append("conventions: wrong number of operands")
     flat = all(how == "none" for how in row.dependence)
     if not (flat or row.gradient or row.partials or row.name in STRUCTURAL):
         missing.append("gradient or partials")
     return missing
 
 
+_FAMILIES: Final[Mapping[str, Sequence[Op]]] = {
+    "Arithmetic": arith.ROWS,
+    "Comparisons and truth values": compare.ROWS,
+    "Leaves, choices, requests": control.ROWS,
+    "Exponentials and logarithms": elementary.EXPONENTIALS,
+    "Roots": elementary.ROOTS,
+    "Circular functions": elementary.CIRCULAR,
+    "Hyperbolic functions": elementary.HYPERBOLIC,
+    "Neural networks": elementary.NETWORKS,
+    "Error function and gamma family": functions.GAMMA,
+    "Steps": functions.STEPS,
+    "Extremes and lengths": functions.EXTREMES,
+    "Structure of arrays": (*structure.ROWS, *update.ROWS),
+    "Reductions": reduce.ROWS,
+    "Along an axis": along.ROWS,
+    "Linear algebra": (*linalg.ROWS, *decompose.ROWS, *spectra.ROWS),
+    "Loops and branches": regions.ROWS,
+}
+
+FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
+    title: tuple(row.name for row in rows) for title, rows in _FAMILIES.items()
+}
+"""The names of the operators by families, in the order of the table."""
+
 TABLE: Final = OpTable(
     _with_gradients(
-        [
-            *arith.ROWS,
-            *compare.ROWS,
-            *control.ROWS,
-            *elementary.ROWS,
-            *functions.ROWS,
-            *structure.ROWS,
-            *update.ROWS,
-            *reduce.ROWS,
-            *along.ROWS,
-            *linalg.ROWS,
-            *decompose.ROWS,
-            *spectra.ROWS,
-            *regions.ROWS,
-        ],
+        [row for rows in _FAMILIES.values() for row in rows],
         package_file(GRADIENTS).read_text(encoding="utf-8"),
     ),
     home="gradc.ops:TABLE",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.ir.op import Op, Site
+from gradc.ir.op import Convention, Op, Site
 from gradc.ir.types import Index, Type, TypeMismatch, typed
 from gradc.ops import build
 from gradc.ops.integers import checked
@@ -236,6 +237,11 @@ ROWS = (
         pullback=_sort_back,
         pushforward=_sort_forward,
         sparsity="along",
+        conventions=(
+            Convention(((1.0, 1.0),), "equal elements keep their order"),
+            Convention(((nan, 1.0),), "NaN comes last"),
+            Convention(((0.0, -0.0),), "zeros are equal, and keep their order"),
+        ),
     ),
     reduction(
         "argsort",
@@ -244,5 +250,9 @@ ROWS = (
         _plan_sorted("argsort"),
         attrs=_AXIS,
         dependence=("none",),
+        conventions=(
+            Convention(((1.0, 1.0),), "equal elements keep their order"),
+            Convention(((nan, 1.0),), "NaN comes last"),
+        ),
     ),
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from math import inf, nan
 from typing import Any
 
 import numpy as np
 
-from gradc.ir.op import Op
+from gradc.ir.op import Convention, Op
 from gradc.ops import precedence, typerules
 
 
@@ -31,6 +32,11 @@ def _comparison(name: str, symbol: str, sign: str, text: str, compare: Callable[
         commutative=name in ("eq", "ne"),
         dependence=("none", "none"),
         domain=((-5, 5), (-5, 5)),
+        conventions=(
+            Convention((0.0, -0.0), "zeros are equal"),
+            Convention((inf, inf), "infinities of one sign are equal"),
+            Convention((nan, nan), "NaN is neither less than, nor equal to, nor greater than anything"),
+        ),
         reference="IEEE 754-2019, 5.11",
         symbol=symbol,
         precedence=precedence.COMPARISON,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import Any
 
 import numpy as np
 
-from gradc.ir.op import Op
+from gradc.ir.op import Convention, Op
 from gradc.ops import arrays, precedence, typerules
 
 
@@ -81,6 +82,12 @@ ROWS = (
         precise=lambda mp, condition, x, y: x if condition else y,
         dependence=("none", "linear", "linear"),
         domain=((0, 1), (-5, 5), (-5, 5)),
+        conventions=(
+            Convention((True, 0.5, nan), "what is not chosen is not looked at"),
+            Convention((True, 0.5, inf), "what is not chosen is not looked at"),
+            Convention((False, nan, 0.5), "what is not chosen is not looked at"),
+            Convention((False, -inf, 0.5), "what is not chosen is not looked at"),
+        ),
         reference="gradc.ad",
         functions=("where",),
         precedence=precedence.CONDITIONAL,
@@ -118,6 +125,7 @@ ROWS = (
         precise=lambda mp, x: x,
         dependence=("none",),
         domain=((-5, 5),),
+        conventions=(Convention((0.5,), "a constant for every derivative"),),
         reference="gradc.ad",
         functions=("stop_gradient",),
         emit={"python": "{0}", "c": "{0}"},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.ir.op import Op
+from gradc.ir.op import Convention, Op
 from gradc.ir.types import Type, TypeMismatch, typed
 from gradc.ops import build
 from gradc.ops.linalg import BLOCK, Found, SingularMatrix, guarded, product, square, triangle
@@ -346,6 +346,10 @@ ROWS = (
         plan=lambda site: _determinant,
         pullback=_det_back,
         pushforward=_det_forward,
+        conventions=(
+            Convention((((1.0, 2.0), (2.0, 4.0)),), "singular: the cofactors, without an inverse"),
+            Convention((((0.0, 0.0), (0.0, 0.0)),), "singular: the cofactors, without an inverse"),
+        ),
         reference="Giles 2008, Collected matrix derivative results, 2.2.4; LAPACK, getrf",
         sparsity="matrix",
     ),
@@ -390,6 +394,10 @@ ROWS = (
         plan=lambda site: _log_determinant,
         pullback=_logdet_back,
         pushforward=_logdet_forward,
+        conventions=(
+            Convention((((1.0, 2.0), (2.0, 4.0)),), "singular: the logarithm of 0; there is no inverse"),
+            Convention((((-1.0, 0.0), (0.0, 1.0)),), "of the absolute value"),
+        ),
         reference="Giles 2008, Collected matrix derivative results, 2.2.4; LAPACK, getrf",
         sparsity="matrix",
     ),

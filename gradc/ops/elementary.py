@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import cmath
 import math
-from typing import Any
+from math import inf, nan
+from typing import Any, Final
 
 import numpy as np
 
-from gradc.ir.op import Op
+from gradc.ir.op import Convention, Op
 from gradc.ops import arrays, continuation, ieee, precedence, special, typerules
 
 
@@ -32,8 +33,9 @@ def own(name: str, count: int = 1) -> dict[str, str]:
     return {"python": call, "c": call}
 
 
-ROWS = (
-    # Exponentials and logarithms -------------------------------------------------------------------------------------
+# Exponentials and logarithms -----------------------------------------------------------------------------------------
+
+EXPONENTIALS: Final = (
     function(
         "exp",
         doc="e^x. Overflows to inf beyond 709.78; 0 at -inf.",
@@ -42,6 +44,10 @@ ROWS = (
         complex=cmath.exp,
         precise=lambda mp, x: mp.exp(x),
         domain=((-5, 5),),
+        conventions=(
+            Convention((710.0,), "beyond 709.78 the result is above the largest number"),
+            Convention((-746.0,), "below -745.13 the result is nearer to 0 than to any other number"),
+        ),
         reference="DLMF 4.2.19",
     ),
     function(
@@ -52,6 +58,7 @@ ROWS = (
         complex=continuation.expm1,
         precise=lambda mp, x: mp.expm1(x),
         domain=((-3, 3),),
+        conventions=(Convention((-inf,), "the limit"),),
         reference="C99, F.9.3.3",
     ),
     function(
@@ -62,6 +69,7 @@ ROWS = (
         complex=continuation.exp2,
         precise=lambda mp, x: mp.power(2, x),
         domain=((-5, 5),),
+        conventions=(Convention((1024.0,), "from 1024 on the result is above the largest number"),),
         reference="C99, F.9.3.2",
     ),
     function(
@@ -73,6 +81,11 @@ ROWS = (
         complex=cmath.log,
         precise=lambda mp, x: mp.log(x),
         domain=((0.05, 10),),
+        conventions=(
+            Convention((0.0,), "the limits from the right"),
+            Convention((-0.0,), "log(-0) is log(0) (C99), and 1/-0 is -inf"),
+            Convention((-1.0,), "not in the domain; the derivative is 1/x on both sides of 0"),
+        ),
         reference="DLMF 4.2.2",
     ),
     function(
@@ -83,6 +96,10 @@ ROWS = (
         complex=continuation.log1p,
         precise=lambda mp, x: mp.log1p(x),
         domain=((-0.8, 5),),
+        conventions=(
+            Convention((-1.0,), "the limits from the right"),
+            Convention((-2.0,), "not in the domain; the derivative is the same formula on all sides"),
+        ),
         reference="C99, F.9.3.9",
     ),
     function(
@@ -93,6 +110,11 @@ ROWS = (
         complex=continuation.log2,
         precise=lambda mp, x: mp.log(x) / mp.log(2),
         domain=((0.05, 10),),
+        conventions=(
+            Convention((0.0,), "the limits from the right"),
+            Convention((-0.0,), "log(-0) is log(0) (C99), and 1/-0 is -inf"),
+            Convention((-1.0,), "not in the domain; the derivative is the same formula on all sides"),
+        ),
         reference="C99, F.9.3.10",
     ),
     function(
@@ -103,9 +125,18 @@ ROWS = (
         complex=continuation.log10,
         precise=lambda mp, x: mp.log10(x),
         domain=((0.05, 10),),
+        conventions=(
+            Convention((0.0,), "the limits from the right"),
+            Convention((-0.0,), "log(-0) is log(0) (C99), and 1/-0 is -inf"),
+            Convention((-1.0,), "not in the domain; the derivative is the same formula on all sides"),
+        ),
         reference="C99, F.9.3.8",
     ),
-    # Roots -----------------------------------------------------------------------------------------------------------
+)
+
+# Roots ---------------------------------------------------------------------------------------------------------------
+
+ROOTS: Final = (
     function(
         "sqrt",
         doc="The square root, correctly rounded. -0 at -0, NaN below, inf at inf; its derivative at 0 is inf.",
@@ -114,6 +145,11 @@ ROWS = (
         complex=cmath.sqrt,
         precise=lambda mp, x: mp.sqrt(x),
         domain=((0.05, 10),),
+        conventions=(
+            Convention((0.0,), "a vertical tangent: the limits from the right"),
+            Convention((-0.0,), "-0 (IEEE 754, 5.4.1), and 0.5/sqrt(x) keeps its sign"),
+            Convention((-1.0,), "not in the domain"),
+        ),
         reference="IEEE 754-2019, 5.4.1",
         label="√({0})",
     ),
@@ -125,10 +161,18 @@ ROWS = (
         complex=continuation.cbrt,
         precise=lambda mp, x: mp.sign(x) * mp.cbrt(abs(x)),
         domain=((0.05, 10),),
+        conventions=(
+            Convention((0.0,), "a vertical tangent; the second derivative has the sign of the side"),
+            Convention((-0.0,), "a vertical tangent; the second derivative has the sign of the side"),
+        ),
         reference="C99, F.9.4.1",
         label="∛({0})",
     ),
-    # Circular functions ----------------------------------------------------------------------------------------------
+)
+
+# Circular functions --------------------------------------------------------------------------------------------------
+
+CIRCULAR: Final = (
     function(
         "sin",
         doc="The sine of x in radians. ±0 at ±0, NaN at ±inf.",
@@ -137,6 +181,10 @@ ROWS = (
         complex=cmath.sin,
         precise=lambda mp, x: mp.sin(x),
         domain=((-6, 6),),
+        conventions=(
+            Convention((inf,), "no limit"),
+            Convention((-inf,), "no limit"),
+        ),
         reference="DLMF 4.14.1",
     ),
     function(
@@ -147,6 +195,10 @@ ROWS = (
         complex=cmath.cos,
         precise=lambda mp, x: mp.cos(x),
         domain=((-6, 6),),
+        conventions=(
+            Convention((inf,), "no limit"),
+            Convention((-inf,), "no limit"),
+        ),
         reference="DLMF 4.14.2",
     ),
     function(
@@ -157,6 +209,10 @@ ROWS = (
         complex=cmath.tan,
         precise=lambda mp, x: mp.tan(x),
         domain=((-1.3, 1.3),),
+        conventions=(
+            Convention((inf,), "no limit"),
+            Convention((-inf,), "no limit"),
+        ),
         reference="DLMF 4.14.4",
     ),
     function(
@@ -168,6 +224,12 @@ ROWS = (
         complex=cmath.asin,
         precise=lambda mp, x: mp.asin(x),
         domain=((-0.9, 0.9),),
+        conventions=(
+            Convention((1.0,), "a vertical tangent; the second derivative holds inf - inf"),
+            Convention((-1.0,), "a vertical tangent; the second derivative holds inf - inf"),
+            Convention((1.5,), "not in the domain"),
+            Convention((-1.5,), "not in the domain"),
+        ),
         reference="DLMF 4.23.1",
         emit={"python": "np.arcsin({0})", "c": "asin({0})"},
     ),
@@ -180,6 +242,12 @@ ROWS = (
         complex=cmath.acos,
         precise=lambda mp, x: mp.acos(x),
         domain=((-0.9, 0.9),),
+        conventions=(
+            Convention((1.0,), "a vertical tangent; the second derivative holds inf - inf"),
+            Convention((-1.0,), "a vertical tangent; the second derivative holds inf - inf"),
+            Convention((1.5,), "not in the domain"),
+            Convention((-1.5,), "not in the domain"),
+        ),
         reference="DLMF 4.23.2",
         emit={"python": "np.arccos({0})", "c": "acos({0})"},
     ),
@@ -192,6 +260,10 @@ ROWS = (
         complex=cmath.atan,
         precise=lambda mp, x: mp.atan(x),
         domain=((-4, 4),),
+        conventions=(
+            Convention((inf,), "the limits; the second derivative is a product 0·inf"),
+            Convention((-inf,), "the limits; the second derivative is a product 0·inf"),
+        ),
         reference="DLMF 4.23.3",
         emit={"python": "np.arctan({0})", "c": "atan({0})"},
     ),
@@ -209,11 +281,30 @@ ROWS = (
         complex=continuation.atan2,
         precise=lambda mp, y, x: mp.atan2(y, x),
         domain=((-3, 3), (0.2, 3)),
-        kinks=((0.0, 0.0),),
+        conventions=(
+            Convention((0.0, -0.5), "on the cut the sign of a zero y chooses the side (C99): from above"),
+            Convention((-0.0, -0.5), "on the cut the sign of a zero y chooses the side (C99): from below"),
+            Convention((0.0, 0.0), "the signs of the zeros say which angle (C99); no slope has a limit"),
+            Convention((0.0, -0.0), "the signs of the zeros say which angle (C99); no slope has a limit"),
+            Convention((-0.0, 0.0), "the signs of the zeros say which angle (C99); no slope has a limit"),
+            Convention((-0.0, -0.0), "the signs of the zeros say which angle (C99); no slope has a limit"),
+            Convention((0.5, inf), "by y it is x/length^2, inf/inf"),
+            Convention((0.5, -inf), "by y it is x/length^2, inf/inf"),
+            Convention((inf, 0.5), "by x it is y/length^2, inf/inf"),
+            Convention((-inf, 0.5), "by x it is y/length^2, inf/inf"),
+            Convention((inf, inf), "the diagonal (C99)"),
+            Convention((inf, -inf), "the diagonal (C99)"),
+            Convention((-inf, inf), "the diagonal (C99)"),
+            Convention((-inf, -inf), "the diagonal (C99)"),
+        ),
         reference="C99, F.9.1.4",
         emit={"python": "np.arctan2({0}, {1})", "c": "atan2({0}, {1})"},
     ),
-    # Hyperbolic functions --------------------------------------------------------------------------------------------
+)
+
+# Hyperbolic functions ------------------------------------------------------------------------------------------------
+
+HYPERBOLIC: Final = (
     function(
         "sinh",
         doc="The hyperbolic sine. ±0 at ±0; overflows to ±inf beyond ±710.47.",
@@ -222,6 +313,7 @@ ROWS = (
         complex=cmath.sinh,
         precise=lambda mp, x: mp.sinh(x),
         domain=((-4, 4),),
+        conventions=(Convention((711.0,), "beyond 710.47 the result is above the largest number"),),
         reference="DLMF 4.28.1",
     ),
     function(
@@ -232,6 +324,7 @@ ROWS = (
         complex=cmath.cosh,
         precise=lambda mp, x: mp.cosh(x),
         domain=((-4, 4),),
+        conventions=(Convention((711.0,), "beyond 710.47 the result is above the largest number"),),
         reference="DLMF 4.28.2",
     ),
     function(
@@ -242,6 +335,10 @@ ROWS = (
         complex=cmath.tanh,
         precise=lambda mp, x: mp.tanh(x),
         domain=((-4, 4),),
+        conventions=(
+            Convention((inf,), "the limits"),
+            Convention((-inf,), "the limits"),
+        ),
         reference="DLMF 4.28.4",
     ),
     function(
@@ -253,6 +350,10 @@ ROWS = (
         complex=cmath.asinh,
         precise=lambda mp, x: mp.asinh(x),
         domain=((-5, 5),),
+        conventions=(
+            Convention((inf,), "the limits; the second derivative is a product with inf/inf"),
+            Convention((-inf,), "the limits; the second derivative is a product with inf/inf"),
+        ),
         reference="DLMF 4.37.1",
         emit={"python": "np.arcsinh({0})", "c": "asinh({0})"},
     ),
@@ -265,6 +366,11 @@ ROWS = (
         complex=cmath.acosh,
         precise=lambda mp, x: mp.acosh(x),
         domain=((1.2, 6),),
+        conventions=(
+            Convention((1.0,), "a vertical tangent: the limits from the right"),
+            Convention((0.5,), "not in the domain"),
+            Convention((inf,), "the limits"),
+        ),
         reference="DLMF 4.37.2",
         emit={"python": "np.arccosh({0})", "c": "acosh({0})"},
     ),
@@ -277,10 +383,20 @@ ROWS = (
         complex=cmath.atanh,
         precise=lambda mp, x: mp.atanh(x),
         domain=((-0.9, 0.9),),
+        conventions=(
+            Convention((1.0,), "the limits from inside"),
+            Convention((-1.0,), "the limits from inside"),
+            Convention((1.5,), "not in the domain; the derivative is the same formula on all sides"),
+            Convention((-1.5,), "not in the domain; the derivative is the same formula on all sides"),
+        ),
         reference="DLMF 4.37.3",
         emit={"python": "np.arctanh({0})", "c": "atanh({0})"},
     ),
-    # Of neural networks ----------------------------------------------------------------------------------------------
+)
+
+# Of neural networks --------------------------------------------------------------------------------------------------
+
+NETWORKS: Final = (
     function(
         "sigmoid",
         "logistic",
@@ -291,6 +407,10 @@ ROWS = (
         complex=continuation.sigmoid,
         precise=lambda mp, x: 1 / (1 + mp.exp(-x)),
         domain=((-6, 6),),
+        conventions=(
+            Convention((inf,), "the limits"),
+            Convention((-inf,), "the limits"),
+        ),
         reference="the logistic function",
         label="σ({0})",
         emit=own("sigmoid"),
@@ -303,18 +423,26 @@ ROWS = (
         complex=continuation.softplus,
         precise=lambda mp, x: mp.log1p(mp.exp(x)),
         domain=((-6, 6),),
+        conventions=(
+            Convention((inf,), "the limits"),
+            Convention((-inf,), "the limits"),
+        ),
         reference="Dugas et al., Incorporating second-order functional knowledge (2001)",
         emit=own("softplus"),
     ),
     function(
         "relu",
-        doc="max(x, 0), +0 at both zeros; NaN stays NaN. Its derivative at 0 is 0.",
+        doc="max(x, 0), +0 at both zeros; NaN stays NaN. Its derivative is 0 at 0, and 1 at NaN.",
         scalar=ieee.relu,
         array=arrays.relu,
         complex=continuation.relu,
         precise=lambda mp, x: max(x, mp.mpf(0)),
         domain=((-3, 3),),
-        kinks=((0.0,),),
+        conventions=(
+            Convention((0.0,), "a kink: the piece 0 goes up to and with 0"),
+            Convention((-0.0,), "+0, and the piece 0"),
+            Convention((nan,), "NaN is not at most 0, so it is taken for x and does not get lost"),
+        ),
         reference="Nair and Hinton (2010)",
         emit=own("relu"),
     ),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from math import inf, nan
+from typing import Final
 
 import numpy as np
 
+from gradc.ir.op import Convention
 from gradc.ops import arrays, continuation, ieee, integers, special, ties, typerules
 from gradc.ops.elementary import function, own
 
-ROWS = (
-    # The error function and the gamma family -------------------------------------------------------------------------
+# The error function and the gamma family -----------------------------------------------------------------------------
+
+GAMMA: Final = (
     function(
         "erf",
         doc="The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x. ±0 at ±0, ±1 at ±inf.",
@@ -19,6 +23,10 @@ ROWS = (
         complex=continuation.erf,
         precise=lambda mp, x: mp.erf(x),
         domain=((-3, 3),),
+        conventions=(
+            Convention((inf,), "the limits; the second derivative is a product 0·inf"),
+            Convention((-inf,), "the limits; the second derivative is a product 0·inf"),
+        ),
         reference="DLMF 7.2.1",
         emit={"python": "gradc_erf({0})", "c": "erf({0})"},
     ),
@@ -30,6 +38,10 @@ ROWS = (
         complex=continuation.erfc,
         precise=lambda mp, x: mp.erfc(x),
         domain=((-3, 5),),
+        conventions=(
+            Convention((inf,), "the limits; the second derivative is a product 0·inf"),
+            Convention((-inf,), "the limits; the second derivative is a product 0·inf"),
+        ),
         reference="DLMF 7.2.2",
         emit={"python": "gradc_erfc({0})", "c": "erfc({0})"},
     ),
@@ -43,7 +55,14 @@ ROWS = (
         complex=continuation.gamma,
         precise=lambda mp, x: mp.gamma(x),
         domain=((0.3, 6),),
-        kinks=((0.0,), (-1.0,)),
+        conventions=(
+            Convention((0.0,), "a pole from above"),
+            Convention((-0.0,), "a pole from below"),
+            Convention((-1.0,), "a pole with a different sign on each side"),
+            Convention((inf,), "grows beyond every number; the second derivative holds inf·0"),
+            Convention((-inf,), "poles without end"),
+            Convention((172.0,), "beyond 171.62 the result is above the largest number"),
+        ),
         reference="DLMF 5.2.1",
         label="Γ({0})",
         emit={"python": "gradc_gamma({0})", "c": "tgamma({0})"},
@@ -60,7 +79,12 @@ ROWS = (
         complex=continuation.lgamma,
         precise=lambda mp, x: mp.log(abs(mp.gamma(x))),
         domain=((3.5, 30),),
-        kinks=((0.0,), (-1.0,)),
+        conventions=(
+            Convention((0.0,), "a pole from above"),
+            Convention((-0.0,), "a pole from below"),
+            Convention((-1.0,), "a pole, of one sign; its slope has two"),
+            Convention((-inf,), "poles without end; inf is C99's"),
+        ),
         reference="DLMF 5.2.1",
         label="log Γ({0})",
         emit={"python": "gradc_lgamma({0})", "c": "lgamma({0})"},
@@ -76,7 +100,12 @@ ROWS = (
         complex=continuation.digamma,
         precise=lambda mp, x: mp.digamma(x),
         domain=((2, 20),),
-        kinks=((0.0,), (-1.0,)),
+        conventions=(
+            Convention((0.0,), "a pole from above"),
+            Convention((-0.0,), "a pole from below"),
+            Convention((-1.0,), "a pole with a different sign on each side; its slope has one"),
+            Convention((-inf,), "poles without end"),
+        ),
         reference="DLMF 5.2.2",
         label="ψ({0})",
         emit=own("digamma"),
@@ -97,7 +126,17 @@ ROWS = (
         precise=lambda mp, n, x: mp.polygamma(int(n), x),
         dependence=("none", "smooth"),
         domain=((0, 4), (2, 20)),
-        kinks=((1, 0.0), (1, -1.0)),
+        conventions=(
+            Convention((0, 0.0), "digamma"),
+            Convention((1, 0.0), "a pole of one sign; its slope has two"),
+            Convention((1, -0.0), "a pole of one sign; its slope has two"),
+            Convention((1, -1.0), "a pole of one sign; its slope has two"),
+            Convention((2, -1.0), "a pole with a different sign on each side; its slope has one"),
+            Convention((2, 0.0), "a pole from above"),
+            Convention((2, -0.0), "a pole from below"),
+            Convention((1, -inf), "poles without end"),
+            Convention((-1, 0.5), "there is no such order; the derivative is digamma, of the next one"),
+        ),
         reference="DLMF 5.15",
         label="ψ[{0}]({1})",
         emit=own("polygamma", 2),
@@ -115,11 +154,24 @@ ROWS = (
         precise=lambda mp, x, y: mp.mpf(0) if x == 0 else x * mp.log(y),
         dependence=("linear", "smooth"),
         domain=((0.1, 5), (0.1, 5)),
-        kinks=((0.0, 0.0),),
+        conventions=(
+            Convention((0.0, 0.0), "0, the limit of x*log(x); by x it is log(0), by y it is 0 on the line x = 0"),
+            Convention((0.0, -0.5), "0, whatever number y is; by x it is log(y)"),
+            Convention((0.0, inf), "0, whatever number y is; by x it is log(y)"),
+            Convention((0.0, nan), "a NaN is no number"),
+            Convention((0.5, 0.0), "a pole of the logarithm"),
+            Convention((0.5, -0.0), "a pole of the logarithm; 1/-0 is -inf"),
+            Convention((0.5, -0.5), "not in the domain"),
+            Convention((inf, 0.0), "a pole of the logarithm"),
+        ),
         reference="the limit of x*log(x) at 0, DLMF 4.4.18",
         emit=own("xlogy", 2),
     ),
-    # Steps -----------------------------------------------------------------------------------------------------------
+)
+
+# Steps ---------------------------------------------------------------------------------------------------------------
+
+STEPS: Final = (
     function(
         "abs",
         "fabs",
@@ -134,7 +186,10 @@ ROWS = (
         complex=continuation.absolute,
         precise=lambda mp, x: abs(x),
         domain=((-3, 3),),
-        kinks=((0.0,),),
+        conventions=(
+            Convention((0.0,), "a kink: 0 is the middle of the slopes -1 and 1"),
+            Convention((-0.0,), "+0, and the same kink"),
+        ),
         reference="IEEE 754-2019, 5.5.1",
         label="|{0}|",
         emit={"python": "np.abs({0})", "c": "fabs({0})"},
@@ -151,7 +206,11 @@ ROWS = (
         precise=lambda mp, x: mp.sign(x),
         dependence=("none",),
         domain=((-3, 3),),
-        kinks=((0.0,),),
+        conventions=(
+            Convention((0.0,), "a jump; the derivative is 0 on both sides"),
+            Convention((-0.0,), "a zero stays what it is; a jump"),
+            Convention((nan,), "NaN stays; the derivative is 0 everywhere"),
+        ),
         reference="DLMF, Notation: sign",
         emit=own("sign"),
     ),
@@ -164,7 +223,12 @@ ROWS = (
         precise=lambda mp, x: mp.floor(x),
         dependence=("none",),
         domain=((2.1, 2.9),),
-        kinks=((1.0,), (0.0,)),
+        conventions=(
+            Convention((1.0,), "a jump; the derivative is 0 on both sides"),
+            Convention((0.0,), "a jump; the derivative is 0 on both sides"),
+            Convention((-0.0,), "a zero keeps its sign (IEEE 754, 5.9)"),
+            Convention((nan,), "NaN stays; the derivative is 0 everywhere"),
+        ),
         reference="IEEE 754-2019, 5.9",
         label="⌊{0}⌋",
     ),
@@ -177,7 +241,13 @@ ROWS = (
         precise=lambda mp, x: mp.ceil(x),
         dependence=("none",),
         domain=((2.1, 2.9),),
-        kinks=((1.0,), (0.0,)),
+        conventions=(
+            Convention((1.0,), "a jump; the derivative is 0 on both sides"),
+            Convention((0.0,), "a jump; the derivative is 0 on both sides"),
+            Convention((-0.0,), "a zero keeps its sign (IEEE 754, 5.9)"),
+            Convention((-0.5,), "a zero has the sign of x (IEEE 754, 5.9)"),
+            Convention((nan,), "NaN stays; the derivative is 0 everywhere"),
+        ),
         reference="IEEE 754-2019, 5.9",
         label="⌈{0}⌉",
     ),
@@ -193,11 +263,21 @@ ROWS = (
         precise=lambda mp, x: mp.nint(x),
         dependence=("none",),
         domain=((1.6, 2.4),),
-        kinks=((0.5,), (2.5,)),
+        conventions=(
+            Convention((0.5,), "a jump, and a half: to the even neighbour"),
+            Convention((2.5,), "a jump, and a half: to the even neighbour"),
+            Convention((1.5,), "a jump, and a half: to the even neighbour"),
+            Convention((-0.5,), "a zero has the sign of x (IEEE 754, 5.9)"),
+            Convention((nan,), "NaN stays; the derivative is 0 everywhere"),
+        ),
         reference="IEEE 754-2019, 5.9: roundToIntegralTiesToEven",
         emit={"python": "np.rint({0})", "c": "rint({0})"},
     ),
-    # Extremes and lengths --------------------------------------------------------------------------------------------
+)
+
+# Extremes and lengths ------------------------------------------------------------------------------------------------
+
+EXTREMES: Final = (
     function(
         "min",
         "minimum",
@@ -215,7 +295,13 @@ ROWS = (
         partials=ties.shares,
         commutative=True,
         domain=((-3, 3), (-3, 3)),
-        kinks=((1.0, 1.0),),
+        conventions=(
+            Convention((1.0, 1.0), "a tie shares evenly"),
+            Convention((1.0, 1.0, 1.0), "a tie of three shares evenly"),
+            Convention((inf, inf), "a tie shares evenly"),
+            Convention((nan, 0.5), "NaN wins (IEEE 754, 9.6), and has no share to give"),
+            Convention((0.5, nan), "NaN wins (IEEE 754, 9.6), and has no share to give"),
+        ),
         reference="IEEE 754-2019, 9.6: minimum",
         emit={"python": "np.minimum({0}, {1})", "c": "gradc_min({0}, {1})"},
     ),
@@ -236,7 +322,13 @@ ROWS = (
         partials=ties.shares,
         commutative=True,
         domain=((-3, 3), (-3, 3)),
-        kinks=((1.0, 1.0),),
+        conventions=(
+            Convention((1.0, 1.0), "a tie shares evenly"),
+            Convention((1.0, 1.0, 1.0), "a tie of three shares evenly"),
+            Convention((inf, inf), "a tie shares evenly"),
+            Convention((nan, 0.5), "NaN wins (IEEE 754, 9.6), and has no share to give"),
+            Convention((0.5, nan), "NaN wins (IEEE 754, 9.6), and has no share to give"),
+        ),
         reference="IEEE 754-2019, 9.6: maximum",
         emit={"python": "np.maximum({0}, {1})", "c": "gradc_max({0}, {1})"},
     ),
@@ -253,14 +345,24 @@ ROWS = (
         precise=lambda mp, x, y: mp.hypot(x, y),
         commutative=True,
         domain=((-3, 3), (0.2, 3)),
-        kinks=((0.0, 0.0),),
+        conventions=(
+            Convention((0.0, 0.0), "a cone's tip: 0 is the middle of all slopes"),
+            Convention((0.0, -0.0), "a cone's tip: 0 is the middle of all slopes"),
+            Convention((nan, inf), "inf, whatever number NaN stands for (C99)"),
+            Convention((inf, nan), "inf, whatever number NaN stands for (C99)"),
+            Convention((inf, 0.5), "by x it is inf/inf"),
+            Convention((-inf, 0.5), "by x it is inf/inf"),
+            Convention((0.5, inf), "by y it is inf/inf"),
+            Convention((0.5, -inf), "by y it is inf/inf"),
+            Convention((inf, inf), "inf/inf"),
+        ),
         reference="C99, F.9.4.3",
     ),
     function(
         "clip",
         doc=(
             "clip(x, lo, hi) = min(max(x, lo), hi), so hi if lo > hi; NaN if any operand is NaN. The derivative goes "
-            "to x between the bounds and at them, else to the bound that holds."
+            "to x between the bounds, at them and where it is NaN, else to the bound that holds."
         ),
         arity=(3, 3),
         type_rule=typerules.arithmetic,
@@ -270,7 +372,17 @@ ROWS = (
         complex=continuation.clip,
         precise=lambda mp, x, lo, hi: min(max(x, lo), hi),
         domain=((-3, 3), (-2, -1), (1, 2)),
-        kinks=((-1.0, -1.0, 1.0), (1.0, -1.0, 1.0)),
+        conventions=(
+            Convention((-1.0, -1.0, 1.0), "at an end the derivative still goes to x"),
+            Convention((1.0, -1.0, 1.0), "at an end the derivative still goes to x"),
+            Convention((1.0, 1.0, 1.0), "bounds that meet in x: to x"),
+            Convention((2.0, 1.0, 1.0), "bounds that meet below x: to the upper one"),
+            Convention((0.0, 1.0, 1.0), "bounds that meet above x: to the lower one"),
+            Convention((0.0, 1.0, -1.0), "bounds the wrong way round: min comes last, so hi"),
+            Convention((nan, -1.5, 1.5), "NaN lies beyond no bound, so it goes to x and does not get lost"),
+            Convention((0.5, nan, 1.5), "NaN wins; x lies beyond no bound"),
+            Convention((0.5, -1.5, nan), "NaN wins; x lies beyond no bound"),
+        ),
         reference="numpy.clip",
         emit=own("clip", 3),
     ),

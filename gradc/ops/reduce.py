@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradc.ir.op import Op, Scatter, Site
+from gradc.ir.op import Convention, Op, Scatter, Site
 from gradc.ir.types import Type, TypeMismatch, typed
 from gradc.ops import build
 from gradc.ops.integers import checked
@@ -432,6 +433,11 @@ ROWS = (
         linear="each",
         dependence=("linear",),
         sparsity="reduced",
+        conventions=(
+            Convention(((),), "of nothing it is 0"),
+            Convention(((inf, -inf),), "the difference of two infinities has no limit"),
+            Convention(((nan, 1.0),), "NaN spreads"),
+        ),
     ),
     reduction(
         "prod",
@@ -441,6 +447,11 @@ ROWS = (
         pullback=_to_factors,
         pushforward=_weighted(_others),
         sparsity="reduced",
+        conventions=(
+            Convention(((),), "of nothing it is 1"),
+            Convention(((2.0, 0.0, 3.0),), "each by the product of the others, without a division"),
+            Convention(((0.0, 0.0, 3.0),), "each by the product of the others, without a division"),
+        ),
     ),
     reduction(
         "amax",
@@ -450,6 +461,14 @@ ROWS = (
         pullback=_to_extremes,
         pushforward=_weighted(_shares),
         sparsity="reduced",
+        conventions=(
+            Convention(((1.0, 1.0),), "a tie shares evenly"),
+            Convention(((2.0, 1.0, 2.0),), "those that tie share evenly, others get nothing"),
+            Convention(((nan, 1.0),), "NaN wins, and has no share to give"),
+            Convention(((inf, inf),), "a tie shares evenly"),
+            Convention(((-inf, -inf),), "a tie shares evenly"),
+            Convention(((),), "nothing has no extreme"),
+        ),
     ),
     reduction(
         "amin",
@@ -459,6 +478,14 @@ ROWS = (
         pullback=_to_extremes,
         pushforward=_weighted(_shares),
         sparsity="reduced",
+        conventions=(
+            Convention(((1.0, 1.0),), "a tie shares evenly"),
+            Convention(((1.0, 2.0, 1.0),), "those that tie share evenly, others get nothing"),
+            Convention(((nan, 1.0),), "NaN wins, and has no share to give"),
+            Convention(((inf, inf),), "a tie shares evenly"),
+            Convention(((-inf, -inf),), "a tie shares evenly"),
+            Convention(((),), "nothing has no extreme"),
+        ),
     ),
     reduction(
         "any",
@@ -481,6 +508,12 @@ ROWS = (
         _plan_place("argmax"),
         attrs=_AXIS,
         dependence=("none",),
+        conventions=(
+            Convention(((1.0, 1.0),), "the first of equal ones"),
+            Convention(((1.0, nan),), "NaN wins"),
+            Convention(((0.0, -0.0),), "zeros are equal"),
+            Convention(((),), "nothing has no extreme"),
+        ),
     ),
     reduction(
         "argmin",
@@ -489,6 +522,12 @@ ROWS = (
         _plan_place("argmin"),
         attrs=_AXIS,
         dependence=("none",),
+        conventions=(
+            Convention(((1.0, 1.0),), "the first of equal ones"),
+            Convention(((1.0, nan),), "NaN wins"),
+            Convention(((0.0, -0.0),), "zeros are equal"),
+            Convention(((),), "nothing has no extreme"),
+        ),
     ),
     reduction(
         "logsumexp",
@@ -499,6 +538,13 @@ ROWS = (
         pushforward=_weighted(_softmax_of),
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
         sparsity="reduced",
+        conventions=(
+            Convention(((),), "of nothing it is the logarithm of 0"),
+            Convention(((0.0, -inf),), "a term that is 0 has no share"),
+            Convention(((-inf, -inf),), "the logarithm of 0; 0/0 is each one's share"),
+            Convention(((inf, 0.0),), "the infinite term's share is inf/inf"),
+            Convention(((nan, 0.0),), "NaN spreads"),
+        ),
     ),
     reduction(
         "softmax",
@@ -509,6 +555,12 @@ ROWS = (
         pushforward=lambda builder, node, tangents: _softmax_map(builder, node, tangents[0]),
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
         sparsity="along",
+        conventions=(
+            Convention(((0.0, -inf),), "a term that is 0 has no share"),
+            Convention(((-inf, -inf),), "no term is left to share: 0/0"),
+            Convention(((inf, 0.0),), "the infinite term's share is inf/inf"),
+            Convention(((nan, 0.0),), "NaN spreads"),
+        ),
     ),
     reduction(
         "log_softmax",
@@ -519,6 +571,12 @@ ROWS = (
         pushforward=_log_softmax_forward,
         reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
         sparsity="along",
+        conventions=(
+            Convention(((0.0, -inf),), "a term that is 0 has no share, the logarithm of 0"),
+            Convention(((-inf, -inf),), "no term is left to share"),
+            Convention(((inf, 0.0),), "the infinite term's share is inf/inf"),
+            Convention(((nan, 0.0),), "NaN spreads"),
+        ),
     ),
     reduction(
         "norm",
@@ -529,5 +587,12 @@ ROWS = (
         pushforward=_weighted(_directions),
         reference="Blue 1978, A portable Fortran program to find the Euclidean norm of a vector",
         sparsity="reduced",
+        conventions=(
+            Convention(((),), "of nothing it is 0"),
+            Convention(((0.0, 0.0),), "a cone's tip: 0 is the middle of all slopes"),
+            Convention(((-0.0, 3.0),), "the direction"),
+            Convention(((inf, 1.0),), "by the infinite element it is inf/inf"),
+            Convention(((nan, 1.0),), "NaN spreads"),
+        ),
     ),
 )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradc.ir import sizes
-from gradc.ir.op import Op
+from gradc.ir.op import Convention, Op
 from gradc.ir.types import Type, TypeMismatch, typed
 from gradc.ops import build
 from gradc.ops.linalg import Found, matrix, product, square, triangle
@@ -279,6 +279,9 @@ ROWS = (
         plan=lambda site: _eigenvalues_of,
         pullback=_eigenvalues_back,
         pushforward=_eigenvalues_forward,
+        conventions=(
+            Convention((((1.0, 0.0), (0.0, 1.0)),), "repeated: each by itself has no derivative, their sum has"),
+        ),
         reference="Giles 2008, Collected matrix derivative results, 2.2.5 and 3.1; LAPACK, syevd",
         sparsity="matrix",
     ),
@@ -308,6 +311,10 @@ ROWS = (
         plan=lambda site: _singular_values_of,
         pullback=_values_back,
         pushforward=_values_forward,
+        conventions=(
+            Convention((((0.0, 0.0), (0.0, 0.0)),), "a kink at 0, as of the absolute value"),
+            Convention((((2.0, 0.0), (0.0, 0.0)),), "a kink at 0, as of the absolute value"),
+        ),
         reference="Giles 2008, Collected matrix derivative results, 3.2; LAPACK, gesdd",
         sparsity="matrix",
     ),

@@ -332,6 +332,15 @@ def test_help(call: Call) -> None:
         "derivative      d sin(x) = cos(x)",
         "tested on       [-6, 6]",
         "reference       DLMF 4.14.1",
+        "",
+        "sin(x)",
+        "",
+        "    x     value  derivative  second  why",
+        "    0     0      1           0",
+        "    -0    -0     1           0",
+        "    inf   nan    nan         nan     no limit",
+        "    -inf  nan    nan         nan     no limit",
+        "    nan   nan    nan         nan",
     ]
     assert call("help", "e0203")[1].startswith("# E0203: unknown function\n")
     assert call("help", "arcsin")[1].startswith("# asin: function\n")
@@ -340,6 +349,37 @@ def test_help(call: Call) -> None:
     assert "d x * y" in call("help", "*")[1]
     assert call("help", "sinn")[2].splitlines()[1] == "  = help: similar topics: `sin`, `sinh`, `sign`"
     assert len(call("help", "language")[1]) > 2000
+
+
+def test_help_on_conventions(call: Call) -> None:
+    code, page, err = call("help", "conventions")
+    assert (code, err) == (0, "")
+    lines = page.splitlines()
+    assert lines[0] == "# conventions: values and derivatives at special points"
+    families = [line.removeprefix("## ") for line in lines if line.startswith("## ")]
+    assert families == [family for family in gradc.ops.FAMILIES if family in families]
+    assert len(families) == 14
+    start = lines.index("abs(x)")
+    assert lines[start : start + 9] == [
+        "abs(x)",
+        "",
+        "    x     value  derivative  second  why",
+        "    0     0      0           0       a kink: 0 is the middle of the slopes -1 and 1",
+        "    -0    0      0           0       +0, and the same kink",
+        "    inf   inf    1           0",
+        "    -inf  inf    -1          0",
+        "    nan   nan    nan         0",
+        "",
+    ]
+    start = lines.index("c ^ y, c a constant")
+    assert lines[start + 2 : start + 4] == [
+        "    c, y     value  derivative  second  why",
+        "    0, 2     0      0           0       0^y is 0 for every y > 0",
+    ]
+    start = lines.index("argmax(x)")
+    assert lines[start + 6] == "    []        error  nothing has no extreme"
+    assert max(map(len, lines[lines.index("## Arithmetic") :])) <= 100
+    assert page == call("help", "Conventions")[1]
 
 
 @pytest.mark.parametrize("name", sorted(gradc.TABLE))

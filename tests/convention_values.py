@@ -1,0 +1,766 @@
+"""What operators give at special points, typed by hand: from C99 Annex F, IEEE 754-2019, limits, and rules for kinks.
+
+One line a point: operands | value | derivatives | second derivatives (of x and y by xx, xy, yy). In the head of a block
+the operator, and behind `constant` the places of operands that are constants of the program. A derivative that is NaN
+is 0*inf, inf/inf or inf - inf in the operator's rule, or has NaN or a place without derivative in it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+NUMBERS: Final = """
+# add
+0, .5     | .5   | 1, 1 | 0, 0, 0
+-0., .5   | .5   | 1, 1 | 0, 0, 0
+inf, .5   | inf  | 1, 1 | 0, 0, 0
+-inf, .5  | -inf | 1, 1 | 0, 0, 0
+nan, .5   | nan  | 1, 1 | 0, 0, 0
+.5, 0     | .5   | 1, 1 | 0, 0, 0
+.5, -0.   | .5   | 1, 1 | 0, 0, 0
+.5, inf   | inf  | 1, 1 | 0, 0, 0
+.5, -inf  | -inf | 1, 1 | 0, 0, 0
+.5, nan   | nan  | 1, 1 | 0, 0, 0
+inf, -inf | nan  | 1, 1 | 0, 0, 0
+-inf, inf | nan  | 1, 1 | 0, 0, 0
+0, -0.    | 0    | 1, 1 | 0, 0, 0
+-0., -0.  | -0.  | 1, 1 | 0, 0, 0
+
+# sub
+0, .5    | -.5  | 1, -1 | 0, 0, 0
+-0., .5  | -.5  | 1, -1 | 0, 0, 0
+inf, .5  | inf  | 1, -1 | 0, 0, 0
+-inf, .5 | -inf | 1, -1 | 0, 0, 0
+nan, .5  | nan  | 1, -1 | 0, 0, 0
+.5, 0    | .5   | 1, -1 | 0, 0, 0
+.5, -0.  | .5   | 1, -1 | 0, 0, 0
+.5, inf  | -inf | 1, -1 | 0, 0, 0
+.5, -inf | inf  | 1, -1 | 0, 0, 0
+.5, nan  | nan  | 1, -1 | 0, 0, 0
+inf, inf | nan  | 1, -1 | 0, 0, 0
+0, 0     | 0    | 1, -1 | 0, 0, 0
+-0., 0   | -0.  | 1, -1 | 0, 0, 0
+
+# mul
+0, .5    | 0    | .5, 0    | 0, 1, 0
+-0., .5  | -0.  | .5, 0    | 0, 1, 0
+inf, .5  | inf  | .5, inf  | 0, 1, 0
+-inf, .5 | -inf | .5, -inf | 0, 1, 0
+nan, .5  | nan  | .5, nan  | 0, 1, 0
+.5, 0    | 0    | 0, .5    | 0, 1, 0
+.5, -0.  | -0.  | 0, .5    | 0, 1, 0
+.5, inf  | inf  | inf, .5  | 0, 1, 0
+.5, -inf | -inf | -inf, .5 | 0, 1, 0
+.5, nan  | nan  | nan, .5  | 0, 1, 0
+0, inf   | nan  | inf, 0   | 0, 1, 0
+inf, 0   | nan  | 0, inf   | 0, 1, 0
+
+# div
+0, .5    | 0    | 2, 0       | 0, -4, 0
+-0., .5  | -0.  | 2, 0       | 0, -4, 0
+inf, .5  | inf  | 2, -inf    | 0, -4, inf
+-inf, .5 | -inf | 2, inf     | 0, -4, -inf
+nan, .5  | nan  | 2, nan     | 0, -4, nan
+.5, 0    | inf  | inf, -inf  | 0, -inf, inf
+.5, -0.  | -inf | -inf, -inf | 0, -inf, -inf
+.5, inf  | 0    | 0, 0       | 0, 0, 0
+.5, -inf | -0.  | 0, 0       | 0, 0, 0
+.5, nan  | nan  | nan, nan   | 0, nan, nan
+0, 0     | nan  | inf, nan   | 0, -inf, nan
+inf, inf | nan  | 0, nan     | 0, 0, nan
+-.5, 0   | -inf | inf, inf   | 0, -inf, -inf
+
+# floordiv
+0, 2.25     | 0    | 0, 0 | 0, 0, 0
+-0., 2.25   | -0.  | 0, 0 | 0, 0, 0
+inf, 2.25   | nan  | 0, 0 | 0, 0, 0
+-inf, 2.25  | nan  | 0, 0 | 0, 0, 0
+nan, 2.25   | nan  | 0, 0 | 0, 0, 0
+5.5, 0      | inf  | 0, 0 | 0, 0, 0
+5.5, -0.    | -inf | 0, 0 | 0, 0, 0
+5.5, inf    | 0    | 0, 0 | 0, 0, 0
+5.5, -inf   | -1   | 0, 0 | 0, 0, 0
+5.5, nan    | nan  | 0, 0 | 0, 0, 0
+2, 1        | 2    | 0, 0 | 0, 0, 0
+0, 1        | 0    | 0, 0 | 0, 0, 0
+-5.5, 2.25  | -3   | 0, 0 | 0, 0, 0
+0, 0        | nan  | 0, 0 | 0, 0, 0
+
+# mod
+0, 2.25     | 0    | 1, 0    | 0, 0, 0
+-0., 2.25   | 0    | 1, 0    | 0, 0, 0
+inf, 2.25   | nan  | 1, nan  | 0, 0, 0
+-inf, 2.25  | nan  | 1, nan  | 0, 0, 0
+nan, 2.25   | nan  | 1, nan  | 0, 0, 0
+5.5, 0      | nan  | 1, -inf | 0, 0, 0
+5.5, -0.    | nan  | 1, inf  | 0, 0, 0
+5.5, inf    | 5.5  | 1, 0    | 0, 0, 0
+5.5, -inf   | -inf | 1, 1    | 0, 0, 0
+5.5, nan    | nan  | 1, nan  | 0, 0, 0
+2, 1        | 0    | 1, -2   | 0, 0, 0
+0, 1        | 0    | 1, 0    | 0, 0, 0
+-2, 1       | 0    | 1, 2    | 0, 0, 0
+-5.5, 2.25  | 1.25 | 1, 3    | 0, 0, 0
+
+# neg
+0    | -0.  | -1 | 0
+-0.  | 0    | -1 | 0
+inf  | -inf | -1 | 0
+-inf | inf  | -1 | 0
+nan  | nan  | -1 | 0
+
+# pow
+0, .5    | 0   | inf, 0     | -inf, nan, 0
+-0., .5  | 0   | inf, 0     | -inf, nan, 0
+inf, .5  | inf | 0, inf     | 0, 0, inf
+-inf, .5 | inf | 0, nan     | 0, 0, nan
+nan, .5  | nan | nan, nan   | nan, nan, nan
+.5, 0    | 1   | 0, -ln2    | 0, 2, ln2*ln2
+.5, -0.  | 1   | 0, -ln2    | 0, 2, ln2*ln2
+.5, inf  | 0   | nan, 0     | nan, nan, 0
+.5, -inf | inf | -inf, -inf | inf, inf, inf
+.5, nan  | nan | nan, nan   | nan, nan, nan
+0, 0     | 1    | 0, -inf    | 0, 0, inf
+0, 1     | 0    | 1, 0       | 0, -inf, 0
+0, 2     | 0    | 0, 0       | 2, 0, 0
+-0., 2   | 0    | 0, 0       | 2, 0, 0
+0, -1    | inf  | -inf, -inf | inf, inf, inf
+-0., -1  | -inf | -inf, inf  | -inf, inf, -inf
+-0., -2  | inf  | inf, -inf  | inf, -inf, inf
+-0., 3   | -0.  | 0, 0       | 0, 0, 0
+-2, 2    | 4    | -4, nan    | 2, nan, nan
+-2, 3    | -8   | 12, nan    | -12, nan, nan
+-2, -1   | -.5  | -.25, nan  | -.25, nan, nan
+-2, .5   | nan  | nan, nan   | nan, nan, nan
+-2, 0    | 1    | 0, nan     | 0, nan, nan
+nan, 0   | 1    | nan, nan   | nan, nan, nan
+inf, 0   | 1    | 0, inf     | 0, 0, inf
+1, inf   | 1    | inf, 0     | inf, nan, 0
+1, nan   | 1    | nan, 0     | nan, nan, 0
+-1, inf  | 1    | inf, nan   | inf, nan, nan
+0, inf   | 0    | nan, 0     | nan, nan, 0
+0, -inf  | inf  | -inf, -inf | inf, inf, inf
+2, inf   | inf  | inf, inf   | inf, inf, inf
+2, -inf  | 0    | nan, 0     | nan, nan, 0
+-inf, 3  | -inf | inf, nan   | -inf, nan, nan
+-inf, -3 | -0.  | 0, 0       | 0, 0, nan
+
+# pow constant 1
+0, 0    | 1    | 0    | 0
+nan, 0  | 1    | 0    | 0
+0, 1    | 0    | 1    | 0
+0, 2    | 0    | 0    | 2
+-2, 2   | 4    | -4   | 2
+0, 3    | 0    | 0    | 0
+-2, 3   | -8   | 12   | -12
+0, .5   | 0    | inf  | -inf
+-0., .5 | 0    | inf  | -inf
+0, 1.5  | 0    | 0    | inf
+0, -1   | inf  | -inf | inf
+-0., -1 | -inf | -inf | -inf
+
+# pow constant 0
+0, 2    | 0 | 0    | 0
+0, 0    | 1 | -inf | inf
+-2, 2   | 4 | nan  | nan
+2, -inf | 0 | 0    | 0
+
+# lt
+0, .5     | 1
+-0., .5   | 1
+inf, .5   | 0
+-inf, .5  | 1
+nan, .5   | 0
+.5, 0     | 0
+.5, -0.   | 0
+.5, inf   | 1
+.5, -inf  | 0
+.5, nan   | 0
+0, -0.    | 0
+inf, inf  | 0
+nan, nan  | 0
+
+# le
+0, .5     | 1
+-0., .5   | 1
+inf, .5   | 0
+-inf, .5  | 1
+nan, .5   | 0
+.5, 0     | 0
+.5, -0.   | 0
+.5, inf   | 1
+.5, -inf  | 0
+.5, nan   | 0
+0, -0.    | 1
+inf, inf  | 1
+nan, nan  | 0
+
+# gt
+0, .5     | 0
+-0., .5   | 0
+inf, .5   | 1
+-inf, .5  | 0
+nan, .5   | 0
+.5, 0     | 1
+.5, -0.   | 1
+.5, inf   | 0
+.5, -inf  | 1
+.5, nan   | 0
+0, -0.    | 0
+inf, inf  | 0
+nan, nan  | 0
+
+# ge
+0, .5     | 0
+-0., .5   | 0
+inf, .5   | 1
+-inf, .5  | 0
+nan, .5   | 0
+.5, 0     | 1
+.5, -0.   | 1
+.5, inf   | 0
+.5, -inf  | 1
+.5, nan   | 0
+0, -0.    | 1
+inf, inf  | 1
+nan, nan  | 0
+
+# eq
+0, .5     | 0
+-0., .5   | 0
+inf, .5   | 0
+-inf, .5  | 0
+nan, .5   | 0
+.5, 0     | 0
+.5, -0.   | 0
+.5, inf   | 0
+.5, -inf  | 0
+.5, nan   | 0
+0, -0.    | 1
+inf, inf  | 1
+nan, nan  | 0
+
+# ne
+0, .5     | 1
+-0., .5   | 1
+inf, .5   | 1
+-inf, .5  | 1
+nan, .5   | 1
+.5, 0     | 1
+.5, -0.   | 1
+.5, inf   | 1
+.5, -inf  | 1
+.5, nan   | 1
+0, -0.    | 0
+inf, inf  | 0
+nan, nan  | 1
+
+# select
+1, 0, .5    | 0    | 1, 0 | 0, 0, 0
+1, -0., .5  | -0.  | 1, 0 | 0, 0, 0
+1, inf, .5  | inf  | 1, 0 | 0, 0, 0
+1, -inf, .5 | -inf | 1, 0 | 0, 0, 0
+1, nan, .5  | nan  | 1, 0 | 0, 0, 0
+1, .5, 0    | .5   | 1, 0 | 0, 0, 0
+1, .5, -0.  | .5   | 1, 0 | 0, 0, 0
+1, .5, inf  | .5   | 1, 0 | 0, 0, 0
+1, .5, -inf | .5   | 1, 0 | 0, 0, 0
+1, .5, nan  | .5   | 1, 0 | 0, 0, 0
+0, nan, .5  | .5   | 0, 1 | 0, 0, 0
+0, -inf, .5 | .5   | 0, 1 | 0, 0, 0
+
+# stop_gradient
+0    | 0    | 0 | 0
+-0.  | -0.  | 0 | 0
+inf  | inf  | 0 | 0
+-inf | -inf | 0 | 0
+nan  | nan  | 0 | 0
+.5   | .5   | 0 | 0
+
+# exp
+0    | 1   | 1   | 1
+-0.  | 1   | 1   | 1
+inf  | inf | inf | inf
+-inf | 0   | 0   | 0
+nan  | nan | nan | nan
+710  | inf | inf | inf
+-746 | 0   | 0   | 0
+
+# expm1
+0    | 0   | 1   | 1
+-0.  | -0. | 1   | 1
+inf  | inf | inf | inf
+-inf | -1  | 0   | 0
+nan  | nan | nan | nan
+
+# exp2
+0    | 1   | ln2 | ln2*ln2
+-0.  | 1   | ln2 | ln2*ln2
+inf  | inf | inf | inf
+-inf | 0   | 0   | 0
+nan  | nan | nan | nan
+1024 | inf | inf | inf
+
+# log
+0    | -inf | inf  | -inf
+-0.  | -inf | -inf | -inf
+inf  | inf  | 0    | 0
+-inf | nan  | 0    | 0
+nan  | nan  | nan  | nan
+-1   | nan  | -1   | -1
+
+# log1p
+0    | 0    | 1   | -1
+-0.  | -0.  | 1   | -1
+inf  | inf  | 0   | 0
+-inf | nan  | 0   | 0
+nan  | nan  | nan | nan
+-1   | -inf | inf | -inf
+-2   | nan  | -1  | -1
+
+# log2
+0    | -inf | inf    | -inf
+-0.  | -inf | -inf   | -inf
+inf  | inf  | 0      | 0
+-inf | nan  | 0      | 0
+nan  | nan  | nan    | nan
+-1   | nan  | -1/ln2 | -1/ln2
+
+# log10
+0    | -inf | inf     | -inf
+-0.  | -inf | -inf    | -inf
+inf  | inf  | 0       | 0
+-inf | nan  | 0       | 0
+nan  | nan  | nan     | nan
+-1   | nan  | -1/ln10 | -1/ln10
+
+# sqrt
+0    | 0   | inf  | -inf
+-0.  | -0. | -inf | inf
+inf  | inf | 0    | 0
+-inf | nan | nan  | nan
+nan  | nan | nan  | nan
+-1   | nan | nan  | nan
+
+# cbrt
+0    | 0    | inf | -inf
+-0.  | -0.  | inf | inf
+inf  | inf  | 0   | 0
+-inf | -inf | 0   | 0
+nan  | nan  | nan | nan
+
+# sin
+0    | 0   | 1   | 0
+-0.  | -0. | 1   | 0
+inf  | nan | nan | nan
+-inf | nan | nan | nan
+nan  | nan | nan | nan
+
+# cos
+0    | 1   | 0   | -1
+-0.  | 1   | 0   | -1
+inf  | nan | nan | nan
+-inf | nan | nan | nan
+nan  | nan | nan | nan
+
+# tan
+0    | 0   | 1   | 0
+-0.  | -0. | 1   | 0
+inf  | nan | nan | nan
+-inf | nan | nan | nan
+nan  | nan | nan | nan
+
+# asin
+0    | 0     | 1   | 0
+-0.  | -0.   | 1   | 0
+inf  | nan   | nan | nan
+-inf | nan   | nan | nan
+nan  | nan   | nan | nan
+1    | pi/2  | inf | nan
+-1   | -pi/2 | inf | nan
+1.5  | nan   | nan | nan
+-1.5 | nan   | nan | nan
+
+# acos
+0    | pi/2 | -1   | 0
+-0.  | pi/2 | -1   | 0
+inf  | nan  | nan  | nan
+-inf | nan  | nan  | nan
+nan  | nan  | nan  | nan
+1    | 0    | -inf | nan
+-1   | pi   | -inf | nan
+1.5  | nan  | nan  | nan
+-1.5 | nan  | nan  | nan
+
+# atan
+0    | 0     | 1   | 0
+-0.  | -0.   | 1   | 0
+inf  | pi/2  | 0   | nan
+-inf | -pi/2 | 0   | nan
+nan  | nan   | nan | nan
+
+# atan2
+0, .5      | 0       | 2, 0     | 0, -4, 0
+-0., .5    | -0.     | 2, 0     | 0, -4, 0
+inf, .5    | pi/2    | 0, nan   | nan, 0, nan
+-inf, .5   | -pi/2   | 0, nan   | nan, 0, nan
+nan, .5    | nan     | nan, nan | nan, nan, nan
+.5, 0      | pi/2    | 0, -2    | 0, 4, 0
+.5, -0.    | pi/2    | 0, -2    | 0, 4, 0
+.5, inf    | 0       | nan, 0   | nan, nan, nan
+.5, -inf   | pi      | nan, 0   | nan, nan, nan
+.5, nan    | nan     | nan, nan | nan, nan, nan
+0, -.5     | pi      | -2, 0    | 0, -4, 0
+-0., -.5   | -pi     | -2, 0    | 0, -4, 0
+0, 0       | 0       | nan, nan | nan, nan, nan
+0, -0.     | pi      | nan, nan | nan, nan, nan
+-0., 0     | -0.     | nan, nan | nan, nan, nan
+-0., -0.   | -pi     | nan, nan | nan, nan, nan
+inf, inf   | pi/4    | nan, nan | nan, nan, nan
+inf, -inf  | 3*pi/4  | nan, nan | nan, nan, nan
+-inf, inf  | -pi/4   | nan, nan | nan, nan, nan
+-inf, -inf | -3*pi/4 | nan, nan | nan, nan, nan
+
+# sinh
+0    | 0    | 1   | 0
+-0.  | -0.  | 1   | 0
+inf  | inf  | inf | inf
+-inf | -inf | inf | -inf
+nan  | nan  | nan | nan
+711  | inf  | inf | inf
+
+# cosh
+0    | 1   | 0    | 1
+-0.  | 1   | 0    | 1
+inf  | inf | inf  | inf
+-inf | inf | -inf | inf
+nan  | nan | nan  | nan
+711  | inf | inf  | inf
+
+# tanh
+0    | 0   | 1   | 0
+-0.  | -0. | 1   | 0
+inf  | 1   | 0   | 0
+-inf | -1  | 0   | 0
+nan  | nan | nan | nan
+
+# asinh
+0    | 0    | 1   | 0
+-0.  | -0.  | 1   | 0
+inf  | inf  | 0   | nan
+-inf | -inf | 0   | nan
+nan  | nan  | nan | nan
+
+# acosh
+0    | nan | nan | nan
+-0.  | nan | nan | nan
+inf  | inf | 0   | 0
+-inf | nan | nan | nan
+nan  | nan | nan | nan
+1    | 0   | inf | -inf
+.5   | nan | nan | nan
+
+# atanh
+0    | 0    | 1   | 0
+-0.  | -0.  | 1   | 0
+inf  | nan  | 0   | 0
+-inf | nan  | 0   | 0
+nan  | nan  | nan | nan
+1    | inf  | inf | inf
+-1   | -inf | inf | -inf
+1.5  | nan  | -.8 | 1.92
+-1.5 | nan  | -.8 | -1.92
+
+# sigmoid
+0    | .5  | .25 | 0
+-0.  | .5  | .25 | 0
+inf  | 1   | 0   | 0
+-inf | 0   | 0   | 0
+nan  | nan | nan | nan
+
+# softplus
+0    | ln2 | .5  | .25
+-0.  | ln2 | .5  | .25
+inf  | inf | 1   | 0
+-inf | 0   | 0   | 0
+nan  | nan | nan | nan
+
+# relu
+0    | 0   | 0 | 0
+-0.  | 0   | 0 | 0
+inf  | inf | 1 | 0
+-inf | 0   | 0 | 0
+nan  | nan | 1 | 0
+
+# erf
+0    | 0   | 2/sqrt(pi) | 0
+-0.  | -0. | 2/sqrt(pi) | 0
+inf  | 1   | 0          | nan
+-inf | -1  | 0          | nan
+nan  | nan | nan        | nan
+
+# erfc
+0    | 1   | -2/sqrt(pi) | 0
+-0.  | 1   | -2/sqrt(pi) | 0
+inf  | 0   | 0           | nan
+-inf | 2   | 0           | nan
+nan  | nan | nan         | nan
+
+# gamma
+0    | inf  | -inf | inf
+-0.  | -inf | -inf | -inf
+inf  | inf  | inf  | nan
+-inf | nan  | nan  | nan
+nan  | nan  | nan  | nan
+-1   | nan  | nan  | nan
+172  | inf  | inf  | inf
+
+# lgamma
+0    | inf | -inf | inf
+-0.  | inf | inf  | inf
+inf  | inf | inf  | 0
+-inf | inf | nan  | nan
+nan  | nan | nan  | nan
+-1   | inf | nan  | inf
+
+# digamma
+0    | -inf | inf | -inf
+-0.  | inf  | inf | inf
+inf  | inf  | 0   | 0
+-inf | nan  | nan | nan
+nan  | nan  | nan | nan
+-1   | nan  | inf | nan
+
+# polygamma
+1, 0    | inf  | -inf            | inf
+1, -0.  | inf  | inf             | inf
+1, inf  | 0    | 0               | 0
+1, -inf | nan  | nan             | nan
+1, nan  | nan  | nan             | nan
+0, 0    | -inf | inf             | -inf
+1, -1   | inf  | nan             | inf
+2, -1   | nan  | inf             | nan
+2, 0    | -inf | inf             | -inf
+2, -0.  | inf  | inf             | inf
+-1, .5  | nan  | -euler - 2*ln2  | pi*pi/2
+
+# xlogy
+0, .5    | 0    | -ln2, 0     | 0, 2, 0
+-0., .5  | 0    | -ln2, 0     | 0, 2, 0
+inf, .5  | -inf | -ln2, inf   | 0, 2, -inf
+-inf, .5 | inf  | -ln2, -inf  | 0, 2, inf
+nan, .5  | nan  | -ln2, nan   | 0, 2, nan
+.5, 0    | -inf | -inf, inf   | 0, inf, -inf
+.5, -0.  | -inf | -inf, -inf  | 0, -inf, -inf
+.5, inf  | inf  | inf, 0      | 0, 0, 0
+.5, -inf | nan  | nan, 0      | 0, 0, 0
+.5, nan  | nan  | nan, nan    | 0, nan, nan
+0, 0     | 0    | -inf, 0     | 0, inf, 0
+0, -.5   | 0    | nan, 0      | 0, -2, 0
+0, inf   | 0    | inf, 0      | 0, 0, 0
+0, nan   | nan  | nan, nan    | 0, nan, nan
+.5, -.5  | nan  | nan, -1     | 0, -2, -2
+inf, 0   | -inf | -inf, inf   | 0, inf, -inf
+
+# abs
+0    | 0   | 0   | 0
+-0.  | 0   | 0   | 0
+inf  | inf | 1   | 0
+-inf | inf | -1  | 0
+nan  | nan | nan | 0
+
+# sign
+0    | 0   | 0 | 0
+-0.  | -0. | 0 | 0
+inf  | 1   | 0 | 0
+-inf | -1  | 0 | 0
+nan  | nan | 0 | 0
+
+# floor
+0    | 0    | 0 | 0
+-0.  | -0.  | 0 | 0
+inf  | inf  | 0 | 0
+-inf | -inf | 0 | 0
+nan  | nan  | 0 | 0
+1    | 1    | 0 | 0
+
+# ceil
+0    | 0    | 0 | 0
+-0.  | -0.  | 0 | 0
+inf  | inf  | 0 | 0
+-inf | -inf | 0 | 0
+nan  | nan  | 0 | 0
+1    | 1    | 0 | 0
+-.5  | -0.  | 0 | 0
+
+# round
+0    | 0    | 0 | 0
+-0.  | -0.  | 0 | 0
+inf  | inf  | 0 | 0
+-inf | -inf | 0 | 0
+nan  | nan  | 0 | 0
+.5   | 0    | 0 | 0
+2.5  | 2    | 0 | 0
+1.5  | 2    | 0 | 0
+-.5  | -0.  | 0 | 0
+
+# min
+0, .5    | 0    | 1, 0     | 0, 0, 0
+-0., .5  | -0.  | 1, 0     | 0, 0, 0
+inf, .5  | .5   | 0, 1     | 0, 0, 0
+-inf, .5 | -inf | 1, 0     | 0, 0, 0
+nan, .5  | nan  | nan, nan | 0, 0, 0
+.5, 0    | 0    | 0, 1     | 0, 0, 0
+.5, -0.  | -0.  | 0, 1     | 0, 0, 0
+.5, inf  | .5   | 1, 0     | 0, 0, 0
+.5, -inf | -inf | 0, 1     | 0, 0, 0
+.5, nan  | nan  | nan, nan | 0, 0, 0
+1, 1     | 1    | .5, .5   | 0, 0, 0
+inf, inf | inf  | .5, .5   | 0, 0, 0
+1, 1, 1  | 1    | 1/3, 1/3, 1/3 | 0, 0, 0, 0, 0, 0
+
+# max
+0, .5    | .5  | 0, 1     | 0, 0, 0
+-0., .5  | .5  | 0, 1     | 0, 0, 0
+inf, .5  | inf | 1, 0     | 0, 0, 0
+-inf, .5 | .5  | 0, 1     | 0, 0, 0
+nan, .5  | nan | nan, nan | 0, 0, 0
+.5, 0    | .5  | 1, 0     | 0, 0, 0
+.5, -0.  | .5  | 1, 0     | 0, 0, 0
+.5, inf  | inf | 0, 1     | 0, 0, 0
+.5, -inf | .5  | 1, 0     | 0, 0, 0
+.5, nan  | nan | nan, nan | 0, 0, 0
+1, 1     | 1   | .5, .5   | 0, 0, 0
+inf, inf | inf | .5, .5   | 0, 0, 0
+1, 1, 1  | 1   | 1/3, 1/3, 1/3 | 0, 0, 0, 0, 0, 0
+
+# hypot
+0, .5    | .5  | 0, 1     | 2, 0, 0
+-0., .5  | .5  | 0, 1     | 2, 0, 0
+inf, .5  | inf | nan, 0   | nan, nan, 0
+-inf, .5 | inf | nan, 0   | nan, nan, 0
+nan, .5  | nan | nan, nan | nan, nan, nan
+.5, 0    | .5  | 1, 0     | 0, 0, 2
+.5, -0.  | .5  | 1, 0     | 0, 0, 2
+.5, inf  | inf | 0, nan   | 0, nan, nan
+.5, -inf | inf | 0, nan   | 0, nan, nan
+.5, nan  | nan | nan, nan | nan, nan, nan
+0, 0     | 0   | 0, 0     | 0, 0, 0
+0, -0.   | 0   | 0, 0     | 0, 0, 0
+nan, inf | inf | nan, nan | nan, nan, nan
+inf, nan | inf | nan, nan | nan, nan, nan
+inf, inf | inf | nan, nan | nan, nan, nan
+
+# clip
+0, -1.5, 1.5    | 0    | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+-0., -1.5, 1.5  | -0.  | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+inf, -1.5, 1.5  | 1.5  | 0, 0, 1 | 0, 0, 0, 0, 0, 0
+-inf, -1.5, 1.5 | -1.5 | 0, 1, 0 | 0, 0, 0, 0, 0, 0
+nan, -1.5, 1.5  | nan  | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+.5, 0, 1.5      | .5   | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+.5, -0., 1.5    | .5   | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+.5, inf, 1.5    | 1.5  | 0, 0, 1 | 0, 0, 0, 0, 0, 0
+.5, -inf, 1.5   | .5   | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+.5, nan, 1.5    | nan  | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+.5, -1.5, 0     | 0    | 0, 0, 1 | 0, 0, 0, 0, 0, 0
+.5, -1.5, -0.   | -0.  | 0, 0, 1 | 0, 0, 0, 0, 0, 0
+.5, -1.5, inf   | .5   | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+.5, -1.5, -inf  | -inf | 0, 0, 1 | 0, 0, 0, 0, 0, 0
+.5, -1.5, nan   | nan  | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+-1, -1, 1       | -1   | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+1, -1, 1        | 1    | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+1, 1, 1         | 1    | 1, 0, 0 | 0, 0, 0, 0, 0, 0
+2, 1, 1         | 1    | 0, 0, 1 | 0, 0, 0, 0, 0, 0
+0, 1, 1         | 1    | 0, 1, 0 | 0, 0, 0, 0, 0, 0
+0, 1, -1        | -1   | 0, 0, 1 | 0, 0, 0, 0, 0, 0
+"""
+
+ARRAYS: Final = """
+# sum
+[]          | 0   | []     | []
+[inf, -inf] | nan | [1, 1] | [[0, 0], [0, 0]]
+[nan, 1]    | nan | [1, 1] | [[0, 0], [0, 0]]
+
+# prod
+[]        | 1   | []        | []
+[2, 0, 3] | 0   | [0, 6, 0] | [[0, 3, 0], [3, 0, 2], [0, 2, 0]]
+[0, 0, 3] | 0   | [0, 0, 0] | [[0, 3, 0], [3, 0, 0], [0, 0, 0]]
+
+# amax
+[1, 1]       | 1    | [.5, .5]     | [[0, 0], [0, 0]]
+[2, 1, 2]    | 2    | [.5, 0, .5]  | [[0, 0, 0], [0, 0, 0], [0, 0, 0]]
+[nan, 1]     | nan  | [nan, nan]   | [[0, 0], [0, 0]]
+[inf, inf]   | inf  | [.5, .5]     | [[0, 0], [0, 0]]
+[-inf, -inf] | -inf | [.5, .5]     | [[0, 0], [0, 0]]
+[]           | error
+
+# amin
+[1, 1]       | 1    | [.5, .5]     | [[0, 0], [0, 0]]
+[1, 2, 1]    | 1    | [.5, 0, .5]  | [[0, 0, 0], [0, 0, 0], [0, 0, 0]]
+[nan, 1]     | nan  | [nan, nan]   | [[0, 0], [0, 0]]
+[inf, inf]   | inf  | [.5, .5]     | [[0, 0], [0, 0]]
+[-inf, -inf] | -inf | [.5, .5]     | [[0, 0], [0, 0]]
+[]           | error
+
+# argmax
+[1, 1]   | 0
+[1, nan] | 1
+[0, -0.] | 0
+[]       | error
+
+# argmin
+[1, 1]   | 0
+[1, nan] | 1
+[0, -0.] | 0
+[]       | error
+
+# logsumexp
+[]           | -inf | []         | []
+[0, -inf]    | 0    | [1, 0]     | [[0, 0], [0, 0]]
+[-inf, -inf] | -inf | [nan, nan] | [[nan, nan], [nan, nan]]
+[inf, 0]     | inf  | [nan, 0]   | [[nan, nan], [nan, nan]]
+[nan, 0]     | nan  | [nan, nan] | [[nan, nan], [nan, nan]]
+
+# softmax
+[0, -inf]    | [1, 0]     | [[0, 0], [0, 0]]
+[-inf, -inf] | [nan, nan] | [[nan, nan], [nan, nan]]
+[inf, 0]     | [nan, 0]   | [[nan, nan], [nan, nan]]
+[nan, 0]     | [nan, nan] | [[nan, nan], [nan, nan]]
+
+# log_softmax
+[0, -inf]    | [0, -inf]   | [[0, 0], [-1, 1]]
+[-inf, -inf] | [nan, nan]  | [[nan, nan], [nan, nan]]
+[inf, 0]     | [nan, -inf] | [[nan, 0], [nan, 1]]
+[nan, 0]     | [nan, nan]  | [[nan, nan], [nan, nan]]
+
+# norm
+[]       | 0   | []         | []
+[0, 0]   | 0   | [0, 0]     | [[0, 0], [0, 0]]
+[-0., 3] | 3   | [0, 1]     | [[1/3, 0], [0, 0]]
+[inf, 1] | inf | [nan, 0]   | [[nan, nan], [nan, nan]]
+[nan, 1] | nan | [nan, nan] | [[nan, nan], [nan, nan]]
+
+# sort
+[1, 1]   | [1, 1]   | [[1, 0], [0, 1]]
+[nan, 1] | [1, nan] | [[0, 1], [1, 0]]
+[0, -0.] | [0, -0.] | [[1, 0], [0, 1]]
+
+# argsort
+[1, 1]   | [0, 1]
+[nan, 1] | [1, 0]
+
+# det
+[[1, 2], [2, 4]] | 0 | [[4, -2], [-2, 1]]
+[[0, 0], [0, 0]] | 0 | [[0, 0], [0, 0]]
+
+# logdet
+[[1, 2], [2, 4]]  | -inf | error
+[[-1, 0], [0, 1]] | 0    | [[-1, 0], [0, 1]]
+
+# eigvalsh
+[[1, 0], [0, 1]] | [1, 1] | [[[1, 0], [0, 0]], [[0, 0], [0, 1]]]
+
+# svdvals
+[[0, 0], [0, 0]] | [0, 0] | [[[0, 0], [0, 0]], [[0, 0], [0, 0]]]
+[[2, 0], [0, 0]] | [2, 0] | [[[1, 0], [0, 0]], [[0, 0], [0, 0]]]
+"""

@@ -1,0 +1,77 @@
+"""Programs with conditions against the same programs with the branches that are not taken cut out: values, gradients,
+tangents, Hessians and third derivatives, whatever stands in those branches.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from branch_programs import Program, branch_programs
+from hypothesis import HealthCheck, given, settings
+
+import gradc
+
+DERIVATIVES = """
+gx = grad(y, x)
+gz = grad(y, z)
+gw = grad(y, w)
+jx = jvp(y, x, 1)
+jw = jvp(y, w, [1, 2, -1])
+rr = grad(gx, x)
+rf = jvp(gx, x, 1)
+fr = grad(jx, z)
+ff = jvp(jx, x, 1)
+hxw = grad(gx, w)
+hw = hessian(y, w)
+pw = hvp(y, w, [1, 2, -1])
+rrr = grad(rr, x)
+frf = grad(rf, z)
+fff = jvp(ff, x, 1)
+www = grad(sum(hw), w)
+output y, gx, gz, gw, jx, jw, rr, rf, fr, ff, hxw, hw, pw, rrr, frf, fff, www
+"""
+
+
+def results(program: Program, lines: list[str], level: int) -> dict[str, Any]:
+    """Values and derivatives of one of the two programs, of its last array too."""
+    text = "\n".join(lines) + DERIVATIVES
+    if program.arrays:
+        array = program.arrays[-1]
+        text += f"J = jacobian({array}, w)\nj = jvp({array}, x, 1)\nv = vjp({array}, w, [1, 2, -1])\noutput J, j, v\n"
+    return dict(gradc.compile(text, level=level)(program.values))
+
+
+def agree(found: Any, due: Any) -> bool:
+    """Whether two results are one but for rounding, in an order of sums that may differ."""
+    found, due = np.asarray(found), np.asarray(due)
+    scale = max(1.0, float(np.abs(due[np.isfinite(due)]).max(initial=0)))
+    return bool(np.allclose(found, due, rtol=1e-9, atol=1e-9 * scale, equal_nan=True))
+
+
+def check(program: Program) -> None:
+    due = results(program, program.cut, 0)
+    for level in (0, 2):
+        found = results(program, program.written, level)
+        wrong = {name: (found[name], value) for name, value in due.items() if not agree(found[name], value)}
+        text = "\n".join(program.written)
+        assert not wrong, f"-O{level}: found and due {wrong} at {program.values}\n{text}\ncut:\n" + "\n".join(
+            program.cut
+        )
+
+
+SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+
+
+@settings(max_examples=80, derandomize=True, **SETTINGS)  # type: ignore[arg-type]
+@given(branch_programs())
+def test_programs_equal_their_taken_branches(program: Program) -> None:
+    check(program)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, **SETTINGS)  # type: ignore[arg-type]
+@given(branch_programs(8))
+def test_longer_programs_equal_their_taken_branches(program: Program) -> None:
+    check(program)
