@@ -202,7 +202,7 @@ def breach(rule: Rule, values: dict[str, float]) -> str | None:
     true = exact(rule.pattern, values)
     if true is None:
         return f"{told}, which has no value over the reals"
-    if rule.kind == "stable":
+    if rule.kind in ("stable", "late"):
         after, before = error(right, true), error(left, true)
         return None if after <= max(ROUNDING, before) else f"{told}, off by {after:.3g} ulp, not {before:.3g}"
     scale = max(abs(value) for value in seen if isinstance(value, float))
