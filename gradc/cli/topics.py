@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from gradc.errors import CODES, nearest
 from gradc.ir.op import Op, OpTable
 from gradc.resources import grammar, package_file
-from gradc.rules.structural import RULES
+from gradc.rules.arrays import RULES
 from gradc.syntax.arrays import FUNCTIONS
 
 LANGUAGE = "language"

@@ -16,8 +16,9 @@ from gradc.ir.builder import Builder, Simplifier
 from gradc.ir.op import Op, OpTable
 from gradc.ir.types import F64, Type, TypeMismatch
 from gradc.ops.evaluate import evaluator
+from gradc.rules import arrays as array_rules
 from gradc.rules import load, structural
-from gradc.rules.structural import ArrayRule
+from gradc.rules.arrays import ArrayRule
 from gradc.rules.terms import Rule, Term, evaluate, ground, is_constant, operators, size
 from gradc.source import Span
 
@@ -35,12 +36,21 @@ _TWINS = "="
 
 
 class Firing(NamedTuple):
-    """A rule that fired: its name and class, the place of the node that it replaced, and the node made instead."""
+    """A rule that fired on a node about to be made in a builder, ``op`` on ``operands``, and the node taken instead.
+
+    ``span`` is the place of the former in the program, ``derived`` whether differentiation made it, ``matched`` the
+    nodes below it that the rule's pattern looked into.
+    """
 
     rule: str
     kind: str
     span: Span | None
     node: int
+    op: str
+    operands: tuple[int, ...]
+    matched: tuple[int, ...]
+    derived: bool
+    builder: Builder
 
 
 class Variant(NamedTuple):
@@ -259,7 +269,7 @@ def rules_of(table: OpTable, classes: Iterable[str], disabled: Iterable[str] = (
     if found is None:
         every = load.rules(table)
         kept = [rule for rule in every if rule.kind in chosen and rule.name not in without]
-        arrays = [rule for rule in structural.RULES if rule.kind in chosen and rule.name not in without]
+        arrays = [rule for rule in array_rules.RULES if rule.kind in chosen and rule.name not in without]
         found = table._cache[key] = Rules(table, kept, arrays)
     return found
 
@@ -372,7 +382,8 @@ def simplifier(
                     found = each.apply(builder, operands)
                     if found is not None:
                         if fired is not None:
-                            fired.append(Firing(each.name, each.kind, builder.span, found))
+                            matched = _within(builder, operands, each.inside)
+                            fired.append(_firing(each, builder, found, op, operands, matched))
                         return found
             candidates = known.get(key)
             if candidates is None:
@@ -387,14 +398,33 @@ def simplifier(
                         found = _replace(variant, registers, builder)
                         if found is not None:
                             if fired is not None:
-                                rule = variant.rule
-                                fired.append(Firing(rule.name, rule.kind, builder.span, found))
+                                matched = tuple(registers[register] for register in variant.inner)
+                                fired.append(_firing(variant.rule, builder, found, op, operands, matched))
                             return found
                 finally:
                     nesting -= 1
         return None if operands is asked else builder.make(op, operands, attrs)
 
     return simplify
+
+
+def _firing(
+    rule: Rule | ArrayRule, builder: Builder, found: int, op: str, operands: tuple[int, ...], matched: tuple[int, ...]
+) -> Firing:
+    derived = builder.adjoint_of is not None
+    return Firing(rule.name, rule.kind, builder.span, found, op, operands, matched, derived, builder)
+
+
+def _within(builder: Builder, operands: tuple[int, ...], inside: frozenset[str]) -> tuple[int, ...]:
+    """The nodes at and below the operands that are reached through operators of ``inside`` alone."""
+    found: dict[int, None] = {}
+    waiting = list(operands)
+    while waiting:
+        node = waiting.pop()
+        if node not in found and builder.op(node) in inside:
+            found[node] = None
+            waiting += builder.operands(node)
+    return tuple(found)
 
 
 def _pays(variant: Variant, registers: list[int], shared: Container[int]) -> bool:

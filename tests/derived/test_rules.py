@@ -109,7 +109,8 @@ SPENDING |= {"one_minus_square", "square_minus_one", "sqrt_difference", "atan_di
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.name in SPENDING], ids=lambda rule: rule.name)
 def test_what_a_spending_rule_makes_is_final(rule: Rule) -> None:
     every = rules_of(TABLE, CLASSES)
-    for constants in instances(rule)[:10]:
+    # Where the constant is 1, a smaller pattern fits what is left when it is gone.
+    for constants in [values for values in instances(rule) if 1.0 not in values.values()][:10] or [{}]:
         record: list[Firing] = []
         once, _ = simplify(_graph(rule, rule.pattern, constants), every, fold=True, commute=True, fired=record)
         assert [firing.rule for firing in record].count(rule.name) == 1
