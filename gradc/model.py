@@ -23,8 +23,8 @@ from gradc.ir import text
 from gradc.ir.graph import Graph
 from gradc.memory import collector_paused
 from gradc.passes.batch import batch
-from gradc.rules.load import rules
 from gradc.rules.arrays import RULES
+from gradc.rules.load import rules
 from gradc.source import Source, canonical
 from gradc.sparse import SparseDerivative, Sparsity
 from gradc.syntax.independence import smooth_ancestors

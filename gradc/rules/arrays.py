@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,19 +41,6 @@ def _behind(builder: Builder, node: int) -> int:
     return node
 
 
-def _repeated(builder: Builder, node: int, axes: Sequence[int], like: int) -> int | None:
-    """What the node repeats along the axes of an array like ``like``; None if it differs along one of them."""
-    if builder.op(node) == "const":
-        return node
-    inner = _behind(builder, node)
-    shape = builder.type(like).shape
-    if builder.type(inner).rank == 0:
-        return inner if builder.type(node).shape == shape and node != inner else None
-    if builder.type(inner).rank != len(shape) - len(axes):
-        return None
-    return inner if build.expand(builder, inner, axes, shape) == node else None
-
-
 def _table(builder: Builder, total: int, x: int) -> tuple[int, tuple[int, ...]]:
     """The array of what a sum is over, and the axes that it removes."""
     attrs = builder.data[total]["attrs"]
@@ -72,22 +59,7 @@ def _log_sum_exp(builder: Builder, operands: tuple[int, ...]) -> int | None:
     return builder.apply("logsumexp", table, attrs={"axes": axes})
 
 
-def _log_sum_exp_shifted(builder: Builder, operands: tuple[int, ...]) -> int | None:
-    for shift, total in (operands, operands[::-1]):
-        if builder.op(total) != "logsumexp":
-            continue
-        (shifted,) = builder.operands(total)
-        if builder.op(shifted) != "sub":
-            continue
-        x, repeated = builder.operands(shifted)
-        axes = builder.data[total]["attrs"]["axes"]
-        if _repeated(builder, repeated, axes, x) == shift:
-            return builder.apply("logsumexp", x, attrs={"axes": axes})
-    return None
-
-
-def _shares(builder: Builder, operands: tuple[int, ...]) -> tuple[int, tuple[int, ...]] | None:
-    """x and the axes of ``exp(x)/sum(exp(x))``."""
+def _softmax(builder: Builder, operands: tuple[int, ...]) -> int | None:
     above, below = operands
     if builder.op(above) != "exp":
         return None
@@ -99,22 +71,7 @@ def _shares(builder: Builder, operands: tuple[int, ...]) -> tuple[int, tuple[int
     (x,) = builder.operands(above)
     if build.expand(builder, total, axes, builder.type(x).shape) != below:
         return None
-    return x, axes
-
-
-def _softmax(builder: Builder, operands: tuple[int, ...]) -> int | None:
-    found = _shares(builder, operands)
-    return None if found is None else builder.apply("softmax", found[0], attrs={"axes": found[1]})
-
-
-def _softmax_shifted(builder: Builder, operands: tuple[int, ...]) -> int | None:
-    found = _shares(builder, operands)
-    if found is None or builder.op(found[0]) != "sub":
-        return None
-    x, repeated = builder.operands(found[0])
-    if _repeated(builder, repeated, found[1], x) is None:
-        return None
-    return builder.apply("softmax", x, attrs={"axes": found[1]})
+    return builder.apply("softmax", x, attrs={"axes": axes})
 
 
 def _log_softmax(builder: Builder, operands: tuple[int, ...]) -> int | None:
@@ -148,7 +105,7 @@ def _norm(builder: Builder, operands: tuple[int, ...]) -> int | None:
         return None
     (square,) = inside
     what, factors = builder.op(square), builder.operands(square)
-    if not (what == "pow" and builder.value(factors[1]) == 2 or what == "mul" and factors[0] == factors[1]):
+    if not ((what == "pow" and builder.value(factors[1]) == 2) or (what == "mul" and factors[0] == factors[1])):
         return None
     table, axes = _table(builder, total, factors[0])
     return builder.apply("norm", table, attrs={"axes": axes})
@@ -236,15 +193,8 @@ RULES: Final = (
         "log",
         "sum exp",
         _log_sum_exp,
-        "The exponentials overflow from x = 710 on, or are all 0 below x = -745; the logarithm of their sum is neither.",
-    ),
-    _rule(
-        "log_sum_exp_shifted",
-        "m + log(sum(exp(x - m))) => logsumexp(x)",
-        "add",
-        "logsumexp sub",
-        _log_sum_exp_shifted,
-        "What was done by hand is done by the operator, whose derivative knows nothing of the shift m.",
+        "The exponentials overflow from x = 710 on, or are all 0 below x = -745; the logarithm of their sum is neither. Its "
+        "derivative, a share of e^-k, is known to k half ulps.",
     ),
     _rule(
         "log_softmax",
@@ -263,21 +213,12 @@ RULES: Final = (
         "Of a huge x the difference loses the logarithm.",
     ),
     _rule(
-        "softmax_shifted",
-        "exp(x - m)/sum(exp(x - m)) => softmax(x)",
-        "div",
-        "exp sum sub",
-        _softmax_shifted,
-        "The shift m that keeps exponentials from overflowing is what the operator does by itself. m is one number along "
-        "the axes of the sum.",
-    ),
-    _rule(
         "softmax",
         "exp(x)/sum(exp(x)) => softmax(x)",
         "div",
         "exp sum",
         _softmax,
-        "The exponentials overflow from x = 710 on, which makes the quotient NaN.",
+        "The exponentials overflow from x = 710 on, which makes the quotient NaN. A share of e^-k is known to k half ulps.",
     ),
     _rule(
         "norm",
