@@ -66,14 +66,14 @@ def ierfcx(n: int, x: float) -> float:
             before, value = value, 2 * k * before - 2 * x * value
         return value
     if x >= 1:
-        return 0.0 if x == inf else _family(n, x)[n]
+        return 0.0 if x == inf else float(_family(n, x)[n])
     # The derivative of one member is minus the next, so the Taylor series to the left has positive terms.
     step = 1 - x
     members = _family(n + 60, 1.0)
     total = 0.0
     for k in range(60, 0, -1):
         total = (total + members[n + k]) * step / k
-    return total + members[n]
+    return total + float(members[n])
 
 
 def _family(n: int, x: Any) -> list[Any]:

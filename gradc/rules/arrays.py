@@ -193,8 +193,8 @@ RULES: Final = (
         "log",
         "sum exp",
         _log_sum_exp,
-        "The exponentials overflow from x = 710 on, or are all 0 below x = -745; the logarithm of their sum is neither. Its "
-        "derivative, a share of e^-k, is known to k half ulps.",
+        "The exponentials overflow from x = 710 on, or are all 0 below x = -745; the logarithm of their sum is finite. "
+        "Its derivative, a share of e^-k, is known to k half ulps.",
     ),
     _rule(
         "log_softmax",
@@ -218,7 +218,8 @@ RULES: Final = (
         "div",
         "exp sum",
         _softmax,
-        "The exponentials overflow from x = 710 on, which makes the quotient NaN. A share of e^-k is known to k half ulps.",
+        "The exponentials overflow from x = 710 on, which makes the quotient NaN. A share of e^-k is known to k half "
+        "ulps.",
     ),
     _rule(
         "norm",
@@ -226,8 +227,8 @@ RULES: Final = (
         "sqrt",
         "sum pow mul matmul",
         _norm,
-        "The squares overflow from x = 1e154 on and underflow below 1e-162. The derivative at 0 is 0 instead of NaN. Also of "
-        "sqrt(sum(x*x)) and sqrt(x @ x).",
+        "The squares overflow from x = 1e154 on and underflow below 1e-162. The derivative at 0 is 0 instead of NaN. "
+        "Also of sqrt(sum(x*x)) and sqrt(x @ x).",
     ),
     _rule(
         "log_abs_det",
@@ -243,9 +244,8 @@ RULES: Final = (
         "log",
         "det",
         _log_det,
-        "Where A is positive semidefinite by its form: B @ B.T or B.T @ B, multiples of the identity by positive numbers, "
-        "sums of these and positive multiples. Of any other matrix the determinant may be negative, which logdet does not "
-        "tell.",
+        "Where A is positive semidefinite by its form: B @ B.T or B.T @ B, the identity, positive multiples and sums "
+        "of these. Of any other matrix the determinant may be negative, which logdet does not tell.",
     ),
 )
 """The rules over arrays, each before those that match less."""

@@ -31,7 +31,7 @@ def _cases(rule: Rule) -> list[tuple[dict[str, float], list[dict[str, float]]]]:
         for chosen in itertools.product(*[[True, False] if name in truths else grid for name in names])
     ]
     generator = random.Random(rule.name)
-    for _ in range(60 if len(names) == 1 else 20):
+    for _ in range(24 if len(names) == 1 else 8):
         draws = [generator.choice((-1, 1)) * 10 ** generator.uniform(-20, 2.5) for _ in names]
         points.append({n: d > 0 if n in truths else d for n, d in zip(names, draws, strict=True)})
     moderate = [c for c in instances(rule) if all(1e-30 < abs(v) < 1e30 for v in c.values())]

@@ -83,11 +83,12 @@ def test_an_unsound_rule_is_found_by_its_values(kind: str, text: str) -> None:
     assert any(breach(rule, values) for values in cases(rule))
 
 
-@pytest.mark.parametrize(
-    "text", ["abs(x) => sqrt(x^2)", "x^2 - y^2 => (x - y)*(x + y)", "tanh(x) => 2*sigmoid(2*x) - 1"]
-)
+SPOILING = ["abs(x) => sqrt(x^2)", "x^2 - y^2 => (x - y)*(x + y)", "sigmoid(x) => 1/(1 + exp(-x))"]
+
+
+@pytest.mark.parametrize("text", SPOILING)
 def test_a_rule_that_spoils_derivatives_is_found(text: str) -> None:
     rule = parsed("stable", text)
     graph = build(rule, {})
-    points = [{"x": x, "y": y} for x in (0.0, 1e-200, 1.5, 40.0) for y in (0.1, 1e160)]
+    points = [{"x": x, "y": y} for x in (0.0, 1e-200, 1.5, 40.0, -800.0) for y in (0.1, 1e160)]
     assert any(refutation(rule, {}, values, graph) for values in points)

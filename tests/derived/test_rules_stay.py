@@ -1,4 +1,4 @@
-"""No later pass undoes what a stabilising rule made: the left sides through whole pipelines, alone and differentiated."""
+"""No later pass undoes what a stabilising rule made: left sides through whole pipelines, alone and differentiated."""
 
 from __future__ import annotations
 
