@@ -25,7 +25,8 @@ from gradc.ir.types import TAPE, Index, Type, typed
 from gradc.ops import build
 
 if TYPE_CHECKING:
-    from gradc.backends.planner import Planner, Shape, Value
+    from gradc.backends.emitting import Shape, Value
+    from gradc.backends.planner import Planner
 
 
 def get(planner: Planner, node: int) -> Value:

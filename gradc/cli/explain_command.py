@@ -23,7 +23,7 @@ from gradc.cli import given, program
 @click.option(
     "--rewrites", is_flag=True, help="Show the rewrite rules that fire instead; with --of or --wrt in derivatives too."
 )
-@click.option("--sparsity", is_flag=True, help="Show where all derivatives of one name by one can be other than 0.")
+@click.option("--sparsity", is_flag=True, help="Show where derivatives can be other than 0.")
 @click.option(
     "--order",
     type=click.IntRange(1, 2),
