@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 import gradc
-from gradc.cli import main
+from gradc.cli import main, topics
+from gradc.ops import TABLE
+from gradc.rules.arrays import RULES
+from gradc.rules.load import rules
 
 PROGRAM = """\
 input x = 3, y = 2
@@ -113,3 +116,43 @@ def test_the_command_gives_json(program: Program) -> None:
         "column": 5,
         "end": 11,
     }
+
+
+# Help ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_a_rule_says_what_it_gains() -> None:
+    text = topics.page("square_minus_one")
+    assert text is not None
+    head, _, rest = text.partition("    error in ulps")
+    assert head == (
+        "# square_minus_one: rewrite rule\n\n    x^2 - 1 => (x - 1)*(x + 1)\n\n"
+        "Of the class *late*. It never loses accuracy or domain of the value, and runs at -O2 and above when\n"
+        "all derivatives are taken.\n\n"
+    )
+    first, before, after, *_ = rest.splitlines()
+    assert first.split() == ["median", "worst", "no", "number"]
+    assert before.split()[:2] == ["value,", "before"]
+    assert after.split()[:2] == ["value,", "after"]
+    assert text.endswith("\n\n`--no-rewrite square_minus_one` leaves it out.\n")
+
+
+def test_a_rule_with_the_name_of_a_function_stands_below_it() -> None:
+    text = topics.page("log1p")
+    assert text is not None
+    assert text.startswith("# log1p: function\n")
+    assert "\n# log1p: rewrite rule\n\n    log(1 + x) => log1p(x)\n" in text
+
+
+@pytest.mark.parametrize("name", [rule.name for rule in [*rules(TABLE), *RULES] if rule.kind in ("stable", "late")])
+def test_every_stabilising_rule_has_a_page_with_figures(name: str) -> None:
+    text = topics.page(name)
+    assert text is not None
+    assert "error in ulps" in text
+    assert name in topics.index().split()
+
+
+def test_a_comment_above_a_rule_is_its_reason() -> None:
+    text = topics.page("sqrt_difference")
+    assert text is not None
+    assert "For a huge c x + c overflows where x does not." in text
