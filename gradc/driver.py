@@ -21,6 +21,7 @@ from gradc.ops import TABLE
 from gradc.passes import manager
 from gradc.passes.checkpoint import checkpoint
 from gradc.passes.specialise import specialise
+from gradc.rules.rewrite import Firing
 from gradc.source import Source
 from gradc.syntax import tree
 from gradc.syntax.modules import Lowered, lower
@@ -41,6 +42,8 @@ class Options:
     the caller's own and run last. ``dtype`` is the type of the program's numbers. ``allow`` are folders outside the
     program's own that ``use`` may read. ``sizes`` gives numbers to sizes that the program names.
 
+    ``no_rewrite`` are rewrite rules that are left out.
+
     Of a run, ``debug_nans`` makes the first NaN that the program computes an error, and ``max_memory`` is how many
     bytes its arrays may take: most of what the machine has left, if it is None. ``max_iterations`` is how many steps
     each loop may make: those of ``limits``, if it is None.
@@ -53,7 +56,7 @@ class Options:
     passes: tuple[GraphPass, ...] = ()
     dtype: str = "f64"
     assume_finite: bool = False
-    disabled: frozenset[str] = frozenset()
+    no_rewrite: frozenset[str] = frozenset()
     allow: tuple[str, ...] = ()
     limits: Limits = DEFAULT
     verify: bool = False
@@ -157,8 +160,11 @@ def passes(options: Options) -> manager.Passes:
     return manager.PASSES.extend(manager.Pass("expand", summary, run))
 
 
-def optimise(graph: Graph, options: Options, watch: Watch | None = None) -> manager.Report:
-    """Run what the level or the pipeline asks for, then the caller's passes; ``watch`` sees the graph after each.
+def optimise(
+    graph: Graph, options: Options, watch: Watch | None = None, fired: list[Firing] | None = None
+) -> manager.Report:
+    """Run what the level or the pipeline asks for, then the caller's passes; ``watch`` sees the graph after each, and
+    the rewrite rules that fire are appended to ``fired``.
 
     A pipeline that leaves derivative requests unexpanded gives a graph that can be looked at, not run.
     """
@@ -168,7 +174,7 @@ def optimise(graph: Graph, options: Options, watch: Watch | None = None) -> mana
     steps = [*manager.parse_pipeline(text, passes(options)), *map(manager.custom, options.passes)]
     if (kept := options.checkpoint) is not None:
         steps.insert(0, manager.Step("checkpoint", lambda graph, _: checkpoint(graph, kept)))
-    context = manager.Context(options.disabled)
+    context = manager.Context(options.no_rewrite, fired)
     with collector_paused():
         return manager.run(graph, steps, context=context, check=options.verify, dump=watch)
 

@@ -23,8 +23,8 @@ from gradc.ir import text
 from gradc.ir.graph import Graph
 from gradc.memory import collector_paused
 from gradc.passes.batch import batch
+from gradc.rules.arrays import RULES
 from gradc.rules.load import rules
-from gradc.rules.structural import RULES
 from gradc.source import Source, canonical
 from gradc.sparse import SparseDerivative, Sparsity
 from gradc.syntax.independence import smooth_ancestors
@@ -34,6 +34,7 @@ from gradc.values import Inputs, Values
 if TYPE_CHECKING:
     from gradc.explain.draw import Diagram
     from gradc.explain.explain import Explanation
+    from gradc.explain.rewrites import Rewrites
     from gradc.explain.trace import Trace
 
 # A model keeps the plans of so many combinations of sizes.
@@ -399,6 +400,12 @@ class Model:
 
         return trace(self, name, values)
 
+    def rewrites(self) -> Rewrites:
+        """The rewrite rules that fire as the model is compiled: what becomes of what, and where it stands."""
+        from gradc.explain.rewrites import rewrites
+
+        return rewrites(self)
+
     def dot(self, **options: Any) -> Diagram:
         """The graph as a diagram; see ``gradc.explain.draw.draw`` for the options."""
         from gradc.explain.draw import draw
@@ -502,17 +509,17 @@ def _options(options: Mapping[str, Any]) -> Options:
     # One path, name or pass may stand for a sequence of one; the letters of a path are not paths.
     if isinstance(allow := given.get("allow", ()), (str, os.PathLike)):
         allow = (allow,)
-    if isinstance(disabled := given.get("disabled", ()), str):
-        disabled = (disabled,)
+    if isinstance(no_rewrite := given.get("no_rewrite", ()), str):
+        no_rewrite = (no_rewrite,)
     if callable(passes := given.get("passes", ())):
         passes = (passes,)
     sizes = {canonical(name): _extent(name, size) for name, size in dict(given.get("sizes", {})).items()}
-    given |= {"allow": tuple(map(os.fspath, allow)), "disabled": frozenset(disabled), "passes": tuple(passes)}
+    given |= {"allow": tuple(map(os.fspath, allow)), "no_rewrite": frozenset(no_rewrite), "passes": tuple(passes)}
     given["sizes"] = sizes
     chosen = Options(**given)
-    if chosen.disabled:
+    if chosen.no_rewrite:
         every = {rule.name for rule in rules(chosen.ops)} | {rule.name for rule in RULES}
-        for name in sorted(chosen.disabled - every):
+        for name in sorted(chosen.no_rewrite - every):
             raise CallError(Diagnostic("E0610", f"there is no rewrite rule `{name}`", hints=suggestion(name, every)))
     return chosen
 

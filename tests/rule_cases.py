@@ -10,6 +10,10 @@ from math import inf, nan
 
 import mpmath
 
+from gradc.ad.expand import expand
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
+from gradc.ir.types import BOOL, F64
 from gradc.ops import TABLE
 from gradc.rules import load
 from gradc.rules.rewrite import evaluate_with
@@ -22,6 +26,9 @@ TINY, LEAST, HUGE = 2.2250738585072014e-308, 5e-324, 1.7976931348623157e308
 MAGNITUDES = [0.0, LEAST, 1e-310, TINY, 1e-200, 1e-20, 1e-8, 0.1, 0.5, 1.0, 1 + 2**-52, 1.5, 2.0, 3.0, 7.3, 40.0]
 MAGNITUDES += [709.5, 745.0, 1e4, 1e16, 1e154, 1e200, HUGE / 2, HUGE, inf]
 GRID = [sign * x for x in MAGNITUDES for sign in (1.0, -1.0)] + [nan]
+# For rules with one variable: where functions turn, where exponentials and erfc overflow, underflow or reach 1.
+CRITICAL = [s * x for x in (1 - 2**-53, 1 + 2**-30, 1 - 2**-30, 0.25, math.log(2), 1.2) for s in (1.0, -1.0)]
+CRITICAL += [s * x for x in (math.pi / 2, math.pi, 5.9, 26.6, 36.7, 354.9, 708.4, 710.4) for s in (1.0, -1.0)]
 # For rules with three variables.
 COARSE = [s * x for x in (0.0, LEAST, 1e-200, 0.1, 1.0, 3.0, 1e16, 1e200, HUGE, inf) for s in (1.0, -1.0)] + [nan]
 CONSTANTS = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 4.0, 6.0, -6.0, 0.5, -0.5, 0.25, 0.1, -0.1, 1.5, 10.0, -7.0]
@@ -31,8 +38,12 @@ BEYOND = mpmath.mpf(10) ** 800
 ULP = 2.0**-52
 
 
-def number(term: Term, values: dict[str, float], seen: list[float] | None = None) -> float:
-    """The value of a term by the operators' own scalar evaluation; ``seen`` collects the numbers on the way."""
+def number(
+    term: Term, values: dict[str, float], seen: list[float] | None = None, summed: list[float] | None = None
+) -> float:
+    """The value of a term by the operators' own scalar evaluation; ``seen`` collects the numbers on the way, ``summed``
+    those that are terms of sums.
+    """
     if term[0] == "const":
         result = term[1]
     elif term[0] == "var":
@@ -41,7 +52,10 @@ def number(term: Term, values: dict[str, float], seen: list[float] | None = None
         # A replacement's constants are folded, so what happens inside them is not computed by the program.
         result = evaluate(term, values, APPLY, "f64")
     else:
-        result = TABLE[term[0]].scalar(*[number(operand, values, seen) for operand in term[1:]])
+        operands = [number(operand, values, seen, summed) for operand in term[1:]]
+        if summed is not None and term[0] in ("add", "sub"):
+            summed += operands
+        result = TABLE[term[0]].scalar(*operands)
     if seen is not None:
         seen.append(result)
     return result
@@ -126,7 +140,7 @@ def points(rule: Rule) -> list[dict[str, float]]:
     """Values for the rule's variables: the grid, crossed, and random floats of every size."""
     names = sorted({name for name in variables(rule.pattern) if not is_constant(name)})
     truths = truth_values(rule)
-    grid = COARSE if len(names) > 2 else GRID
+    grid = COARSE if len(names) > 2 else GRID if len(names) > 1 else GRID + CRITICAL
     axes = [[True, False] if name in truths else grid for name in names]
     found = [dict(zip(names, chosen, strict=True)) for chosen in itertools.product(*axes)]
     generator = random.Random(rule.name)
@@ -163,7 +177,8 @@ ROUNDING = 6.0
 def breach(rule: Rule, values: dict[str, float]) -> str | None:
     """How the rule breaks the law of its class at a point; None if it keeps it."""
     seen: list[float] = []
-    left, right = number(rule.pattern, values, seen), number(rule.replacement, values, seen)
+    summed: list[float] = []
+    left, right = (number(term, values, seen, summed) for term in (rule.pattern, rule.replacement))
     told = f"{values}: {left!r} became {right!r}"
     if same_bits(left, right):
         return None
@@ -202,9 +217,142 @@ def breach(rule: Rule, values: dict[str, float]) -> str | None:
     true = exact(rule.pattern, values)
     if true is None:
         return f"{told}, which has no value over the reals"
-    if rule.kind == "stable":
+    if rule.kind in ("stable", "late"):
         after, before = error(right, true), error(left, true)
         return None if after <= max(ROUNDING, before) else f"{told}, off by {after:.3g} ulp, not {before:.3g}"
-    scale = max(abs(value) for value in seen if isinstance(value, float))
+    # Sums may cancel otherwise than before, products have no such excuse where nothing is said to be erased.
+    excused = summed if rule.kind == "real" else seen
+    scale = max((abs(value) for value in excused if isinstance(value, float)), default=0.0)
     off = error(right, true, scale)
     return None if off <= max(ROUNDING, error(left, true, scale)) else f"{told}, off by {off:.3g} ulp"
+
+
+# Derivatives ---------------------------------------------------------------------------------------------------------
+
+
+def build(rule: Rule, constants: dict[str, float], orders: int = 2) -> Graph:
+    """Both sides of a rule with their first and second derivatives by every variable, as written and expanded."""
+    builder = Builder(TABLE)
+    truths = truth_values(rule)
+    places = {
+        name: builder.input(name, BOOL if name in truths else F64)
+        for name in dict.fromkeys(variables(rule.pattern))
+        if not is_constant(name)
+    }
+    places.update((name, builder.constant(value)) for name, value in constants.items())
+
+    def make(term: Term) -> int:
+        if term[0] == "const":
+            return builder.constant(term[1])
+        return places[term[1]] if term[0] == "var" else builder.apply(term[0], *map(make, term[1:]))
+
+    outputs = []
+    reals = [name for name in places if name not in truths and name not in constants]
+    for side, term in (("left", rule.pattern), ("right", rule.replacement)):
+        value = make(term)
+        for first in reals:
+            slope = builder.make("grad", (value, places[first]))
+            outputs.append((f"{side} {first}", slope))
+            for second in reals if orders > 1 else ():
+                outputs.append((f"{side} {first} {second}", builder.make("grad", (slope, places[second]))))
+    return expand(builder.finish(outputs))[0]
+
+
+def run(graph: Graph, values: dict[str, float]) -> dict[str, float]:
+    """The outputs by the operators' own scalar evaluation."""
+    made: dict[int, float] = {}
+    for node, data in graph.data.items():
+        if data["op"] == "const":
+            made[node] = data["attrs"]["value"]
+        elif data["op"] == "input":
+            made[node] = values[data["name"]]
+        else:
+            made[node] = TABLE[data["op"]].scalar(*[made[operand] for operand in data["operands"]])
+    return {name: made[node] for name, node in graph.outputs}
+
+
+def precise(graph: Graph, output: str, values: dict[str, float], precision: int = 6000) -> mpmath.mpf | None:
+    """One output over the reals; None where it has no value there."""
+    made: dict[int, object] = {}
+    with mpmath.workprec(precision):
+        try:
+            for node, data in graph.data.items():
+                if data["op"] in ("const", "input"):
+                    value = data["attrs"]["value"] if data["op"] == "const" else values[data["name"]]
+                    made[node] = value if isinstance(value, bool) else mpmath.mpf(value)
+                else:
+                    compute = TABLE[data["op"]].precise
+                    try:
+                        made[node] = compute(mpmath, *[made[operand] for operand in data["operands"]])
+                    except (ArithmeticError, ValueError, TypeError, mpmath.libmp.NoConvergence):
+                        made[node] = mpmath.nan
+            result = made[graph.output(output)]
+        except (ArithmeticError, TypeError):
+            return None
+    return result if isinstance(result, mpmath.mpf) and mpmath.isfinite(result) else None
+
+
+def off(value: float, true: mpmath.mpf) -> float:
+    """The error of a derivative in ulps."""
+    return float(abs(value - true) / max(abs(true) * mpmath.mpf(ULP), mpmath.mpf(TINY)))
+
+
+def around(graph: Graph, name: str, values: dict[str, float], steps: int) -> float:
+    """What an output is off by at a point nearby."""
+    near = {key: x if isinstance(x, bool) else x * (1 + steps * 2.0**-40) for key, x in values.items()}
+    true = precise(graph, name, near)
+    found = run(graph, near)[name]
+    return off(found, true) if true is not None and math.isfinite(found) else 0.0
+
+
+def allowed(before: float, share: float = 0.0) -> float:
+    """What a derivative may be off by in ulps. Where that of the left side cancels too, chance decides by how much."""
+    return max(64.0, share, (64 if before > 1000 else 4) * before)
+
+
+def worsening(graph: Graph, values: dict[str, float], share: float = 0.0) -> str | None:
+    """Where a derivative of the right side is worse than that of the left; None if nowhere.
+
+    ``share`` is what the exponent of a share is off by: that of e^-k, as a difference, by k half ulps.
+    """
+    results = run(graph, values)
+    for name, left in results.items():
+        side, _, by = name.partition(" ")
+        right = results[f"right {by}"]
+        if side != "left" or left == right or (left != left and right != right):
+            continue
+        told = f"d/d({by}) at {values}: {left!r} became {right!r}"
+        if math.isfinite(left) and math.isfinite(right):
+            if abs(left - right) <= 16 * ULP * abs(left) or abs(left - right) <= 64 * TINY:
+                continue
+            true = precise(graph, name, values)
+            if true is None:
+                return told
+            after, before = off(right, true), off(left, true)
+            if after > allowed(before, share):
+                # A constant of the left side's may be rounded (c - 1), and the left side may have been lucky here.
+                same = precise(graph, f"right {by}", values)
+                if same is not None and abs(same - true) <= abs(true) * 1e-9:
+                    after = min(after, off(right, same))
+                before = max(before, *(around(graph, name, values, by) for by in (-3, -2, -1, 1, 2, 3)))
+            if after > allowed(before, share):
+                return f"{told}, off by {after:.3g} ulp, not {before:.3g}"
+        elif math.isfinite(left):
+            true = precise(graph, name, values)
+            # A finite number that came out of an overflow is no loss.
+            if true is None or abs(true) < 1e300:
+                return f"{told}, not {true}"
+        elif right != right and left == left:
+            true = precise(graph, name, values)
+            if true is not None:
+                return f"{told}, not {true}"
+    return None
+
+
+def refutation(rule: Rule, constants: dict[str, float], values: dict[str, float], graph: Graph) -> str | None:
+    """How a rule makes a derivative worse at a point; None if it does not, or if there is nothing to differentiate."""
+    if exact(rule.pattern, {**constants, **values}, 6000) is None:
+        # What has no value has no derivative, though the formulas may go on.
+        return None
+    share = 2 * abs(values["x"] - values["y"]) if rule.name == "logaddexp" else 0.0
+    return worsening(graph, values, share)

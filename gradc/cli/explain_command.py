@@ -20,6 +20,9 @@ from gradc.cli import given, program
 )
 @click.option("--paths", "count", type=click.IntRange(0), default=None, metavar="N", help="How many paths to list.")
 @click.option("--trace", "loop", metavar="NAME", help="Show the iterations of the loop that NAME comes from instead.")
+@click.option(
+    "--rewrites", is_flag=True, help="Show the rewrite rules that fire instead; with --of or --wrt in derivatives too."
+)
 @click.option("--sparsity", is_flag=True, help="Show where derivatives can be other than 0.")
 @click.option(
     "--order",
@@ -41,6 +44,7 @@ def command(
     detail: str,
     count: int | None,
     loop: str | None,
+    rewrites: bool,
     sparsity: bool,
     order: int | None,
     json: bool,
@@ -50,9 +54,15 @@ def command(
     import sys
 
     from gradc.cli import show
+    from gradc.cli.ir_command import described
     from gradc.cli.report import as_json
 
     model = program.load(context, file, **options)
+    if rewrites:
+        fired = (model.with_gradients(of, wrt) if of or wrt else model).rewrites()
+        head = f"# {described(file, False, **options)}"
+        show.write(as_json(fired.to_dict(), sys.stdout) if json else f"{head}\n\n{fired.text().rstrip()}")
+        return
     settings = given.values(model, settings, **options)
     if loop is not None:
         course = model.trace(loop, settings)

@@ -172,7 +172,7 @@ def load(
         sizes={canonical(name): extent for name, extent in sizes.items()},
         dtype=dtype,
         assume_finite=assume_finite,
-        disabled=no_rewrite,
+        no_rewrite=no_rewrite,
         allow=allow,
         verify=verify,
         debug_nans=debug_nans,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from gradc.cli import conventions
 from gradc.errors import CODES, nearest
 from gradc.ir.op import Op, OpTable
 from gradc.resources import grammar, package_file
-from gradc.rules.structural import RULES
+from gradc.rules.arrays import RULES
 from gradc.syntax.arrays import FUNCTIONS
 
 LANGUAGE = "language"
@@ -35,7 +37,8 @@ def page(topic: str) -> str | None:
     if topic.upper() in CODES:
         return _file(topic.upper()) or f"# {topic.upper()}: {CODES[topic.upper()]}\n"
     # Operators come first: the page about the function `min` is what people look for.
-    return _operator(topic) or _pass(topic) or _rule(topic)
+    pages = [found for found in (_operator(topic), _pass(topic), _rule(topic)) if found is not None]
+    return "\n".join(pages) or None
 
 
 def similar(topic: str) -> list[str]:
@@ -63,7 +66,7 @@ def index() -> str:
         ("functions", sorted(functions)),
         ("functions of arrays", sorted(FUNCTIONS)),
         ("operators", [symbol for symbol in symbols if symbol]),
-        ("rewrite rules", sorted(rule.name for rule in _rules())),
+        *((f"{kind} rewrite rules", sorted(r.name for r in _rules() if r.kind == kind)) for kind in _CLASSES),
     ):
         rows += ["", title, _filled(words)]
     return "\n".join(rows) + "\n"
@@ -175,36 +178,71 @@ def _sentence(text: str) -> str:
 
 _CLASSES = {
     "exact": "It holds bit for bit, NaN and signed zeros included, and runs at -O1 and above.",
-    "stable": "It never loses accuracy or domain, and runs at -O2 and above.",
+    "stable": (
+        "It never loses accuracy or domain, of the value and of its derivatives. It runs at -O2 and above, before "
+        "derivatives are taken and after."
+    ),
+    "late": "It never loses accuracy or domain of the value, and runs at -O2 and above when all derivatives are taken.",
     "real": "It may change rounding, never whether a result is finite, and runs at -O2 and above.",
     "finite": "It erases operands that could be NaN or infinite, and runs only with --assume-finite.",
 }
 
 
-class _Line:
-    """A rule as it stands in its file."""
+class _Line(NamedTuple):
+    """A rule as it stands in its file, with the comment above it."""
 
-    def __init__(self, name: str, kind: str, text: str) -> None:
-        self.name = name
-        self.kind = kind
-        self.text = text
+    name: str
+    kind: str
+    text: str
+    why: str
 
 
 def _rules() -> list[_Line]:
     found = []
     for kind in _CLASSES:
+        comment: list[str] = []
         for line in package_file(f"rules/{kind}.grad").read_text("utf-8").splitlines():
             name, bracket, text = line.partition("]")
             if name.startswith("[") and bracket:
-                found.append(_Line(name[1:], kind, " ".join(text.split())))
-        found += [_Line(rule.name, kind, rule.text) for rule in RULES if rule.kind == kind]
+                found.append(_Line(name[1:], kind, " ".join(text.split()), " ".join(comment)))
+                comment = []
+            elif line.startswith("# ") and not line.endswith("---"):
+                comment.append(line[2:])
+            else:
+                comment = []
+        found += [_Line(rule.name, kind, rule.text, rule.why) for rule in RULES if rule.kind == kind]
     return found
 
 
 def _rule(topic: str) -> str | None:
     for rule in _rules():
         if rule.name == topic:
-            return (
-                f"# {rule.name}: rewrite rule\n\n    {rule.text}\n\nOf the class *{rule.kind}*. {_CLASSES[rule.kind]}\n"
-            )
+            rows = [f"# {rule.name}: rewrite rule", "", f"    {rule.text}", ""]
+            if rule.why:
+                rows += [_wrapped(rule.why), ""]
+            rows += [_wrapped(f"Of the class *{rule.kind}*. {_CLASSES[rule.kind]}")]
+            rows += [*_figures(rule.name), "", f"`--no-rewrite {rule.name}` leaves it out."]
+            return "\n".join(rows) + "\n"
     return None
+
+
+# So many ulps are all the digits of a double.
+_LOST = 2.0**52 * 0.9
+
+
+def _figures(name: str) -> list[str]:
+    """What the rule gains, as it was measured: errors in ulps of the true value."""
+    figures = json.loads(package_file("rules/accuracy.json").read_text("utf-8")).get(name)
+    if figures is None:
+        return []
+    rows = [("error in ulps", "median", "worst", "no number")]
+    for what, (left, right) in figures.items():
+        for when, (median, worst, share) in (("before", left), ("after", right)):
+            lost = "every digit" if worst > _LOST else f"{worst:g}"
+            rows.append((f"{what}, {when}", f"{median:g}", lost, f"{share:.1%}" if share else ""))
+    wide = [max(len(row[at]) for row in rows) for at in range(4)]
+    table = []
+    for first, *rest in rows:
+        cells = "    ".join(cell.rjust(w) for cell, w in zip(rest, wide[1:], strict=True))
+        table.append(f"    {first.ljust(wide[0])}    {cells}".rstrip())
+    return ["", *table]

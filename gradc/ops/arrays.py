@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.ops import ieee, special
+from gradc.ops import ieee, special, tails
 
 Array = Any
 """A NumPy array, or a number that stands for one."""
@@ -99,6 +99,40 @@ def xlogy(x: Array, y: Array) -> Array:
     return select(np.equal(x, 0) & np.equal(y, y), 0.0, np.multiply(x, np.log(y)))
 
 
+def log1mexp(x: Array) -> Array:
+    """``log(1 - exp(x))`` for x <= 0 to full relative accuracy."""
+    far = np.less(x, -math.log(2.0))
+    # Each form is computed where it is the accurate one; the other gets an operand that does no harm.
+    tail = np.log1p(-np.exp(select(far, x, -1.0)))
+    near = np.log(-np.expm1(select(far, -0.5, x)))
+    return select(far, tail, near)
+
+
+def logexpm1(x: Array) -> Array:
+    """``log(exp(x) - 1)`` without overflow."""
+    far = np.greater(x, 1.0)
+    tail = x + np.log1p(-np.exp(select(far, np.negative(x), -1.0)))
+    return select(far, tail, np.log(np.expm1(select(far, 1.0, x))))
+
+
+def sqrt1pm1(x: Array) -> Array:
+    """``sqrt(1 + x) - 1`` without cancellation."""
+    return select(np.isposinf(x), x, np.divide(x, 1.0 + np.sqrt(1.0 + x)))
+
+
+def logaddexp(x: Array, y: Array) -> Array:
+    """``log(exp(x) + exp(y))`` without overflow."""
+    return np.logaddexp(x, y)
+
+
+def hypot(x: Array, y: Array) -> Array:
+    """``sqrt(x^2 + y^2)`` without overflow; a NaN wins over an infinity."""
+    found: Array = np.hypot(x, y)
+    if np.isinf(found).any():
+        found = select(np.isnan(x) | np.isnan(y), np.nan, found)
+    return found
+
+
 def minimum(*operands: Array) -> Array:
     """The smallest operand; a NaN wins."""
     return reduce(np.minimum, operands)
@@ -140,6 +174,9 @@ def _lifted(scalar: Callable[..., float], count: int = 1) -> Callable[..., Array
 
 erf = _lifted(math.erf)
 erfc = _lifted(math.erfc)
+erfcx = _lifted(tails.erfcx)
+ierfcx = _lifted(tails.ierfcx, 2)
+logerfc = _lifted(tails.logerfc)
 gamma = _lifted(ieee.gamma)
 lgamma = _lifted(ieee.lgamma)
 digamma = _lifted(special.digamma)

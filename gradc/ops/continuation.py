@@ -85,6 +85,21 @@ def softplus(z: complex) -> complex:
     return z + log1p(cmath.exp(-z)) if z.real > 0 else log1p(cmath.exp(z))
 
 
+def log1mexp(z: complex) -> complex:
+    """``log(1 - exp(z))``."""
+    return log1p(-cmath.exp(z)) if z.real < -1 else cmath.log(-expm1(z))
+
+
+def logexpm1(z: complex) -> complex:
+    """``log(exp(z) - 1)``."""
+    return z + log1mexp(-z) if z.real > 1 else cmath.log(expm1(z))
+
+
+def logaddexp(x: complex, y: complex) -> complex:
+    """``log(exp(x) + exp(y))``, for what does not overflow."""
+    return y + softplus(x - y)
+
+
 def xlogy(x: complex, y: complex) -> complex:
     """``x*log(y)``, 0 for x = 0."""
     return 0j if x == 0 else x * cmath.log(y)

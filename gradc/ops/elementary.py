@@ -154,6 +154,20 @@ ROOTS: Final = (
         label="√({0})",
     ),
     function(
+        "sqrt1pm1",
+        doc=(
+            "sqrt(1 + x) - 1 as x/(1 + sqrt(1 + x)), which does not cancel near 0. ±0 at ±0, -1 at -1, NaN below, inf "
+            "at inf; its derivative at -1 is inf."
+        ),
+        scalar=special.sqrt1pm1,
+        array=arrays.sqrt1pm1,
+        complex=lambda z: z / (1 + cmath.sqrt(1 + z)),
+        precise=lambda mp, x: x / (1 + mp.sqrt(1 + x)),
+        domain=((-0.9, 10),),
+        reference="Higham, Accuracy and Stability of Numerical Algorithms (2002), 1.7",
+        emit=own("sqrt1pm1"),
+    ),
+    function(
         "cbrt",
         doc="The cube root, of negative numbers too. ±0 at ±0, ±inf at ±inf; its derivative at 0 is inf.",
         scalar=math.cbrt,
@@ -429,6 +443,47 @@ NETWORKS: Final = (
         ),
         reference="Dugas et al., Incorporating second-order functional knowledge (2001)",
         emit=own("softplus"),
+    ),
+    function(
+        "logaddexp",
+        doc=(
+            "log(exp(x) + exp(y)) as max(x, y) + log1p(exp(-|x - y|)), which does not overflow. inf if an operand is "
+            "inf, -inf if both are -inf."
+        ),
+        arity=(2, 2),
+        scalar=special.logaddexp,
+        array=arrays.logaddexp,
+        complex=continuation.logaddexp,
+        precise=lambda mp, x, y: mp.log(mp.exp(x) + mp.exp(y)),
+        commutative=True,
+        domain=((0.1, 6), (0.1, 6)),
+        reference="numpy.logaddexp",
+        emit={"python": "np.logaddexp({0}, {1})", "c": "gradc_logaddexp({0}, {1})"},
+    ),
+    function(
+        "log1mexp",
+        doc="log(1 - exp(x)) to full relative accuracy. 0 at -inf, -inf at ±0, NaN above.",
+        scalar=special.log1mexp,
+        array=arrays.log1mexp,
+        complex=continuation.log1mexp,
+        precise=lambda mp, x: mp.log(-mp.expm1(x)),
+        domain=((-5, -0.1),),
+        reference="Maechler, Accurately computing log(1 - exp(-|a|)) (2012)",
+        emit=own("log1mexp"),
+    ),
+    function(
+        "logexpm1",
+        doc=(
+            "log(exp(x) - 1), the inverse of softplus, without overflow and to full relative accuracy for small x; "
+            "absolute near its zero log(2). -inf at ±0, NaN below, inf at inf."
+        ),
+        scalar=special.logexpm1,
+        array=arrays.logexpm1,
+        complex=continuation.logexpm1,
+        precise=lambda mp, x: mp.log(mp.expm1(x)),
+        domain=((0.9, 6),),
+        reference="the inverse of the softplus function",
+        emit=own("logexpm1"),
     ),
     function(
         "relu",

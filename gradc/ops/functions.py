@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from gradc.ir.op import Convention
-from gradc.ops import arrays, continuation, ieee, integers, special, ties, typerules
+from gradc.ops import arrays, continuation, ieee, integers, special, tails, ties, typerules
 from gradc.ops.elementary import function, own
 
 # The error function and the gamma family -----------------------------------------------------------------------------
@@ -36,7 +36,7 @@ GAMMA: Final = (
         scalar=math.erfc,
         array=arrays.erfc,
         complex=continuation.erfc,
-        precise=lambda mp, x: mp.erfc(x),
+        precise=tails.precise_erfc,
         domain=((-3, 5),),
         conventions=(
             Convention((inf,), "the limits; the second derivative is a product 0·inf"),
@@ -44,6 +44,49 @@ GAMMA: Final = (
         ),
         reference="DLMF 7.2.2",
         emit={"python": "gradc_erfc({0})", "c": "erfc({0})"},
+    ),
+    function(
+        "erfcx",
+        doc=(
+            "exp(x^2)*erfc(x), which does not underflow for large x, where it goes to 0 as 1/(x*sqrt(pi)). Overflows "
+            "to inf below -26.64."
+        ),
+        scalar=tails.erfcx,
+        array=arrays.erfcx,
+        complex=tails.complex_erfcx,
+        precise=tails.precise_erfcx,
+        domain=((-2, 30),),
+        reference="DLMF 7.2.2, 7.12.1",
+        emit=own("erfcx"),
+    ),
+    function(
+        "ierfcx",
+        doc=(
+            "ierfcx(n, x): the n-th derivative of erfcx times (-1)^n, which is 2^n*n!*exp(x^2) times the n-th repeated "
+            "integral of erfc; n an integer from 0 to 100, NaN for any other. inf at -inf, 0 at inf."
+        ),
+        arity=(2, 2),
+        type_rule=typerules.order,
+        uniform=False,
+        scalar=tails.ierfcx,
+        array=arrays.ierfcx,
+        complex=tails.complex_ierfcx,
+        precise=tails.precise_ierfcx,
+        dependence=("none", "smooth"),
+        domain=((0, 4), (-1, 6)),
+        reference="DLMF 7.18.4",
+        emit=own("ierfcx", 2),
+    ),
+    function(
+        "logerfc",
+        doc="log(erfc(x)), also where erfc underflows: about -x^2 for large x. log(2) at -inf, -inf at inf.",
+        scalar=tails.logerfc,
+        array=arrays.logerfc,
+        complex=tails.complex_logerfc,
+        precise=tails.precise_logerfc,
+        domain=((-3, 30),),
+        reference="DLMF 7.2.2",
+        emit=own("logerfc"),
     ),
     function(
         "gamma",
@@ -335,12 +378,12 @@ EXTREMES: Final = (
     function(
         "hypot",
         doc=(
-            "sqrt(x^2 + y^2) without overflow or underflow on the way. inf if either operand is infinite, even beside "
-            "NaN. Its derivative at (0, 0) is taken as 0 for both operands."
+            "sqrt(x^2 + y^2) without overflow or underflow on the way. NaN if either operand is, also beside an "
+            "infinity, where C gives inf. Its derivative at (0, 0) is taken as 0 for both operands."
         ),
         arity=(2, 2),
-        scalar=math.hypot,
-        array=np.hypot,
+        scalar=ieee.hypot,
+        array=arrays.hypot,
         complex=continuation.hypot,
         precise=lambda mp, x, y: mp.hypot(x, y),
         commutative=True,
@@ -348,15 +391,16 @@ EXTREMES: Final = (
         conventions=(
             Convention((0.0, 0.0), "a cone's tip: 0 is the middle of all slopes"),
             Convention((0.0, -0.0), "a cone's tip: 0 is the middle of all slopes"),
-            Convention((nan, inf), "inf, whatever number NaN stands for (C99)"),
-            Convention((inf, nan), "inf, whatever number NaN stands for (C99)"),
+            Convention((nan, inf), "NaN, as sqrt(x^2 + y^2) is, which becomes hypot; C99 says inf"),
+            Convention((inf, nan), "NaN, as sqrt(x^2 + y^2) is, which becomes hypot; C99 says inf"),
             Convention((inf, 0.5), "by x it is inf/inf"),
             Convention((-inf, 0.5), "by x it is inf/inf"),
             Convention((0.5, inf), "by y it is inf/inf"),
             Convention((0.5, -inf), "by y it is inf/inf"),
             Convention((inf, inf), "inf/inf"),
         ),
-        reference="C99, F.9.4.3",
+        reference="C99, F.9.4.3, but for NaN",
+        emit=own("hypot", 2),
     ),
     function(
         "clip",

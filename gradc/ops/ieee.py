@@ -108,6 +108,12 @@ log10 = _logarithm(math.log10, 0.0)
 log1p = _logarithm(math.log1p, -1.0)
 
 
+def hypot(x: float, y: float) -> float:
+    """The length of (x, y); unlike that of C, NaN beside an infinity."""
+    length = math.hypot(x, y)
+    return x + y if length == inf and (x != x or y != y) else length
+
+
 # Functions with a bounded domain -------------------------------------------------------------------------------------
 
 

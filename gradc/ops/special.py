@@ -31,6 +31,35 @@ def xlogy(x: float, y: float) -> float:
     return 0.0 if x == 0 and y == y else x * ieee.log(y)
 
 
+def log1mexp(x: float) -> float:
+    """``log(1 - exp(x))`` for x <= 0 to full relative accuracy; -inf at 0, NaN above.
+
+    Source: Maechler, Accurately computing log(1 - exp(-|a|)) (2012).
+    """
+    # Beyond -log(2) the exponential is the small one of the two, before it what it lacks of 1.
+    return math.log1p(-math.exp(x)) if x < -_LN2 else ieee.log(-ieee.expm1(x))
+
+
+_LN2 = math.log(2.0)
+
+
+def logexpm1(x: float) -> float:
+    """``log(exp(x) - 1)`` without overflow; -inf at 0, NaN below."""
+    return x + log1mexp(-x) if x > 1 else ieee.log(ieee.expm1(x))
+
+
+def sqrt1pm1(x: float) -> float:
+    """``sqrt(1 + x) - 1`` without cancellation."""
+    return x if x == inf else x / (1.0 + ieee.sqrt(1.0 + x))
+
+
+def logaddexp(x: float, y: float) -> float:
+    """``log(exp(x) + exp(y))`` without overflow; the larger operand where they differ by an infinity."""
+    if x == y:
+        return x + _LN2
+    return (y if x < y else x) + math.log1p(math.exp(-abs(x - y)))
+
+
 # Digamma and polygamma -----------------------------------------------------------------------------------------------
 
 # Bernoulli numbers B2, B4… (DLMF 24.2).

@@ -125,7 +125,7 @@ def _stabilise(graph: Graph, options: tuple[str, ...], context: Context) -> Outc
 
 
 def _rewrite(graph: Graph, options: tuple[str, ...], context: Context) -> Outcome:
-    return simplify(graph, _rules(graph, options or CLASSES[:3], context), fired=context.fired)
+    return simplify(graph, _rules(graph, options or CLASSES[:4], context), fired=context.fired)
 
 
 PASSES: Final = Passes(
@@ -137,7 +137,7 @@ PASSES: Final = Passes(
             (*CLASSES, "fixpoint"),
         ),
         Pass("stabilise", "rewrite with the exact and stable rules before derivatives are taken", _deep(_stabilise)),
-        Pass("rewrite", "apply the rewrite rules of the classes named", _deep(_rewrite), CLASSES, CLASSES[:3]),
+        Pass("rewrite", "apply the rewrite rules of the classes named", _deep(_rewrite), CLASSES, CLASSES[:4]),
         Pass("fold", "compute what depends on constants alone", _deep(lambda g, _, __: simplify(g, fold=True))),
         Pass("dedupe", "merge equal nodes", _deep(lambda g, _, __: simplify(g))),
         Pass(
@@ -154,8 +154,8 @@ PASSES: Final = Passes(
 LEVELS: Final[Mapping[int, str]] = {
     0: "expand",
     1: "expand, simplify(exact), dce",
-    2: "stabilise, expand, simplify(exact, stable, real), dce",
-    3: "stabilise, expand, simplify(exact, stable, real, fixpoint), dce",
+    2: "stabilise, expand, simplify(exact, stable, late, real), dce",
+    3: "stabilise, expand, simplify(exact, stable, late, real, fixpoint), dce",
 }
 """What -O0 to -O3 stand for."""
 

@@ -12,7 +12,7 @@ from gradc import cache, resources
 from gradc.ir.op import OpTable
 from gradc.rules.terms import Reader, Rule, RuleError
 
-FILES = ("exact", "stable", "real", "finite")
+FILES = ("exact", "stable", "late", "real", "finite")
 
 
 @lru_cache(maxsize=1)
@@ -21,7 +21,7 @@ def _texts() -> tuple[str, ...]:
 
 
 def rules(table: OpTable) -> tuple[Rule, ...]:
-    """Every rule of the four files, in the order of the files and of their lines. Raises ``RuleError``."""
+    """Every rule of the files, in the order of the files and of their lines. Raises ``RuleError``."""
     found: tuple[Rule, ...] | None = table._cache.get("rewrite rules")
     if found is None:
         found = table._cache["rewrite rules"] = _read(table)

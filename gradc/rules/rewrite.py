@@ -16,31 +16,41 @@ from gradc.ir.builder import Builder, Simplifier
 from gradc.ir.op import Op, OpTable
 from gradc.ir.types import F64, Type, TypeMismatch
 from gradc.ops.evaluate import evaluator
+from gradc.rules import arrays as array_rules
 from gradc.rules import load, structural
-from gradc.rules.structural import ArrayRule
+from gradc.rules.arrays import ArrayRule
 from gradc.rules.terms import Rule, Term, evaluate, ground, is_constant, operators, size
 from gradc.source import Span
 
-CLASSES = ("exact", "stable", "real", "finite")
+CLASSES = ("exact", "stable", "late", "real", "finite")
 
 # A replacement may fire further rules. Their costs fall, so this ends, but two long chains that factor step by step
 # would nest as deep as they are long; beyond this depth nodes are made as they are.
 _NESTING = 40
 
 # Steps of a compiled pattern. Registers hold nodes: first the operands of the root, then those of inner nodes.
-_EXPAND, _SAME, _CONSTANT, _LITERAL = range(4)
+_EXPAND, _SAME, _CONSTANT, _LITERAL, _OPPOSITE = range(5)
 
 # Marks the key of a node whose two operands are one node: no operator has this name.
 _TWINS = "="
 
 
 class Firing(NamedTuple):
-    """A rule that fired: its name and class, the place of the node that it replaced, and the node made instead."""
+    """A rule that fired on a node about to be made in a builder, ``op`` on ``operands``, and the node taken instead.
+
+    ``span`` is the place of the former in the program, ``derived`` whether differentiation made it, ``matched`` the
+    nodes below it that the rule's pattern looked into.
+    """
 
     rule: str
     kind: str
     span: Span | None
     node: int
+    op: str
+    operands: tuple[int, ...]
+    matched: tuple[int, ...]
+    derived: bool
+    builder: Builder
 
 
 class Variant(NamedTuple):
@@ -102,6 +112,8 @@ def _compile(rule: Rule, pattern: Term) -> Variant:
     typed = -1
     queue: list[tuple[Term, str]] = [(operand, pattern[0]) for operand in pattern[1:]]
     heads: list[str | None] = []
+    plain = _plain(pattern)
+    opposites: list[tuple[int, str]] = []
     for register, (term, user) in enumerate(_growing(queue)):
         if typed < 0 and user not in _UNTYPED:
             typed = register
@@ -116,16 +128,49 @@ def _compile(rule: Rule, pattern: Term) -> Variant:
         elif term[0] == "const":
             head = "const"
             steps.append((_LITERAL, register, term[1]))
+        elif term[0] == "neg" and term[1][0] == "var" and term[1][1] in plain:
+            # That is also how (-2)*y stands to 2*y, which are made of -(2*y) before this rule is tried.
+            opposites.append((register, term[1][1]))
         else:
             head = term[0]
             steps.append((_EXPAND, register, (term[0], len(term) - 1)))
             queue += [(operand, term[0]) for operand in term[1:]]
         if register < len(pattern) - 1:
             heads.append(head)
+    steps += [(_OPPOSITE, register, registers[name]) for register, name in opposites]
     inner = tuple(register for code, register, _ in steps if code == _EXPAND)
     constants = tuple((name, register) for name, register in registers.items() if is_constant(name))
     plan = _plan(rule.replacement, registers)
     return Variant(rule, tuple(heads), tuple(steps), typed, inner, operators(rule.replacement), plan, constants)
+
+
+def _plain(term: Term) -> frozenset[str]:
+    """The variables of a term that stand somewhere without a minus right before them."""
+    if term[0] == "var":
+        return frozenset() if is_constant(term[1]) else frozenset({term[1]})
+    if term[0] == "const" or (term[0] == "neg" and term[1][0] == "var"):
+        return frozenset()
+    return frozenset().union(*map(_plain, term[1:]))
+
+
+def _opposite(data: Mapping[int, Mapping[str, Any]], one: int, other: int) -> bool:
+    """Whether a node is minus another one by the way both are written."""
+    first, second = data[one], data[other]
+    if first["op"] == "neg" and first["operands"] == (other,):
+        return True
+    if second["op"] == "neg" and second["operands"] == (one,):
+        return True
+    if first["op"] == "const" and second["op"] == "const":
+        return bool(first["attrs"]["value"] == -second["attrs"]["value"]) and first["type"] == second["type"]
+    if first["op"] != second["op"] or first["op"] not in ("mul", "div"):
+        return False
+    # Rules bring a minus into a constant factor or divisor.
+    for place in (0, 1):
+        factor, opposite = data[first["operands"][place]], data[second["operands"][place]]
+        same = first["operands"][1 - place] == second["operands"][1 - place]
+        if same and factor["op"] == "const" and opposite["op"] == "const":
+            return bool(factor["attrs"]["value"] == -opposite["attrs"]["value"])
+    return False
 
 
 def _growing(queue: list[tuple[Term, str]]) -> Iterator[tuple[Term, str]]:
@@ -143,6 +188,10 @@ def match(variant: Variant, data: Mapping[int, Mapping[str, Any]], operands: tup
         node = registers[register]
         if code == _SAME:
             if node != registers[wanted]:
+                return None
+            continue
+        if code == _OPPOSITE:
+            if not _opposite(data, node, registers[wanted]):
                 return None
             continue
         found = data[node]
@@ -220,7 +269,7 @@ def rules_of(table: OpTable, classes: Iterable[str], disabled: Iterable[str] = (
     if found is None:
         every = load.rules(table)
         kept = [rule for rule in every if rule.kind in chosen and rule.name not in without]
-        arrays = [rule for rule in structural.RULES if rule.kind in chosen and rule.name not in without]
+        arrays = [rule for rule in array_rules.RULES if rule.kind in chosen and rule.name not in without]
         found = table._cache[key] = Rules(table, kept, arrays)
     return found
 
@@ -333,7 +382,8 @@ def simplifier(
                     found = each.apply(builder, operands)
                     if found is not None:
                         if fired is not None:
-                            fired.append(Firing(each.name, each.kind, builder.span, found))
+                            matched = _within(builder, operands, each.inside)
+                            fired.append(_firing(each, builder, found, op, operands, matched))
                         return found
             candidates = known.get(key)
             if candidates is None:
@@ -348,8 +398,8 @@ def simplifier(
                         found = _replace(variant, registers, builder)
                         if found is not None:
                             if fired is not None:
-                                rule = variant.rule
-                                fired.append(Firing(rule.name, rule.kind, builder.span, found))
+                                matched = tuple(registers[register] for register in variant.inner)
+                                fired.append(_firing(variant.rule, builder, found, op, operands, matched))
                             return found
                 finally:
                     nesting -= 1
@@ -358,12 +408,31 @@ def simplifier(
     return simplify
 
 
+def _firing(
+    rule: Rule | ArrayRule, builder: Builder, found: int, op: str, operands: tuple[int, ...], matched: tuple[int, ...]
+) -> Firing:
+    derived = builder.adjoint_of is not None
+    return Firing(rule.name, rule.kind, builder.span, found, op, operands, matched, derived, builder)
+
+
+def _within(builder: Builder, operands: tuple[int, ...], inside: frozenset[str]) -> tuple[int, ...]:
+    """The nodes at and below the operands that are reached through operators of ``inside`` alone."""
+    found: dict[int, None] = {}
+    waiting = list(operands)
+    while waiting:
+        node = waiting.pop()
+        if node not in found and builder.op(node) in inside:
+            found[node] = None
+            waiting += builder.operands(node)
+    return tuple(found)
+
+
 def _pays(variant: Variant, registers: list[int], shared: Container[int]) -> bool:
     """Whether a rule that is not about accuracy makes no more nodes than it sets free.
 
     ``x*y + x*z`` becomes ``x*(y + z)`` to save a product; if both products are needed elsewhere it saves nothing.
     """
-    if variant.rule.kind in ("exact", "stable"):
+    if variant.rule.kind in ("exact", "stable", "late"):
         return True
     return variant.makes <= 1 + sum(registers[register] not in shared for register in variant.inner)
 

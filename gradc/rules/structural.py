@@ -1,13 +1,11 @@
 """Rewrites of arrays, which cannot be written as patterns: what they compare are axes, extents and indices.
 
-Those of the operators that move elements are exact, as they change where elements stand and never their values. The
-others have names and classes like the rules of the rule files.
+They belong to the operators that move elements, and are exact: they change where elements stand, never their values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from gradc.ir.types import Index
@@ -121,67 +119,3 @@ def simplify(builder: Builder, op: str, operands: tuple[int, ...], attrs: Attrs)
     if op == "access":
         return _access(builder, operands[0], attrs, operands[1:])
     return _UNARY[op](builder, operands[0], attrs)
-
-
-# Rules ---------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ArrayRule:
-    """A rule over arrays: its name and class as those of the rule files, how people write it, and what applies it.
-
-    ``apply`` is given a node of the operator ``op`` that is about to be made, and returns the one to take instead.
-    """
-
-    name: str
-    kind: str
-    text: str
-    op: str
-    apply: Callable[[Builder, tuple[int, ...]], int | None]
-
-
-def _log_sum_exp(builder: Builder, operands: tuple[int, ...]) -> int | None:
-    data = builder.data[operands[0]]
-    if data["op"] != "sum":
-        return None
-    (inner,) = data["operands"]
-    if builder.op(inner) != "exp":
-        return None
-    (x,) = builder.operands(inner)
-    over, axes = data["attrs"].get("over", ()), data["attrs"].get("axes", ())
-    table = build.tabulate(builder, x, over)
-    places = (*range(len(over)), *(axis + len(over) for axis in axes))
-    return builder.apply("logsumexp", table, attrs={"axes": places})
-
-
-def _softmax(builder: Builder, operands: tuple[int, ...]) -> int | None:
-    above, below = operands
-    if builder.op(above) != "exp":
-        return None
-    total = below
-    while builder.op(total) in ("broadcast", "reshape"):
-        (total,) = builder.operands(total)
-    data = builder.data[total]
-    if data["op"] != "sum" or data["operands"] != (above,) or data["attrs"].get("over"):
-        return None
-    axes = data["attrs"]["axes"]
-    (x,) = builder.operands(above)
-    if build.expand(builder, total, axes, builder.type(x).shape) != below:
-        return None
-    return builder.apply("softmax", x, attrs={"axes": axes})
-
-
-def _log_softmax(builder: Builder, operands: tuple[int, ...]) -> int | None:
-    data = builder.data[operands[0]]
-    if data["op"] != "softmax":
-        return None
-    (x,) = data["operands"]
-    return builder.apply("log_softmax", x, attrs={"axes": data["attrs"]["axes"]})
-
-
-RULES: Final = (
-    ArrayRule("log_sum_exp", "stable", "log(sum(exp(x))) => logsumexp(x)", "log", _log_sum_exp),
-    ArrayRule("log_softmax", "stable", "log(softmax(x)) => log_softmax(x)", "log", _log_softmax),
-    ArrayRule("softmax", "stable", "exp(x)/sum(exp(x)) => softmax(x)", "div", _softmax),
-)
-"""The rules over arrays that may be switched off by name, as those of the rule files."""

@@ -29,7 +29,7 @@ class RuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One line of a rule file. ``kind`` is its class: "exact", "stable", "real" or "finite"."""
+    """One line of a rule file. ``kind`` is its class: "exact", "stable", "late", "real" or "finite"."""
 
     name: str
     kind: str

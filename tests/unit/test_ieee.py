@@ -5,7 +5,7 @@ from math import copysign, inf, nan
 
 import pytest
 
-from gradc.ops import ieee, integers, special
+from gradc.ops import ieee, integers, special, tails
 
 TINY = 5e-324
 HUGE = 1.7976931348623157e308
@@ -162,6 +162,43 @@ CASES = [
     (special.xlogy, (0.0, inf), 0.0),
     (special.xlogy, (0.0, nan), nan),
     (special.xlogy, (2.0, 0.0), -inf),
+    (ieee.hypot, (inf, nan), nan),
+    (ieee.hypot, (nan, -inf), nan),
+    (ieee.hypot, (-inf, 1.0), inf),
+    (ieee.hypot, (HUGE, HUGE), inf),
+    (special.logaddexp, (1000.0, 0.0), 1000.0),
+    (special.logaddexp, (inf, inf), inf),
+    (special.logaddexp, (-inf, -inf), -inf),
+    (special.logaddexp, (inf, -inf), inf),
+    (special.logaddexp, (nan, inf), nan),
+    (special.log1mexp, (0.0,), -inf),
+    (special.log1mexp, (-inf,), -0.0),
+    (special.log1mexp, (1.0,), nan),
+    (special.log1mexp, (nan,), nan),
+    (special.logexpm1, (0.0,), -inf),
+    (special.logexpm1, (-1.0,), nan),
+    (special.logexpm1, (1000.0,), 1000.0),
+    (special.logexpm1, (inf,), inf),
+    (special.sqrt1pm1, (-0.0,), -0.0),
+    (special.sqrt1pm1, (-1.0,), -1.0),
+    (special.sqrt1pm1, (-2.0,), nan),
+    (special.sqrt1pm1, (inf,), inf),
+    (special.sqrt1pm1, (TINY,), TINY / 2),
+    (tails.erfcx, (0.0,), 1.0),
+    (tails.erfcx, (-30.0,), inf),
+    (tails.erfcx, (inf,), 0.0),
+    (tails.erfcx, (-inf,), inf),
+    (tails.erfcx, (nan,), nan),
+    (tails.ierfcx, (2, inf), 0.0),
+    (tails.ierfcx, (2, -inf), inf),
+    (tails.ierfcx, (-1, 1.0), nan),
+    (tails.ierfcx, (101, 1.0), nan),
+    (tails.ierfcx, (0, 0.0), 1.0),
+    (tails.ierfcx, (1, nan), nan),
+    (tails.logerfc, (inf,), -inf),
+    (tails.logerfc, (-inf,), math.log(2)),
+    (tails.logerfc, (1e200,), -inf),
+    (tails.logerfc, (nan,), nan),
     (special.digamma, (0.0,), -inf),
     (special.digamma, (-0.0,), inf),
     (special.digamma, (-2.0,), nan),

@@ -75,7 +75,7 @@ def test_passes_can_be_added() -> None:
             "error[E0905]: the pass `simplify` has no option `exat`\n --> <pipeline>:1:15\n"
             "  |\n1 | dce, simplify(exat)\n"
             "  |               ^^^^ unknown\n  = help: a similar name exists: `exact`\n"
-            "  = help: the options of `simplify` are: `exact`, `stable`, `real`, `finite`, `fixpoint`",
+            "  = help: the options of `simplify` are: `exact`, `stable`, `late`, `real`, `finite`, `fixpoint`",
         ),
         (
             "dce(",

@@ -75,6 +75,7 @@ METHODS = {
             "(self, of: 'str', wrt: 'str', values: 'Mapping[str, Any] | None' = None, "
             "**options: 'Any') -> 'Explanation'"
         ),
+        "rewrites": "(self) -> 'Rewrites'",
         "dot": "(self, **options: 'Any') -> 'Diagram'",
     },
     "ValueAndGrad": {
@@ -161,8 +162,8 @@ CLASSES: dict[str, type] = {
 GROWING = ("Graph", "Builder")
 
 FIELDS = {
-    "Options": "ops level pipeline passes dtype assume_finite disabled allow limits verify sizes debug_nans max_memory "
-    "max_iterations checkpoint",
+    "Options": "ops level pipeline passes dtype assume_finite no_rewrite allow limits verify sizes debug_nans "
+    "max_memory max_iterations checkpoint",
     "Diagnostic": "code message span label hints notes text",
 }
 

@@ -1,0 +1,251 @@
+"""Rules over arrays, with names and classes like those of the rule files: what they compare are axes and shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from gradc.ops import build
+
+if TYPE_CHECKING:
+    from gradc.ir.builder import Builder
+
+
+@dataclass(frozen=True)
+class ArrayRule:
+    """A rule over arrays: its name and class as those of the rule files, how people write it, what applies it and why.
+
+    ``apply`` is given a node of the operator ``op`` that is about to be made, and returns the one to take instead.
+    ``inside`` are the operators of which the matched part is made.
+    """
+
+    name: str
+    kind: str
+    text: str
+    op: str
+    apply: Callable[[Builder, tuple[int, ...]], int | None]
+    inside: frozenset[str]
+    why: str
+
+
+_SPREADING = ("broadcast", "reshape")
+# How deep a matrix is looked into for what makes it positive semidefinite.
+_DEEP = 8
+
+
+def _behind(builder: Builder, node: int) -> int:
+    """What is repeated along axes."""
+    while builder.op(node) in _SPREADING:
+        (node,) = builder.operands(node)
+    return node
+
+
+def _table(builder: Builder, total: int, x: int) -> tuple[int, tuple[int, ...]]:
+    """The array of what a sum is over, and the axes that it removes."""
+    attrs = builder.data[total]["attrs"]
+    over, axes = attrs.get("over", ()), attrs.get("axes", ())
+    return build.tabulate(builder, x, over), (*range(len(over)), *(axis + len(over) for axis in axes))
+
+
+def _log_sum_exp(builder: Builder, operands: tuple[int, ...]) -> int | None:
+    (total,) = operands
+    if builder.op(total) != "sum":
+        return None
+    (inner,) = builder.operands(total)
+    if builder.op(inner) != "exp":
+        return None
+    table, axes = _table(builder, total, builder.operands(inner)[0])
+    return builder.apply("logsumexp", table, attrs={"axes": axes})
+
+
+def _softmax(builder: Builder, operands: tuple[int, ...]) -> int | None:
+    above, below = operands
+    if builder.op(above) != "exp":
+        return None
+    total = _behind(builder, below)
+    data = builder.data[total]
+    if data["op"] != "sum" or data["operands"] != (above,) or data["attrs"].get("over"):
+        return None
+    axes = data["attrs"]["axes"]
+    (x,) = builder.operands(above)
+    if build.expand(builder, total, axes, builder.type(x).shape) != below:
+        return None
+    return builder.apply("softmax", x, attrs={"axes": axes})
+
+
+def _log_softmax(builder: Builder, operands: tuple[int, ...]) -> int | None:
+    (shares,) = operands
+    if builder.op(shares) != "softmax":
+        return None
+    (x,) = builder.operands(shares)
+    return builder.apply("log_softmax", x, attrs={"axes": builder.data[shares]["attrs"]["axes"]})
+
+
+def _log_softmax_difference(builder: Builder, operands: tuple[int, ...]) -> int | None:
+    x, repeated = operands
+    total = _behind(builder, repeated)
+    if builder.op(total) != "logsumexp" or builder.operands(total) != (x,):
+        return None
+    axes = builder.data[total]["attrs"]["axes"]
+    if build.expand(builder, total, axes, builder.type(x).shape) != repeated:
+        return None
+    return builder.apply("log_softmax", x, attrs={"axes": axes})
+
+
+def _norm(builder: Builder, operands: tuple[int, ...]) -> int | None:
+    (total,) = operands
+    op, inside = builder.op(total), builder.operands(total)
+    if op == "matmul":
+        # Of a vector with itself.
+        if inside[0] != inside[1] or builder.type(inside[0]).rank != 1:
+            return None
+        return builder.apply("norm", inside[0], attrs={"axes": (0,)})
+    if op != "sum":
+        return None
+    (square,) = inside
+    what, factors = builder.op(square), builder.operands(square)
+    if not ((what == "pow" and builder.value(factors[1]) == 2) or (what == "mul" and factors[0] == factors[1])):
+        return None
+    table, axes = _table(builder, total, factors[0])
+    return builder.apply("norm", table, attrs={"axes": axes})
+
+
+def _log_abs_det(builder: Builder, operands: tuple[int, ...]) -> int | None:
+    (size,) = operands
+    if builder.op(size) != "abs":
+        return None
+    (det,) = builder.operands(size)
+    return builder.apply("logdet", *builder.operands(det)) if builder.op(det) == "det" else None
+
+
+def _log_det(builder: Builder, operands: tuple[int, ...]) -> int | None:
+    (det,) = operands
+    if builder.op(det) != "det":
+        return None
+    (matrix,) = builder.operands(det)
+    return builder.apply("logdet", matrix) if _semidefinite(builder, matrix) else None
+
+
+def _semidefinite(builder: Builder, matrix: int) -> bool:
+    """Whether a matrix is by its form positive semidefinite: a Gram matrix, the identity, sums and multiples."""
+    waiting = [(matrix, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        op, operands = builder.op(node), builder.operands(node)
+        if depth > _DEEP:
+            return False
+        if op == "add":
+            waiting += [(operand, depth + 1) for operand in operands]
+        elif op == "mul" and _positive(builder, operands[0]):
+            waiting.append((operands[1], depth + 1))
+        elif op in ("mul", "div") and _positive(builder, operands[1]):
+            waiting.append((operands[0], depth + 1))
+        elif not (op == "matmul" and _transposes(builder, *operands)) and not _identity(builder, node):
+            return False
+    return True
+
+
+def _positive(builder: Builder, node: int) -> bool:
+    """Whether the node is one positive number for all elements."""
+    node = _behind(builder, node)
+    if builder.type(node).rank != 0 and builder.op(node) != "const":
+        return False
+    if builder.op(node) == "float":
+        return builder.op(builder.operands(node)[0]) == "size"
+    value = builder.value(node)
+    return value is not None and value > 0
+
+
+def _transposes(builder: Builder, one: int, other: int) -> bool:
+    if builder.type(one).rank != 2 or builder.type(other).rank != 2:
+        return False
+    turned = (builder.op(one) == "transpose" and builder.operands(one) == (other,)) or (
+        builder.op(other) == "transpose" and builder.operands(other) == (one,)
+    )
+    return turned
+
+
+def _identity(builder: Builder, node: int) -> bool:
+    """A table of a positive number on the diagonal and 0 beside it."""
+    data = builder.data[node]
+    if data["op"] != "tabulate" or len(data["attrs"]["indices"]) != 2:
+        return False
+    (element,) = data["operands"]
+    if builder.op(element) != "select":
+        return False
+    test, then, other = builder.operands(element)
+    if builder.op(test) != "eq" or builder.value(other) != 0 or not _positive(builder, then):
+        return False
+    places = [builder.data[place] for place in builder.operands(test)]
+    found: list[Any] = [place["attrs"]["index"] for place in places if place["op"] == "index"]
+    return sorted(found, key=str) == sorted(data["attrs"]["indices"], key=str)
+
+
+def _rule(name: str, text: str, op: str, inside: str, apply: Callable[..., int | None], why: str) -> ArrayRule:
+    return ArrayRule(name, "stable", text, op, apply, frozenset((*inside.split(), *_SPREADING)), why)
+
+
+RULES: Final = (
+    _rule(
+        "log_sum_exp",
+        "log(sum(exp(x))) => logsumexp(x)",
+        "log",
+        "sum exp",
+        _log_sum_exp,
+        "The exponentials overflow from x = 710 on, or are all 0 below x = -745; the logarithm of their sum is finite. "
+        "Its derivative, a share of e^-k, is known to k half ulps.",
+    ),
+    _rule(
+        "log_softmax",
+        "log(softmax(x)) => log_softmax(x)",
+        "log",
+        "softmax",
+        _log_softmax,
+        "Small shares underflow to 0, whose logarithm is -inf.",
+    ),
+    _rule(
+        "log_softmax_difference",
+        "x - logsumexp(x) => log_softmax(x)",
+        "sub",
+        "logsumexp",
+        _log_softmax_difference,
+        "Of a huge x the difference loses the logarithm.",
+    ),
+    _rule(
+        "softmax",
+        "exp(x)/sum(exp(x)) => softmax(x)",
+        "div",
+        "exp sum",
+        _softmax,
+        "The exponentials overflow from x = 710 on, which makes the quotient NaN. A share of e^-k is known to k half "
+        "ulps.",
+    ),
+    _rule(
+        "norm",
+        "sqrt(sum(x^2)) => norm(x)",
+        "sqrt",
+        "sum pow mul matmul",
+        _norm,
+        "The squares overflow from x = 1e154 on and underflow below 1e-162. The derivative at 0 is 0 instead of NaN. "
+        "Also of sqrt(sum(x*x)) and sqrt(x @ x).",
+    ),
+    _rule(
+        "log_abs_det",
+        "log(abs(det(A))) => logdet(A)",
+        "log",
+        "abs det",
+        _log_abs_det,
+        "The determinant of a large matrix overflows or underflows, its logarithm does not.",
+    ),
+    _rule(
+        "log_det",
+        "log(det(A)) => logdet(A)",
+        "log",
+        "det",
+        _log_det,
+        "Where A is positive semidefinite by its form: B @ B.T or B.T @ B, the identity, positive multiples and sums "
+        "of these. Of any other matrix the determinant may be negative, which logdet does not tell.",
+    ),
+)
+"""The rules over arrays, each before those that match less."""
