@@ -156,8 +156,12 @@ def _place(problem: Problem, numbers: PreciseNumbers) -> str:
         return ""
     texts = {source.name: source for source in problem.model.sources}
     text = texts[span.file].line(span.line)[span.column - 1 :][: span.length] if span.file in texts else graph.op(where)
-    side = "" if graph.adjoint_of(where) is None else " in the derivative"
-    return f"{span}: `{text}` loses {math.log10(best):.0f} digits{side}"
+    lost = f"{math.log10(best):.0f} digits"
+    if graph.adjoint_of(where) is None:
+        return f"{span}: `{text}` loses {lost}"
+    if graph.op(where) in ("add", "sub", "sum"):
+        return f"{span}: contributions to the derivative that meet at `{text}` cancel, and lose {lost}"
+    return f"{span}: the derivative of `{text}` loses {lost}"
 
 
 def _worst(numbers: PreciseNumbers, value: Any, exact: Any) -> float:

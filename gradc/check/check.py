@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # So many elements are checked one by one, if that does not take longer than so many seconds.
 _SINGLE: Final = 64
-_SECONDS: Final = 5.0
+_SECONDS: Final = 3.0
 # Of more, so many random combinations are, and so many wrong elements are looked for.
 _COMBINATIONS: Final = 4
 _LOCATED: Final = 8
@@ -139,6 +139,8 @@ class _Judge:
         self.notes: list[str] = []
         self.programs = problem.programs
         self.exact: tuple[list[Any], list[list[Any]]] | None = None
+        # Of the last direction, along which there may be several targets.
+        self.kinks: tuple[Any, list[Kink | None]] | None = None
         if precision is not None:
             try:
                 self.exact = problem.exactly(precision)
@@ -219,43 +221,53 @@ class _Judge:
             off = "" if _close(value, slope, max(_TELLING * abs(slope), 0.0)) else "its rounding errors are large"
             return "right", slope, bound, method, off
         if _close(value, slope, bound):
+            kink = self.kink(y, direction)
+            if kink is not None and kink.kind == "jump":
+                return "undefined", slope, bound, method, _kinked(kink)
             telling = bound <= _TELLING * max(scale, abs(value), abs(slope)) or value == slope == bound
-            return "right" if telling else "noise", slope, bound, method, ""
+            return "right" if telling else "noise", slope, bound, method, _kinked(kink)
         return self.doubted(y, direction, value, slope, bound, scale, method)
 
     def doubted(
         self, y: int, direction: Sequence[Any], value: float, slope: float, bound: float, scale: float, method: str
     ) -> tuple[Verdict, float, float, str, str]:
         """The verdict on what differs: a kink may be the reason, or the numerical derivative may be the wrong one."""
-        problem = self.problem
         kink = self.kink(y, direction)
+        note = _kinked(kink)
         if kink is not None and kink.kind == "jump":
-            return "undefined", slope, bound, method, "the value jumps here"
+            return "undefined", slope, bound, method, note
         if kink is not None and kink.kind == "kink":
-            note = f"a kink, with slopes {kink.left:.4g} and {kink.right:.4g}"
             return "right" if kink.covers(value, bound) else "wrong", slope, bound, method, note
-        note = "a kink is near" if kink is not None else ""
-        if bound > _TELLING * max(scale, abs(value), abs(slope)):
+        if math.isfinite(value) and bound > _TELLING * max(scale, abs(value), abs(slope)):
             return "noise", slope, bound, method, note
-        if not math.isfinite(slope):
-            return ("undefined" if not math.isfinite(value) else "noise"), slope, bound, method, note
+        moving = self.problem.moving(direction)
         try:
-            precise = problem.slopes.precise(problem.moving(direction), _DIGITS)
+            precise = self.problem.slopes.precise(moving, _DIGITS)
             slope, method = float(precise.values[y]), precise.method
+            if not math.isfinite(value):
+                # Where the slope grows without an end, fewer digits see less of it.
+                again = float(self.problem.slopes.precise(moving, _DIGITS // 2).values[y])
+                finite = math.isfinite(slope) and _close(slope, again, 1e-6 * max(abs(slope), abs(again)))
+                return "wrong" if finite else "undefined", slope, bound, method, note
         except Unsuitable:
             # Without a judge, what differs by little may be an error of the numerical derivative.
-            if _close(value, slope, 1e-9 * max(abs(value), abs(slope))):
+            if not math.isfinite(value) or _close(value, slope, 1e-9 * max(abs(value), abs(slope))):
                 return "noise", slope, bound, method, note
-        if _close(value, slope, bound):
-            return "right", slope, bound, method, note
-        return "wrong", slope, bound, method, note
+        if not math.isfinite(slope):
+            return "noise", slope, bound, method, note
+        return "right" if _close(value, slope, bound) else "wrong", slope, bound, method, note
 
     def kink(self, y: int, direction: Sequence[Any]) -> Kink | None:
         """What is not smooth along a direction."""
-        try:
-            return self.problem.slopes.sides(self.problem.moving(direction))[y]
-        except Unsuitable:
+        key = tuple(np.asarray(each).tobytes() for each in direction)
+        if not self.problem.slopes.types:
             return None
+        if self.kinks is None or self.kinks[0] != key:
+            try:
+                self.kinks = key, self.problem.slopes.sides(self.problem.moving(direction))
+            except Unsuitable:
+                return None
+        return self.kinks[1][y]
 
     # Many elements -------------------------------------------------------------------------------------------------
 
@@ -318,6 +330,17 @@ def _close(x: float, y: float, bound: float) -> bool:
 def _why(reason: Unsuitable) -> str:
     word = str(reason)
     return {"time": "it takes too long", "size": "it needs too much memory"}.get(word, f"there is no such `{word}`")
+
+
+def _kinked(kink: Kink | None) -> str:
+    if kink is None:
+        return ""
+    if kink.kind == "jump":
+        return "the value jumps here"
+    slopes = f"slopes {kink.left:.4g} and {kink.right:.4g}"
+    if kink.kind == "kink":
+        return f"a kink, with {slopes}"
+    return f"a kink within {kink.distance:.0e}, with {slopes}".replace("e-0", "e-")
 
 
 # Orders and comparisons ----------------------------------------------------------------------------------------------

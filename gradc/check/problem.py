@@ -232,7 +232,9 @@ class Problem:
         there = [node for node in moved if node >= 0]
         self._moved = [at for at, node in enumerate(moved) if node >= 0]
         limits = self.model.options.limits
-        return Slopes(graph, self.inputs, self.sizes, there, limits=limits, seconds=self.seconds)
+        found = Slopes(graph, self.inputs, self.sizes, there, limits=limits, seconds=self.seconds)
+        found.noise = [noise / _SAFETY for noise in self.noise[0]]
+        return found
 
     def moving(self, direction: Sequence[Any]) -> list[Any]:
         """A direction for ``slopes``: of the names on which something depends."""

@@ -63,10 +63,15 @@ class Slopes:
         self.limits = limits
         self.seconds = seconds
         self.graph = _shifted(graph, moved)
+        # By how much rounding errors change the results, if that is known.
+        self.noise: Sequence[float] | None = None
         self.types = [graph.type(node) for node in moved]
         self._fixed: tuple[Graph, list[Any]] | None = None
         self._plan: Plan | ArrayPlan | None = None
         self._complex: Evaluator | None = None
+        self._too_slow = False
+        # Whether complex steps are worth a try.
+        self.analytic = True
         self._precise: dict[int, tuple[PreciseNumbers, list[Any]]] = {}
         self.shapes = self._shapes()
 
@@ -115,12 +120,13 @@ class Slopes:
 
     def slope(self, direction: Direction) -> Slope:
         """The derivatives along a direction: by a complex step where the program is analytic, else by differences."""
-        try:
-            found = self.complex(direction)
-            if all(map(math.isfinite, found.values)):
-                return found
-        except Unsuitable:
-            pass
+        if self.analytic:
+            try:
+                found = self.complex(direction)
+                if all(map(math.isfinite, found.values)):
+                    return found
+            except Unsuitable:
+                self.analytic = False
         return self.differences(direction)
 
     def complex(self, direction: Direction) -> Slope:
@@ -142,7 +148,7 @@ class Slopes:
         length = max((float(np.max(np.abs(each), initial=0.0)) for each in direction), default=1.0) or 1.0
         return min(max(largest, 1e-3), 1.0) / length if largest else 1.0 / length
 
-    def differences(self, direction: Direction, noise: float = 0.0) -> Slope:
+    def differences(self, direction: Direction) -> Slope:
         """By central differences, extrapolated to a step of 0. (C. J. F. Ridders, "Accurate computation of F'(x) and
         F'(x) F''(x)", Advances in Engineering Software 4, 1982.)
 
@@ -157,7 +163,7 @@ class Slopes:
             columns.append([(a - b) / (2 * step) for a, b in zip(above, below, strict=True)])
         values, bounds = [], []
         for at in range(len(base)):
-            value, bound = _extrapolated([row[at] for row in columns], steps, _ulp(base[at]) + noise)
+            value, bound = _extrapolated([row[at] for row in columns], steps, self._noise(at, base[at]))
             values.append(value)
             bounds.append(bound)
         return Slope(values, bounds, "central differences")
@@ -175,10 +181,16 @@ class Slopes:
         return Slope(values, [0.0] * len(values), f"mpmath, {digits} digits")
 
     def _base(self, digits: int) -> tuple[PreciseNumbers, list[Any]]:
+        if self._too_slow:
+            raise Unsuitable("time")
         if digits not in self._precise:
             numbers = PreciseNumbers(3 * digits)
             evaluator = Evaluator(numbers, self.sizes, functions=self.functions, seconds=self.seconds)
-            evaluator.run(self.graph, [*self.inputs, *self.nothing()])
+            try:
+                evaluator.run(self.graph, [*self.inputs, *self.nothing()])
+            except Unsuitable:
+                self._too_slow = True
+                raise
             self._precise[digits] = numbers, evaluator.stopped
         return self._precise[digits]
 
@@ -191,8 +203,13 @@ class Slopes:
         rows = []
         for step in (1e-3 * length, 1e-4 * length, 1e-5 * length):
             above, below = self.value(direction, step), self.value(direction, -step)
-            rows.append([(step, (b - x) / step, (x - a) / step) for a, x, b in zip(below, base, above, strict=True)])
-        return [_kink([row[at] for row in rows], _ulp(base[at])) for at in range(len(base))]
+            rows.append([(step, (x - a) / step, (b - x) / step) for a, x, b in zip(below, base, above, strict=True)])
+        return [_kink([row[at] for row in rows], self._noise(at, base[at])) for at in range(len(base))]
+
+    def _noise(self, at: int, value: float) -> float:
+        """What rounding errors may change of a result."""
+        own = _ulp(value)
+        return max(own, self.noise[at]) if self.noise is not None else own
 
 
 @dataclass(frozen=True)
