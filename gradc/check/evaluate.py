@@ -397,8 +397,8 @@ class Evaluator:
         first = len(free)
         if op in REDUCTIONS:
             axes = site.attrs.get("axes", (site.attrs["axis"],) if "axis" in site.attrs else ())
-            given = [whole(site.operand(at, free), (*self.batch(free), *self.shape(site.types[at].shape))) for at in (0,)]
-            return scalar(REDUCTIONS[op](self.numbers, given[0], tuple(first + axis for axis in axes)))
+            given = whole(site.operand(0, free), (*self.batch(free), *self.shape(site.types[0].shape)))
+            return scalar(REDUCTIONS[op](self.numbers, given, tuple(first + axis for axis in axes)))
         found = along(op)
         if found is None or not own:
             raise Unsuitable(op)

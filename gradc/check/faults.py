@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,7 +52,7 @@ class _Seen:
 
 
 def faults(problem: Problem, wrong: bool) -> list[Diagnostic]:
-    """A diagnostic for each local gradient that is wrong; of operators only if the program's derivative is ``wrong``."""
+    """A diagnostic for each local gradient that is wrong; of operators only if the program is ``wrong``."""
     graph = problem.programs.values.graph
     if not wrong and not has_calls(graph):
         return []
@@ -115,11 +116,9 @@ def _observed(graph: Graph, problem: Problem, functions: Mapping[str, Function])
                 seen.values.append(picked)
 
     evaluator = Evaluator(Numbers(), problem.sizes, functions=functions, seconds=problem.seconds, observe=observe)
-    try:
+    # What has been seen until time is over is better than nothing.
+    with suppress(Unsuitable):
         evaluator.run(graph, problem.inputs)
-    except Unsuitable:
-        # What has been seen until then is better than nothing.
-        pass
     return [seen for seen in found.values() if seen.values]
 
 
@@ -154,8 +153,8 @@ class _Local:
         self.structural = graph.ops[graph.op(node)].kind == "structural"
         self.weights: Any = None
         if self.structural:
-            shape = graph.type(node).shape
-            if not all(isinstance(extent, int) for extent in shape):
+            shape = [extent for extent in graph.type(node).shape if isinstance(extent, int)]
+            if len(shape) < graph.type(node).rank:
                 raise Unsuitable("size")
             self.weights = np.random.default_rng(9).uniform(0.5, 1.5, shape)
         derived, self.positions = self._built(True)

@@ -195,7 +195,7 @@ def product(numbers: Numbers, batch: int, ranks: Sequence[int], a: Any, b: Any) 
     left = lifted(a, batch, front, ranks[0] > 1, True)
     right = lifted(b, batch, front, ranks[1] > 1, False)
     if left.shape[-1] == 0:
-        shape = np.broadcast_shapes(left.shape[:-2], right.shape[:-2]) + (left.shape[-2], right.shape[-1])
+        shape = (*np.broadcast_shapes(left.shape[:-2], right.shape[:-2]), left.shape[-2], right.shape[-1])
         found = np.full(shape, numbers.zero, object)
     else:
         found = np.matmul(numbers.moved_all(left), right)

@@ -1,9 +1,9 @@
 """Number systems in which a graph can be evaluated beside the one that it is compiled for.
 
 Each evaluates an operator by the row's own function for it: ``complex`` for complex steps, ``precise`` for mpmath,
-``scalar`` for Python's floats. Floats and complex numbers can be blurred: every rounded result is moved by a random part
-of a unit in the last place, so that runs differ by as much as rounding errors can matter. (D. S. Parker, "Monte Carlo
-Arithmetic: exploiting randomness in floating-point arithmetic", UCLA CSD-970002, 1997.)
+``scalar`` for Python's floats. Floats can be blurred: every rounded result is moved by a random part of a unit in the
+last place, so that runs differ by as much as rounding errors can matter. (D. S. Parker, "Monte Carlo Arithmetic:
+exploiting randomness in floating-point arithmetic", UCLA CSD-970002, 1997.)
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Numbers:
         return values.astype(object), vectors.astype(object)
 
     def singular(self, matrix: Any) -> tuple[Any, Any, Any]:
-        """The left singular vectors as columns, the singular values in descending order, the right vectors as columns."""
+        """The left singular vectors as columns, the singular values in descending order, the right vectors likewise."""
         left, values, right = np.linalg.svd(np.asarray(matrix, float), full_matrices=False)
         return left.astype(object), values.astype(object), right.T.astype(object)
 
@@ -119,12 +119,15 @@ class ComplexNumbers(Numbers):
     one = 1 + 0j
 
     def given(self, value: Any) -> Any:
+        """A number of this system."""
         return complex(value)
 
     def real(self, value: Any) -> Any:
+        """The part of a number by which it is compared."""
         return value.real
 
     def finite(self, value: Any) -> bool:
+        """Whether it is neither infinite nor NaN."""
         return cmath.isfinite(value)
 
     def _function(self, row: Op, attrs: Mapping[str, Any]) -> Callable[..., Any]:
@@ -142,22 +145,27 @@ class ComplexNumbers(Numbers):
         return run
 
     def exp(self, x: Any) -> Any:
+        """e^x."""
         try:
             return cmath.exp(x)
         except OverflowError:
             return complex(math.nan, math.nan)
 
     def log(self, x: Any) -> Any:
+        """The natural logarithm."""
         return cmath.log(x) if x != 0 else complex(math.nan, math.nan)
 
     def sqrt(self, x: Any) -> Any:
+        """The square root."""
         return cmath.sqrt(x)
 
     def eigen(self, matrix: Any) -> tuple[Any, Any]:
+        """The eigenvalues and eigenvectors of a symmetric matrix."""
         # What LAPACK computes of complex matrices is not analytic, and its rounding errors hide the step.
         raise Unsuitable("eigvalsh")
 
     def singular(self, matrix: Any) -> tuple[Any, Any, Any]:
+        """The singular values and vectors of a matrix."""
         raise Unsuitable("svdvals")
 
 
@@ -176,9 +184,11 @@ class PreciseNumbers(Numbers):
         self.zero, self.one = self.mp.mpf(0), self.mp.mpf(1)
 
     def given(self, value: Any) -> Any:
+        """A number of this system."""
         return self.mp.mpf(value)
 
     def finite(self, value: Any) -> bool:
+        """Whether it is neither infinite nor NaN."""
         return bool(self.mp.isfinite(value))
 
     def _function(self, row: Op, attrs: Mapping[str, Any]) -> Callable[..., Any]:
@@ -213,15 +223,19 @@ class PreciseNumbers(Numbers):
         return run
 
     def exp(self, x: Any) -> Any:
+        """e^x."""
         return self.mp.exp(x) if abs(x) < _LARGE else self.mp.mpf(0 if x < 0 else "inf")
 
     def log(self, x: Any) -> Any:
+        """The natural logarithm."""
         return self.mp.log(x) if x > 0 else -self.mp.inf if x == 0 else self.mp.nan
 
     def sqrt(self, x: Any) -> Any:
+        """The square root."""
         return self.mp.sqrt(x) if x >= 0 else self.mp.nan
 
     def eigen(self, matrix: Any) -> tuple[Any, Any]:
+        """The eigenvalues and eigenvectors of a symmetric matrix."""
         values, vectors = self.mp.eigsy(self.mp.matrix(matrix.tolist()))
         order = sorted(range(len(values)), key=lambda at: values[at])
         found = np.empty(matrix.shape, object)
@@ -230,6 +244,7 @@ class PreciseNumbers(Numbers):
         return _objects([values[at] for at in order]), found
 
     def singular(self, matrix: Any) -> tuple[Any, Any, Any]:
+        """The singular values and vectors of a matrix."""
         left, values, right = self.mp.svd_r(self.mp.matrix(matrix.tolist()))
         rows, columns = matrix.shape
         u = _objects([left[i, j] for i in range(rows) for j in range(columns)]).reshape(rows, columns)

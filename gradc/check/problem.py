@@ -1,8 +1,9 @@
-"""A program at a point: what is differentiated by what, its compiled derivatives, and how uncertain rounding makes them."""
+"""A program at a point: its compiled derivatives, how uncertain rounding makes them, and what they are held against."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,9 +17,9 @@ from gradc.check.evaluate import Evaluator
 from gradc.check.numbers import Numbers, PreciseNumbers, Unsuitable
 from gradc.check.slopes import Slopes
 from gradc.errors import CallError
+from gradc.ir import sizes as extents
 from gradc.ir.builder import Builder
 from gradc.ir.graph import Graph
-from gradc.ir import sizes as extents
 from gradc.ir.types import Type, typed
 from gradc.ops import build
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 # Runs with other roundings, and how many times their spread an error may be.
 _RUNS: Final = 4
 _SAFETY: Final = 100.0
+# Seconds from which on a run is repeated as seldom as possible.
+_HEAVY: Final = 0.5
+_LONG: Final = 5.0
 # Units in the last place by which library functions may differ in any case.
 _ULPS: Final = 64.0
 
@@ -49,7 +53,9 @@ class Target:
 class Programs:
     """The models that a check runs, for all points: outputs and gradients, and the directional derivatives."""
 
-    def __init__(self, model: Model, of: Sequence[str], wrt: Sequence[str], sizes: Mapping[str, int], seed: int) -> None:
+    def __init__(
+        self, model: Model, of: Sequence[str], wrt: Sequence[str], sizes: Mapping[str, int], seed: int
+    ) -> None:
         self.model = model
         self.wrt = wrt
         self.nodes = [model.node(name) for name in wrt]
@@ -126,13 +132,21 @@ class Problem:
         self.sizes = sizes
         self.seconds = seconds
         self.count = len(programs.targets)
+        self.cost = 0.0
 
     # What the compiled program gives -------------------------------------------------------------------------------
 
     @cached_property
     def found(self) -> tuple[list[float], list[list[Any]]]:
         """The targets, and for each its derivatives by each name, as the caller's program computes them."""
-        return self._parted(self._run(self.programs.gradients, self.inputs))
+        # The first run compiles; where that is quick, the second one tells how long a run takes.
+        for _ in range(2):
+            start = time.perf_counter()
+            results = self._run(self.programs.gradients, self.inputs)
+            self.cost = time.perf_counter() - start
+            if self.cost > _LONG:
+                break
+        return self._parted(results)
 
     @cached_property
     def plain(self) -> tuple[list[float], list[list[Any]]]:
@@ -146,8 +160,16 @@ class Problem:
     def _parted(self, results: Sequence[Any]) -> tuple[list[float], list[list[Any]]]:
         count, width = self.count, len(self.programs.nodes)
         values = [float(x) for x in results[:count]]
-        slopes = [[np.asarray(x, float) for x in results[count + y * width : count + (y + 1) * width]] for y in range(count)]
+        slopes = [
+            [np.asarray(x, float) for x in results[count + y * width : count + (y + 1) * width]] for y in range(count)
+        ]
         return values, slopes
+
+    @property
+    def heavy(self) -> bool:
+        """Whether a run takes so long that there is no time for many."""
+        self.found  # noqa: B018
+        return self.cost > _HEAVY
 
     # Rounding ------------------------------------------------------------------------------------------------------
 
@@ -162,21 +184,26 @@ class Problem:
         values, slopes = self.plain
         most = [abs(value) * self.unit for value in values]
         each = [[np.abs(x) * self.unit for x in row] for row in slopes]
-        for run in range(_RUNS):
+        for run in range(1 if self.heavy else _RUNS):
             moved = self._blurred(run)
             if moved is None:
                 continue
             for y in range(self.count):
                 most[y] = max(most[y], _apart(moved[0][y], values[y]))
-                each[y] = [np.maximum(a, _apart_all(b, c)) for a, b, c in zip(each[y], moved[1][y], slopes[y], strict=True)]
+                each[y] = [
+                    np.maximum(a, _apart_all(b, c)) for a, b, c in zip(each[y], moved[1][y], slopes[y], strict=True)
+                ]
         floor = _ULPS * self.unit
-        bounds = [[_SAFETY * a + floor * np.abs(x) for a, x in zip(*pair, strict=True)] for pair in zip(each, slopes, strict=True)]
+        bounds = [
+            [_SAFETY * a + floor * np.abs(x) for a, x in zip(*pair, strict=True)]
+            for pair in zip(each, slopes, strict=True)
+        ]
         return [_SAFETY * a + floor * abs(x) for a, x in zip(most, values, strict=True)], bounds
 
     def _blurred(self, run: int) -> tuple[list[float], list[list[Any]]] | None:
         """The results with other rounding errors; of programs that take long, with inputs that are a little off."""
         model = self.programs.gradients
-        if not self._slow:
+        if not self._slow and not self.heavy:
             evaluator = Evaluator(Numbers(self.unit, run), self.sizes, seconds=self.seconds)
             try:
                 results = evaluator.run(model.optimized(0), self.inputs)
@@ -205,7 +232,7 @@ class Problem:
         _, slopes = self.found
         found = [[np.abs(x) for x in row] for row in slopes]
         random = np.random.default_rng(7)
-        for _ in range(2):
+        for _ in range(0 if self.heavy else 2):
             near = [self._near(x, random) for x in self.inputs]
             try:
                 _, others = self._parted(self._run(self.programs.gradients, near))

@@ -164,7 +164,7 @@ def along(op: str) -> Callable[..., Any] | None:
         return None
 
     def run(numbers: Numbers, axis: int, reverse: bool, *arrays: Any) -> Any:
-        rows = [np.moveaxis(each, axis, 0)[::-1 if reverse else 1] for each in arrays]
-        return np.moveaxis(compute(numbers, *rows)[::-1 if reverse else 1], 0, axis)
+        rows = [np.moveaxis(each, axis, 0)[:: -1 if reverse else 1] for each in arrays]
+        return np.moveaxis(compute(numbers, *rows)[:: -1 if reverse else 1], 0, axis)
 
     return run

@@ -154,11 +154,10 @@ class Check:
 
     def text(self) -> str:
         """The report, without the faults, which are diagnostics of their own."""
-        several = len(self.points) > 1
-        shown = [point for point in self.points if not several or not _plain(point)]
+        shown = [point for at, point in enumerate(self.points) if at == 0 or not _plain(point)]
         rows: list[str] = []
         for at, point in enumerate(shown[:8]):
-            rows += [*([""] if at else []), *_of_point(point, several)]
+            rows += [*([""] if at else []), *_of_point(point)]
         if len(shown) > 8:
             rows += ["", f"… and {len(shown) - 8} points more of which there is something to say"]
         rows += ["", self.summary()] if rows else [self.summary()]
@@ -166,7 +165,7 @@ class Check:
 
     def summary(self) -> str:
         """What there is to say in one line."""
-        counts = {verdict: 0 for verdict in SAID}
+        counts = dict.fromkeys(SAID, 0)
         for point in self.points:
             for entry in point.entries:
                 counts[entry.verdict] += 1
@@ -188,6 +187,9 @@ class Check:
 
 
 def _plain(point: Point) -> bool:
+    """Whether nothing at a point is worth a word, if others are like it."""
+    if any(each.verdict == "loses digits" for each in point.accuracy):
+        return False
     return point.ok and not point.notes and all(e.verdict == "right" and not e.note for e in point.entries)
 
 
@@ -204,10 +206,12 @@ def size(value: float) -> str:
     return "0" if value == 0 else f"{value:.2g}".replace("e+", "e").replace("e-0", "e-")
 
 
-def _of_point(point: Point, several: bool) -> list[str]:
+def _of_point(point: Point) -> list[str]:
     rows: list[str] = []
     if point.at:
-        listed = ", ".join(f"{name} = {number(value) if isinstance(value, float) else value}" for name, value in point.at.items())
+        listed = ", ".join(
+            f"{name} = {number(value) if isinstance(value, float) else value}" for name, value in point.at.items()
+        )
         rows.append(f"at {listed}")
     rows += _table([("", "compiled", "numerical", "apart", "verdict"), *map(_row, _chosen(point.entries))])
     left = len(point.entries) - len(_chosen(point.entries))

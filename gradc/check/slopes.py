@@ -1,8 +1,9 @@
-"""Numerical derivatives along directions: by complex steps, by extrapolated differences, by differences in many digits."""
+"""Numerical derivatives along directions: by complex steps, by extrapolated differences, by those in many digits."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +13,7 @@ import numpy as np
 from gradc.backends.interp import Plan
 from gradc.backends.plan import ArrayPlan, has_arrays
 from gradc.check.evaluate import Evaluator
-from gradc.check.numbers import ComplexNumbers, PreciseNumbers, Unsuitable
+from gradc.check.numbers import ComplexNumbers, Numbers, PreciseNumbers, Unsuitable
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.builder import Builder, replay, transfer
@@ -26,8 +27,10 @@ Direction = Sequence[Any]
 
 # Small enough that its square is nothing beside 1, and large enough that products of steps do not vanish.
 _STEP: Final = 1e-60
-# Differences halve their step so often.
+# Differences halve their step so often; those of programs that take longer than so many seconds less often.
 _TABLEAU: Final = 12
+_SHORT: Final = 6
+_SLOW: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,11 @@ class Slopes:
         # By how much rounding errors change the results, if that is known.
         self.noise: Sequence[float] | None = None
         self.types = [graph.type(node) for node in moved]
-        self._fixed: tuple[Graph, list[Any]] | None = None
+        self._stops: list[Any] = []
         self._plan: Plan | ArrayPlan | None = None
         self._complex: Evaluator | None = None
         self._too_slow = False
+        self.slow = False
         # Whether complex steps are worth a try.
         self.analytic = True
         self._precise: dict[int, tuple[PreciseNumbers, list[Any]]] = {}
@@ -86,35 +90,45 @@ class Slopes:
 
     def value(self, direction: Direction, step: float = 1.0) -> list[float]:
         """The results at a distance along a direction, as the interpreter computes them; NaN where there are none."""
-        if self._plan is None:
-            graph, stops = self._stopped()
-            self._fixed = graph, stops
-            arrays = has_arrays(graph)
-            self._plan = ArrayPlan(graph, self.sizes, limits=self.limits) if arrays else Plan(graph, limits=self.limits)
-        assert self._fixed is not None
+        start = time.perf_counter()
         moved = [np.asarray(each) * step if np.ndim(each) else float(each * step) for each in direction]
         try:
-            return [float(x) for x in self._plan.run([*self.inputs, *moved, *self._fixed[1]])]
+            return [float(x) for x in self._run([*self.inputs, *moved])]
         except CallError:
             return [math.nan] * len(self.graph.outputs)
+        finally:
+            self.slow = time.perf_counter() - start > _SLOW
 
-    def _stopped(self) -> tuple[Graph, list[Any]]:
-        """The graph with inputs in the place of ``stop_gradient``, and the values for them."""
-        graph = self.graph
+    def _run(self, inputs: Sequence[Any]) -> list[Any]:
+        if self._plan is None and not self._stops:
+            self._stopped()
+        if self._plan is not None:
+            return self._plan.run([*inputs, *self._stops])
+        # The values behind `stop_gradient` in a body differ from one iteration to the next.
+        evaluator = Evaluator(Numbers(), self.sizes, functions=self.functions, seconds=self.seconds, stops=self._stops)
+        return evaluator.run(self.graph, inputs)
+
+    def _stopped(self) -> None:
+        """Plan the graph with inputs in the place of ``stop_gradient``, for which the values here are kept."""
+        graph, still = self.graph, [*self.inputs, *self.nothing()]
         found = [node for node in graph if graph.op(node) == "stop_gradient"]
-        inner = any(data["op"] == "stop_gradient" for each in graphs(graph) if each is not graph for data in each.data.values())
+        bodies = [each for each in graphs(graph) if each is not graph]
+        inner = any(data["op"] == "stop_gradient" for body in bodies for data in body.data.values())
         if inner or any(graph.type(node).free for node in found):
-            raise Unsuitable("stop_gradient")
-        if not found:
-            return graph, []
-        still = [*self.inputs, *self.nothing()]
-        arrays = has_arrays(graph)
-        values = (
-            ArrayPlan(graph, self.sizes, nodes=found, limits=self.limits)
-            if arrays
-            else Plan(graph, nodes=found, limits=self.limits)
-        ).run(still)
-        return _replaced(graph, found), values
+            evaluator = Evaluator(Numbers(), self.sizes, functions=self.functions, seconds=self.seconds)
+            evaluator.run(graph, still)
+            self._stops = evaluator.stopped
+            if self._stops:
+                return
+        if found:
+            self._stops = self._planned(graph, found).run(still)
+            graph = _replaced(graph, found)
+        self._plan = self._planned(graph, None)
+
+    def _planned(self, graph: Graph, nodes: Sequence[int] | None) -> Plan | ArrayPlan:
+        if has_arrays(graph):
+            return ArrayPlan(graph, self.sizes, nodes=nodes, limits=self.limits)
+        return Plan(graph, nodes=nodes, limits=self.limits)
 
     # Slopes --------------------------------------------------------------------------------------------------------
 
@@ -133,7 +147,9 @@ class Slopes:
         """By a step off the real axis, which has no rounding error of its own."""
         scale = self._scale(direction)
         step = _STEP * scale
-        moved = [np.asarray(each) * complex(0, step) if np.ndim(each) else each * complex(0, step) for each in direction]
+        moved = [
+            np.asarray(each) * complex(0, step) if np.ndim(each) else each * complex(0, step) for each in direction
+        ]
         if self._complex is None:
             self._complex = Evaluator(ComplexNumbers(), self.sizes, functions=self.functions)
         self._complex.within(self.seconds)
@@ -157,7 +173,8 @@ class Slopes:
         start = 0.1 * self._scale(direction)
         base = self.value(self.nothing())
         columns: list[list[Any]] = []
-        steps = [start * 0.5**k for k in range(_TABLEAU)]
+        # Those of a slow program start with a smaller one.
+        steps = [start * 0.5**k for k in (range(4, 4 + _SHORT) if self.slow else range(_TABLEAU))]
         for step in steps:
             above, below = self.value(direction, step), self.value(direction, -step)
             columns.append([(a - b) / (2 * step) for a, b in zip(above, below, strict=True)])
@@ -233,7 +250,7 @@ def _kink(rows: Sequence[tuple[float, float, float]], noise: float) -> Kink | No
     size = max(max(abs(left), abs(right)) for _, left, right in rows)
     if not math.isfinite(size):
         return None
-    step, left, right = rows[-1]
+    _, left, right = rows[-1]
     seen = [gap > 50 * noise / each[0] + 1e-3 * size for gap, each in zip(apart, rows, strict=True)]
     if seen[-1]:
         # Of a smooth function both sides come together as fast as the step becomes smaller.
@@ -313,4 +330,3 @@ def _replaced(graph: Graph, nodes: Sequence[int]) -> Graph:
             number[node] = replay(graph, node, builder, number)
     builder.inputs = [number[node] for node in graph.inputs] + [number[node] for node in nodes]
     return transfer(graph, builder, number)
-

@@ -67,6 +67,7 @@ def _array(name: str, text: str) -> Any:
 
 
 def distinct(context: click.Context, parameter: click.Parameter, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs of an option that may be repeated, each name once."""
     from gradc.source import canonical
 
     values: dict[str, Any] = {}
