@@ -221,7 +221,7 @@ class _Judge:
             kink = self.kink(y, direction)
             if kink is not None and kink.kind == "jump":
                 return "undefined", slope, bound, method, _kinked(kink)
-            telling = bound <= _TELLING * max(scale, abs(value), abs(slope)) or value == slope == bound
+            telling = bound <= _TELLING * max(scale, abs(value), abs(slope)) or value == slope == 0
             return "right" if telling else "noise", slope, bound, method, _kinked(kink)
         return self.doubted(y, direction, value, slope, bound, scale, method)
 
@@ -273,8 +273,7 @@ class _Judge:
         entries: list[Entry] = []
         random = np.random.default_rng(11)
         for run in range(1 if self.problem.heavy else _COMBINATIONS):
-            directions = [random.uniform(0.5, 1.5, s) * random.choice([-1.0, 1.0], s) for s in self.programs.shapes]
-            direction = [x if x.shape else float(x) for x in map(np.asarray, directions)]
+            direction = self.problem.anywhere(random)
             label = f"{', '.join(self.programs.wrt)}, combination {run + 1}"
             made = self.compared(direction, label)
             if any(entry.verdict == "wrong" for entry in made):
@@ -343,23 +342,17 @@ def _kinked(kink: Kink | None) -> str:
 # Orders and comparisons ----------------------------------------------------------------------------------------------
 
 
-def _direction(problem: Problem) -> list[Any]:
-    random = np.random.default_rng(3)
-    found = [random.uniform(0.5, 1.5, s) * random.choice([-1.0, 1.0], s) for s in problem.programs.shapes]
-    return [x if np.ndim(x) else float(x) for x in found]
-
-
 def _orders(problem: Problem) -> dict[str, float | None]:
     """How fast the remainder |f(x + hv) - f(x) - h g·v| goes to 0 with h: its slope beside h, on logarithmic scales.
 
     None where all of it is rounding.
     """
     found: dict[str, float | None] = {}
-    direction = _direction(problem)
+    direction = problem.anywhere(np.random.default_rng(3))
     if not problem.slopes.types:
         return found
     moving = problem.moving(direction)
-    length = problem.slopes._scale(moving)
+    length = problem.slopes.scale(moving)
     try:
         base = problem.slopes.value(problem.slopes.nothing())
         steps = [length * 0.1 * 0.5**k for k in (range(3, 9) if problem.slopes.slow else range(16))]
@@ -387,7 +380,7 @@ def _orders(problem: Problem) -> dict[str, float | None]:
 
 def _forward(problem: Problem) -> list[Comparison]:
     """Forward mode along a direction against the gradient times it."""
-    direction = _direction(problem)
+    direction = problem.anywhere(np.random.default_rng(3))
     model = problem.programs.directional
     shapes = problem.programs.shapes
     given = [*problem.inputs, *(np.asarray(x) if s else x for x, s in zip(direction, shapes, strict=True))]

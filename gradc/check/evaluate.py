@@ -35,7 +35,8 @@ class Evaluator:
 
     ``functions`` are those that ``call`` nodes name; the values that ``stops`` holds, in their order, are taken for
     those behind ``stop_gradient``, which a first run notes in ``stopped``. Raises ``Unsuitable`` where an operator has
-    no evaluation in the system, a value is too large, or ``seconds`` are over.
+    no evaluation in the system, a value is too large, or ``seconds`` are over. The part of a graph that is not marked as
+    adjoint can have a system of its own, ``forward``, whose numbers must be of the same kind.
     """
 
     def __init__(
@@ -47,8 +48,12 @@ class Evaluator:
         seconds: float | None = None,
         stops: Sequence[Any] | None = None,
         observe: Observer | None = None,
+        forward: Numbers | None = None,
     ) -> None:
         self.numbers = numbers
+        # What adjoints are computed with, where the forward part has another system.
+        self.adjoint = numbers
+        self.forward = forward or numbers
         self.sizes = sizes
         self.functions = functions or {}
         self.end: float | None = None
@@ -105,6 +110,7 @@ class Evaluator:
         steps: list[_Step] = []
         for node in sorted(ancestors(graph.data, nodes) - given):
             op, type, operands = graph.op(node), graph.type(node), graph.operands(node)
+            self._choose(graph, node)
             compute = None
             if type.scalar and op not in ("name", "stop_gradient") and graph.ops[op].elementwise:
                 dtypes = tuple([graph.type(operand).dtype for operand in operands])
@@ -114,6 +120,7 @@ class Evaluator:
 
     def _node(self, graph: Graph, node: int, values: Mapping[int, Any]) -> Any:
         op, type = graph.op(node), graph.type(node)
+        self._choose(graph, node)
         operands = graph.operands(node)
         row = graph.ops[op]
         attrs = graph.attrs(node)
@@ -138,6 +145,9 @@ class Evaluator:
         if self.observe is not None:
             self.observe(graph, node, [values[operand] for operand in operands], found)
         return found
+
+    def _choose(self, graph: Graph, node: int) -> None:
+        self.numbers = self.adjoint if graph.adjoint_of(node) is not None else self.forward
 
     def shape(self, dims: Any) -> tuple[int, ...]:
         """Extents as numbers."""
@@ -179,7 +189,7 @@ class Evaluator:
 
     def _computing(self, graph: Graph, node: int, op: str, dtype: str, dtypes: tuple[str, ...]) -> Callable[..., Any]:
         attrs = graph.attrs(node)
-        key = (id(graph.ops), op, dtype, dtypes, tuple(sorted(attrs.items())) if attrs else ())
+        key = (id(self.numbers), id(graph.ops), op, dtype, dtypes, tuple(sorted(attrs.items())) if attrs else ())
         if key not in self._computed:
             self._computed[key] = self.numbers.function(graph.ops[op], dtype, dtypes, attrs)
         return self._computed[key]

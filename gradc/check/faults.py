@@ -193,10 +193,21 @@ class _Local:
     def wrong(self) -> list[tuple[int, tuple[Any, ...], float, float]]:
         """The positions whose local gradient is wrong, each with operands, what it gives, and what is right."""
         found: dict[int, tuple[int, tuple[Any, ...], float, float]] = {}
-        for values in self.seen.values:
+        for values in [*self.seen.values, *self._near()]:
             for position, slope, right in self._wrong_at(values):
                 found.setdefault(position, (position, values, slope, right))
         return list(found.values())
+
+    def _near(self) -> list[tuple[Any, ...]]:
+        """Values beside those of the program: a rule that holds at one point alone has wrong derivatives of its own."""
+        if self.seen.graph.op(self.seen.node) != "call":
+            return []
+        random = np.random.default_rng(19)
+
+        def moved(value: Any) -> Any:
+            return value + 0.01 * (abs(value) or 1.0) * random.uniform(-1, 1) if isinstance(value, float) else value
+
+        return [tuple(map(moved, values)) for values in self.seen.values]
 
     def _wrong_at(self, values: tuple[Any, ...]) -> list[tuple[int, float, float]]:
         graph, node = self.seen.graph, self.seen.node

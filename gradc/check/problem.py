@@ -227,6 +227,26 @@ class Problem:
     _slow = False
 
     @cached_property
+    def gross(self) -> list[list[Any]]:
+        """The sizes of what adds up to each derivative, as far as the sums have rounding errors that tell of it."""
+        _, slopes = self.plain
+        found = [[np.zeros_like(x) for x in row] for row in slopes]
+        for run in range(2):
+            if self._slow or self.heavy:
+                break
+            forward = Numbers()
+            evaluator = Evaluator(Numbers(self.unit, run), self.sizes, seconds=self.seconds, forward=forward)
+            try:
+                results = evaluator.run(self.programs.gradients.optimized(0), self.inputs)
+            except (Unsuitable, np.linalg.LinAlgError):
+                break
+            _, others = self._parted([_real_array(x) for x in results])
+            for row, other, here in zip(found, others, slopes, strict=True):
+                for at, x in enumerate(other):
+                    row[at] = np.maximum(row[at], _apart_all(x, here[at]) / self.unit)
+        return found
+
+    @cached_property
     def scale(self) -> list[list[Any]]:
         """How large each derivative is here and near here: beside it an error counts."""
         _, slopes = self.found
@@ -241,7 +261,8 @@ class Problem:
             for row, other in zip(found, others, strict=True):
                 for at, x in enumerate(other):
                     row[at] = np.maximum(row[at], np.where(np.isfinite(x), np.abs(x), 0.0))
-        return found
+        parts = zip(found, self.gross, strict=True)
+        return [[np.maximum(a, b) for a, b in zip(*pair, strict=True)] for pair in parts]
 
     def _near(self, x: Any, random: Any) -> Any:
         array = np.asarray(x)
@@ -267,6 +288,18 @@ class Problem:
         """A direction for ``slopes``: of the names on which something depends."""
         assert self.slopes is not None
         return [direction[at] for at in self._moved]
+
+    def anywhere(self, random: Any) -> list[Any]:
+        """A random direction, in which everything moves by a part of its own size."""
+        lengths: list[Any] = [1.0] * len(self.programs.nodes)
+        there = self.slopes.sizes_there
+        for at, length in zip(self._moved, there, strict=True):
+            lengths[at] = length
+        found = []
+        for shape, length in zip(self.programs.shapes, lengths, strict=True):
+            part = random.uniform(0.5, 1.5, shape) * random.choice([-1.0, 1.0], shape) * length
+            found.append(part if shape else float(part))
+        return found
 
     def exactly(self, digits: int) -> tuple[list[Any], list[list[Any]]]:
         """Targets and derivatives by the compiled formulas in so many digits: objects of mpmath."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -65,6 +66,8 @@ class Slopes:
         self.functions = functions
         self.limits = limits
         self.seconds = seconds
+        self.original = graph
+        self.moved = list(moved)
         self.graph = _shifted(graph, moved)
         # By how much rounding errors change the results, if that is known.
         self.noise: Sequence[float] | None = None
@@ -145,7 +148,7 @@ class Slopes:
 
     def complex(self, direction: Direction) -> Slope:
         """By a step off the real axis, which has no rounding error of its own."""
-        scale = self._scale(direction)
+        scale = self.scale(direction)
         step = _STEP * scale
         moved = [
             np.asarray(each) * complex(0, step) if np.ndim(each) else each * complex(0, step) for each in direction
@@ -157,12 +160,24 @@ class Slopes:
         values = [x.imag / step if math.isfinite(x.real) else math.nan for x in found]
         return Slope(values, [0.0] * len(values), "complex step")
 
-    def _scale(self, direction: Direction) -> float:
-        """A length on which the program may change: that of the inputs, 1 at 0."""
-        sizes = [float(np.max(np.abs(x), initial=0.0)) for x in self.inputs if np.asarray(x).dtype.kind == "f"]
-        largest = max((x for x in sizes if math.isfinite(x)), default=0.0)
-        length = max((float(np.max(np.abs(each), initial=0.0)) for each in direction), default=1.0) or 1.0
-        return min(max(largest, 1e-3), 1.0) / length if largest else 1.0 / length
+    @cached_property
+    def sizes_there(self) -> list[Any]:
+        """The sizes of what moves, 1 for a 0: lengths on which the program may change."""
+        try:
+            values = self._planned(self.original, self.moved).run(self.inputs)
+        except CallError:
+            values = [np.ones(shape) for shape in self.shapes]
+        found = [np.abs(np.asarray(value, float)) for value in values]
+        return [np.where((each > 0) & np.isfinite(each), each, 1.0) for each in found]
+
+    def scale(self, direction: Direction) -> float:
+        """How far along a direction everything changes by as much as itself at the most."""
+        least = math.inf
+        for length, each in zip(self.sizes_there, direction, strict=True):
+            weights = np.abs(np.broadcast_to(np.asarray(each, float), length.shape))
+            if np.any(weights > 0):
+                least = min(least, float(np.min(length[weights > 0] / weights[weights > 0])))
+        return least if math.isfinite(least) else 1.0
 
     def differences(self, direction: Direction) -> Slope:
         """By central differences, extrapolated to a step of 0. (C. J. F. Ridders, "Accurate computation of F'(x) and
@@ -170,7 +185,7 @@ class Slopes:
 
         The bound is the change in the last extrapolation, or what rounding errors can do, whichever is more.
         """
-        start = 0.1 * self._scale(direction)
+        start = 0.1 * self.scale(direction)
         base = self.value(self.nothing())
         columns: list[list[Any]] = []
         # Those of a slow program start with a smaller one.
@@ -188,7 +203,7 @@ class Slopes:
     def precise(self, direction: Direction, digits: int) -> Slope:
         """By central differences in three times as many digits."""
         numbers, stops = self._base(digits)
-        step = numbers.mp.mpf(10) ** -digits * numbers.mp.mpf(self._scale(direction))
+        step = numbers.mp.mpf(10) ** -digits * numbers.mp.mpf(self.scale(direction))
         sides = []
         for sign in (1, -1):
             moved = [_times(each, numbers, sign * step) for each in direction]
@@ -216,7 +231,7 @@ class Slopes:
     def sides(self, direction: Direction) -> list[Kink | None]:
         """What is not smooth at the point along a direction, for each result: None where nothing is seen."""
         base = self.value(self.nothing())
-        length = self._scale(direction)
+        length = self.scale(direction)
         rows = []
         for step in (1e-3 * length, 1e-4 * length, 1e-5 * length):
             above, below = self.value(direction, step), self.value(direction, -step)

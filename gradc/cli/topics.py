@@ -17,6 +17,7 @@ PAGES = {
     LANGUAGE: "the language, from names to derivatives",
     "passes": "what a compilation does with a graph, at -O0 to -O3",
     "rules": "the rewrite rules and their four classes",
+    "check": "how derivatives are checked, and what the verdicts mean",
     "data": "values from files, and results into them",
 }
 
