@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from gradc.check.evaluate import Evaluator
 from gradc.check.numbers import Numbers, PreciseNumbers, Unsuitable
 from gradc.check.report import Accuracy
-from gradc.ir.graph import Graph
+from gradc.ir.graph import Graph, ancestors
 
 if TYPE_CHECKING:
     from gradc.check.problem import Problem
@@ -47,8 +48,23 @@ def accuracy(problem: Problem) -> list[Accuracy]:
     for name, value, due, moved in list(zip(names, values, exact, change, strict=True))[:_LISTED]:
         found.append(_judged(numbers, name, value, due, moved, unit, most))
     if any(each.verdict == "loses digits" for each in found):
-        place = _place(problem, numbers)
-        found = [_with(each, place) if each.verdict == "loses digits" else each for each in found]
+        losses = _Losses(problem, numbers)
+        places = {output: losses.place(output) for output in set(_outputs(problem)[: len(found)])}
+        pairs = zip(found, _outputs(problem), strict=False)
+        found = [
+            replace(each, place=places[output]) if each.verdict == "loses digits" else each for each, output in pairs
+        ]
+    return found
+
+
+def _outputs(problem: Problem) -> list[int]:
+    """The number of the output that each result is an element of."""
+    programs = problem.programs
+    found = list(range(problem.count))
+    for _ in programs.targets:
+        for shape in programs.shapes:
+            at = found[-1] + 1
+            found += [at] * max(math.prod(shape), 1)
     return found
 
 
@@ -73,10 +89,6 @@ def _judged(
     else:
         verdict = "loses digits"
     return Accuracy(name, value, shown, ulps, condition, verdict)  # type: ignore[arg-type]
-
-
-def _with(found: Accuracy, place: str) -> Accuracy:
-    return Accuracy(found.name, found.value, found.exact, found.ulps, found.condition, found.verdict, place)
 
 
 def _flat(results: Sequence[Any]) -> list[Any]:
@@ -127,41 +139,47 @@ def _change(
     return [a * mp.sqrt(len(places)) for a in total]
 
 
-def _place(problem: Problem, numbers: PreciseNumbers) -> str:
-    """The operation that loses most digits, where it stands and how many those are."""
-    graph = problem.programs.gradients.optimized()
-    floats: dict[int, Any] = {}
-    exact: dict[int, Any] = {}
-    for system, kept in ((Numbers(), floats), (numbers, exact)):
+class _Losses:
+    """How much of their digits the operations of the compiled program lose."""
 
-        def observe(where: Graph, node: int, operands: Sequence[Any], value: Any, kept: Any = kept) -> None:
-            if where is graph and where.type(node).real:
-                kept[node] = value
+    def __init__(self, problem: Problem, numbers: PreciseNumbers) -> None:
+        self.problem = problem
+        self.graph = graph = problem.programs.gradients.optimized()
+        self.gains: dict[int, float] = {}
+        floats: dict[int, Any] = {}
+        exact: dict[int, Any] = {}
+        for system, kept in ((Numbers(), floats), (numbers, exact)):
 
-        try:
-            Evaluator(system, problem.sizes, seconds=problem.seconds, observe=observe).run(graph, problem.inputs)
-        except Unsuitable:
+            def observe(where: Graph, node: int, operands: Sequence[Any], value: Any, kept: Any = kept) -> None:
+                if where is graph and where.type(node).real:
+                    kept[node] = value
+
+            try:
+                Evaluator(system, problem.sizes, seconds=problem.seconds, observe=observe).run(graph, problem.inputs)
+            except Unsuitable:
+                return
+        errors: dict[int, float] = {}
+        for node, value in exact.items():
+            errors[node] = _worst(numbers, floats.get(node), value) / (2 * problem.unit)
+            before = max((errors.get(operand, 0.0) for operand in graph.operands(node)), default=0.0)
+            self.gains[node] = errors[node] / max(before, 1.0)
+
+    def place(self, output: int) -> str:
+        """The operation that loses most of an output's digits, where it stands and how many those are."""
+        graph = self.graph
+        within = ancestors(graph.data, [graph.outputs[output][1]]) & self.gains.keys()
+        where = max(sorted(within), key=lambda node: self.gains[node], default=None)
+        if where is None or self.gains[where] < _LOSS or (span := graph.span(where)) is None:
             return ""
-    errors: dict[int, float] = {}
-    best, where = 1.0, -1
-    for node, value in exact.items():
-        errors[node] = _worst(numbers, floats.get(node), value) / (2 * problem.unit)
-        before = max((errors.get(operand, 0.0) for operand in graph.operands(node)), default=0.0)
-        # A name loses nothing of its own.
-        gain = errors[node] / max(before, 1.0)
-        if errors[node] > _LOSS and gain > best:
-            best, where = gain, node
-    span = graph.span(where) if where >= 0 else None
-    if span is None or best < _LOSS:
-        return ""
-    texts = {source.name: source for source in problem.model.sources}
-    text = texts[span.file].line(span.line)[span.column - 1 :][: span.length] if span.file in texts else graph.op(where)
-    lost = f"{math.log10(best):.0f} digits"
-    if graph.adjoint_of(where) is None:
-        return f"{span}: `{text}` loses {lost}"
-    if graph.op(where) in ("add", "sub", "sum"):
-        return f"{span}: contributions to the derivative that meet at `{text}` cancel, and lose {lost}"
-    return f"{span}: the derivative of `{text}` loses {lost}"
+        texts = {source.name: source for source in self.problem.model.sources}
+        line = texts[span.file].line(span.line) if span.file in texts else ""
+        text = line[span.column - 1 :][: span.length] or graph.op(where)
+        lost = f"{math.log10(self.gains[where]):.0f} digits"
+        if graph.adjoint_of(where) is None:
+            return f"{span}: `{text}` loses {lost}"
+        if graph.op(where) in ("add", "sub", "sum"):
+            return f"{span}: contributions to the derivative that meet at `{text}` cancel, and lose {lost}"
+        return f"{span}: the derivative of `{text}` loses {lost}"
 
 
 def _worst(numbers: PreciseNumbers, value: Any, exact: Any) -> float:

@@ -33,7 +33,9 @@ def reference(model: Model, inputs: Sequence[Any], sizes: Mapping[str, int]) -> 
 
 def _at_level(level: int) -> Callable[[Model, Sequence[Any], Mapping[str, int]], Results]:
     def run(model: Model, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Results:
-        graph = model.optimized(level)
+        options = model.options
+        own = options.level == level and options.pipeline is None and not options.passes
+        graph = model.optimized(None if own else level)
         limits = model.options.limits
         if sizes or has_arrays(graph):
             return ArrayPlan(graph, sizes, limits=limits).run(inputs)

@@ -63,14 +63,21 @@ def check(
     sizes = model._inputs.bound(inputs)
     drawn = _ranges(model, ranges or {})
     programs = Programs(model, targets, variables, sizes, seed)
-    points, found = [], []
+    points: list[Point] = []
+    found: list[Diagnostic] = []
     random = np.random.default_rng(seed)
     for at in _points(model, inputs, drawn, samples, random):
         point, wrong = _at(Problem(programs, at, sizes, _SECONDS), precision, ulps)
         points.append(point)
-        found += [fault for fault in wrong if fault not in found]
+        known = {_gist(fault) for fault in found}
+        found += [fault for fault in wrong if _gist(fault) not in known]
     name = model.sources[0].name if model.sources else "the program"
     return Check(name, targets, variables, points, tuple(found))
+
+
+def _gist(fault: Diagnostic) -> tuple[object, ...]:
+    """What a fault says apart from the values at which it shows."""
+    return fault.message.partition(":")[0], fault.span
 
 
 def _ranges(model: Model, ranges: Ranges) -> dict[int, tuple[float, float]]:

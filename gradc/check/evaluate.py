@@ -35,8 +35,8 @@ class Evaluator:
 
     ``functions`` are those that ``call`` nodes name; the values that ``stops`` holds, in their order, are taken for
     those behind ``stop_gradient``, which a first run notes in ``stopped``. Raises ``Unsuitable`` where an operator has
-    no evaluation in the system, a value is too large, or ``seconds`` are over. The part of a graph that is not marked as
-    adjoint can have a system of its own, ``forward``, whose numbers must be of the same kind.
+    no evaluation in the system, a value is too large, or ``seconds`` are over. What is not marked as adjoint in a graph
+    can have a system of its own, ``forward``, whose numbers must be of the same kind.
     """
 
     def __init__(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # Runs with other roundings, and how many times their spread an error may be.
 _RUNS: Final = 4
 _SAFETY: Final = 100.0
+_FEW: Final = 40.0
 # Seconds from which on a run is repeated as seldom as possible.
 _HEAVY: Final = 0.5
 _LONG: Final = 5.0
@@ -193,12 +194,15 @@ class Problem:
                 each[y] = [
                     np.maximum(a, _apart_all(b, c)) for a, b, c in zip(each[y], moved[1][y], slopes[y], strict=True)
                 ]
-        floor = _ULPS * self.unit
+        # One run says less than several, and programs that take long have many roundings.
+        safety, floor = _SAFETY, _ULPS * self.unit
+        if self.heavy:
+            safety, floor = _FEW * safety, _FEW * floor
         bounds = [
-            [_SAFETY * a + floor * np.abs(x) for a, x in zip(*pair, strict=True)]
+            [safety * a + floor * np.abs(x) for a, x in zip(*pair, strict=True)]
             for pair in zip(each, slopes, strict=True)
         ]
-        return [_SAFETY * a + floor * abs(x) for a, x in zip(most, values, strict=True)], bounds
+        return [safety * a + floor * abs(x) for a, x in zip(most, values, strict=True)], bounds
 
     def _blurred(self, run: int) -> tuple[list[float], list[list[Any]]] | None:
         """The results with other rounding errors; of programs that take long, with inputs that are a little off."""

@@ -27,7 +27,7 @@ Direction = Sequence[Any]
 """How far each of the values moves, in their order: numbers and arrays, 0 for what stays."""
 
 # Small enough that its square is nothing beside 1, and large enough that products of steps do not vanish.
-_STEP: Final = 1e-60
+_STEP: Final = 2.0**-200
 # Differences halve their step so often; those of programs that take longer than so many seconds less often.
 _TABLEAU: Final = 12
 _SHORT: Final = 6
@@ -148,8 +148,8 @@ class Slopes:
 
     def complex(self, direction: Direction) -> Slope:
         """By a step off the real axis, which has no rounding error of its own."""
-        scale = self.scale(direction)
-        step = _STEP * scale
+        # Powers of two add no rounding of their own.
+        step = math.ldexp(_STEP, math.frexp(self.scale(direction))[1])
         moved = [
             np.asarray(each) * complex(0, step) if np.ndim(each) else each * complex(0, step) for each in direction
         ]

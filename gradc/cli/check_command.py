@@ -79,6 +79,8 @@ def command(
     from gradc.cli.outcome import FAULT
     from gradc.cli.report import as_json
 
+    if samples and not ranges:
+        raise click.UsageError("`--samples` goes with `--range`, from which they are drawn", context)
     model = program.load(context, file, **options)
     found = model.check(
         given.values(model, settings, **options),
