@@ -248,6 +248,7 @@ class _Judge:
         try:
             precise = self.problem.slopes.precise(moving, _DIGITS)
             slope, method = float(precise.values[y]), precise.method
+            bound += precise.bounds[y]
             if not math.isfinite(value):
                 # Where the slope grows without an end, fewer digits see less of it.
                 again = float(self.problem.slopes.precise(moving, _DIGITS // 2).values[y])
@@ -332,7 +333,8 @@ def _close(x: float, y: float, bound: float) -> bool:
 
 def _why(reason: Unsuitable) -> str:
     word = str(reason)
-    return {"time": "it takes too long", "size": "it needs too much memory"}.get(word, f"there is no such `{word}`")
+    said = {"time": "it takes too long", "size": "it needs too much memory", "values": "it has no value there"}
+    return said.get(word, f"there is no `{word}` in so many digits")
 
 
 def _kinked(kink: Kink | None) -> str:
@@ -421,6 +423,11 @@ def _backends(problem: Problem) -> list[Comparison]:
             results = backend.run(problem.programs.gradients, problem.inputs, problem.sizes)
         except CallError as error:
             found.append(Comparison(backend.name, "differs", math.inf, error.diagnostics[0].message))
+            continue
+        except Exception as problem:
+            # A backend that breaks down is what a check is to find, and nothing to break down of.
+            note = f"it fails with {type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
+            found.append(Comparison(backend.name, "differs", math.inf, note))
             continue
         if results is None:
             continue

@@ -74,7 +74,11 @@ class Evaluator:
         """The outputs of a graph, or the values of nodes, for numbers and arrays of any system."""
         self.stopped = []
         given = [self._given(graph.type(node), value) for node, value in zip(graph.inputs, inputs, strict=True)]
-        return self.inner(graph, given, [node for _, node in graph.outputs] if nodes is None else nodes)
+        try:
+            return self.inner(graph, given, [node for _, node in graph.outputs] if nodes is None else nodes)
+        except (ArithmeticError, LookupError, ValueError) as problem:
+            # Of what is not selected any number is taken, with which loops or matrices may have no result.
+            raise Unsuitable("values") from problem
 
     def _given(self, type: Type, value: Any) -> Any:
         convert = self.numbers.given if type.real else int if type.dtype == "int" else bool

@@ -107,7 +107,9 @@ def _observed(graph: Graph, problem: Problem, functions: Mapping[str, Function])
             else:
                 return
         if row.kind == "structural":
-            if not where.type(node).free and not bound(where.attrs(node)):
+            # What binds indices is linear, and right in all tests.
+            families = any(where.type(each).free for each in (node, *where.operands(node)))
+            if not families and not bound(where.attrs(node)):
                 seen.values.append(tuple(operands))
             return
         for _ in range(1 if where.type(node).scalar else _TRIED):

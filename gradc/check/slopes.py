@@ -210,7 +210,10 @@ class Slopes:
             evaluator = Evaluator(numbers, self.sizes, functions=self.functions, seconds=self.seconds, stops=stops)
             sides.append(evaluator.run(self.graph, [*self.inputs, *moved]))
         values = [(a - b) / (2 * step) for a, b in zip(*sides, strict=True)]
-        return Slope(values, [0.0] * len(values), f"mpmath, {digits} digits")
+        # What is left of the values' last digits, divided by the step.
+        last = numbers.mp.mpf(10) ** (3 - 3 * digits) / step
+        bounds = [float((abs(a) + abs(b)) * last) for a, b in zip(*sides, strict=True)]
+        return Slope(values, bounds, f"mpmath, {digits} digits")
 
     def _base(self, digits: int) -> tuple[PreciseNumbers, list[Any]]:
         if self._too_slow:
