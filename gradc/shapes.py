@@ -63,7 +63,7 @@ class Shapes:
             for data in each.data.values()
         )
         # An integer input is a size only where some extent is made of it: each value of a size has its own plan.
-        names = _sizes(graph) if self.arrays else frozenset()
+        self.names = names = _sizes(graph) if self.arrays else frozenset()
         self.counts = [
             at
             for at, type in enumerate(self.types)
@@ -111,6 +111,11 @@ class Shapes:
                 hints = (f"pass `{self.shown[at]}`, or an array whose shape gives {name}",)
                 message = f"nothing gives the size `{name}`"
                 problems.append(self._diagnostic("E0615", message, self.spans[at], "its default fits any size", hints))
+        if not problems:
+            # A program's text is refused before; textual IR may ask for anything.
+            hints = ("no input has it in its shape; `--size`, in Python `sizes=`, gives it a number",)
+            for name in sorted(self.names - sizes.keys()):
+                problems.append(self._diagnostic("E0615", f"nothing gives the size `{name}`", None, "", hints))
         if problems:
             raise CallError(problems[:_TOLD])
         for at, axis, dim in derived:

@@ -202,7 +202,9 @@ class Steps:
         for name in both[0] | both[1]:
             if name in before or name in both[0] & both[1]:
                 found = env[name]
-                env[name] = self.fresh(name, term(float(found.value)) if isinstance(found.value, Weak) else found)
+                # What is one of two values is a number.
+                found = Term(float(found.value), found.text) if isinstance(found.value, Weak) else found
+                env[name] = self.fresh(name, found)
             else:
                 env.pop(name, None)
 
@@ -286,7 +288,10 @@ class Steps:
                     shape.append(self.index(variables[index.id].stop, own, functions))
                 else:
                     shape.append(len(self.range_of(index.id, found.binders, [found.value], own, functions)))
-            env[name] = self.fresh(name, stacked(self.collected.pop(name, {}), tuple(shape)))
+            rows = self.collected.pop(name, {})
+            if rows or 0 in shape:
+                # Else the block has an array of that name, which it changed.
+                env[name] = self.fresh(name, stacked(rows, tuple(shape)))
 
     def range_of(
         self,
@@ -344,14 +349,15 @@ class Steps:
             inner = self.evaluate(node.operand, env, functions)
             if node.op == "not":
                 return Term(not self.truth(node.operand, env, functions), "")
-            return settled(op(node.op + "u", inner.value), f"({node.op}{inner.text})")
+            return settled(op(node.op + "u", inner.value), f"({node.op}{inner.text})", inner.value)
         if isinstance(node, tree.Binary):
             if node.op in ("and", "or"):
                 left = self.truth(node.left, env, functions)
                 short = left == (node.op == "or")
                 return Term(left if short else self.truth(node.right, env, functions), "")
             left_term, right = (self.evaluate(each, env, functions) for each in (node.left, node.right))
-            return settled(op(node.op, left_term.value, right.value), f"({left_term.text} {node.op} {right.text})")
+            values = left_term.value, right.value
+            return settled(op(node.op, *values), f"({left_term.text} {node.op} {right.text})", *values)
         if isinstance(node, tree.Conditional):
             taken = node.then if self.truth(node.test, env, functions) else node.other
             return self.evaluate(taken, env, functions)
@@ -421,9 +427,9 @@ class Steps:
             found = values[0]
             for value in values[1:]:
                 found = FUNCTIONS[name](found, value)
-            return settled(number(found), shown)
+            return settled(number(found), shown, *values)
         keeps = name in ("abs", "sign") and whole(values[0])
-        return settled(number(FUNCTIONS[name](values[0] if keeps else np.asarray(values[0], float))), shown)
+        return settled(number(FUNCTIONS[name](values[0] if keeps else np.asarray(values[0], float))), shown, *values)
 
     def call(self, node: tree.Call, env: Env, functions: dict[str, Closure]) -> list[Term]:
         closure = functions[node.function.id]
@@ -459,9 +465,12 @@ def op(name: str, *values: Any) -> Any:
     return number(OPERATORS[name](*values))
 
 
-def settled(value: Any, text: str) -> Term:
-    """A term; of an int, the literal."""
-    return term(value) if whole(value) else Term(value, text)
+def settled(value: Any, text: str, *operands: Any) -> Term:
+    """A term; of an int, the literal, but what is made of literals alone may stand for a number yet."""
+    if not whole(value):
+        return Term(value, text)
+    weak = bool(operands) and all(isinstance(operand, Weak) for operand in operands)
+    return Term(Weak(value), text) if weak else term(value)
 
 
 def reduced(name: str, items: Sequence[Term]) -> Term:
@@ -496,7 +505,9 @@ def stacked(found: dict[tuple[int, ...], Term], shape: tuple[int, ...]) -> Term:
     text = nested({place: one.text for place, one in found.items()}, shape)
     if any(isinstance(one.value, Unknown) for one in found.values()):
         return Term(UNKNOWN, text)
-    values = np.array([found[place].value for place in np.ndindex(*shape)])
+    listed = [found[place].value for place in np.ndindex(*shape)]
+    # An array of literals is one of numbers.
+    values = np.array(listed, float if listed and all(isinstance(value, Weak) for value in listed) else None)
     inner = values.shape[1:] if len(values) else ()
     return Term(values.reshape(shape + inner), text)
 

@@ -13,13 +13,20 @@ N = 3
 
 
 class Maker:
-    """Makes one program out of a seed; ``nasty`` ones run at kinks, and leave domains."""
+    """Makes one program out of a seed; ``nasty`` ones run at kinks, and leave domains, ``still`` ones meet infinite
+    slopes, mostly where these have no influence.
+    """
 
-    def __init__(self, seed: int, nasty: bool = False, inner: bool = False) -> None:
+    def __init__(self, seed: int, nasty: bool = False, inner: bool = False, still: bool = False) -> None:
         self.r = random.Random(seed)
         self.nasty = nasty
         # Whether derivatives stand in the bodies of loops.
         self.inner = inner
+        self.still = still
+        # Names that are 0, as nothing enters them, and those that are given what has an infinite slope.
+        self.idle: list[str] = []
+        self.steep: list[str] = []
+        self.at = {"w": "0.0", "v": "0.0"}
         self.lines: list[str] = []
         self.indent = 0
         self.count = 0
@@ -92,6 +99,10 @@ class Maker:
             forms += [f"abs({a})", f"max({a}, {b})", f"relu({a})", f"min({a}, {b})", f"stop_gradient({a})"]
         if self.nasty:
             forms += [f"sqrt({a})", f"sqrt({a})", f"log({a})", f"({a})/({b})", f"cbrt({a})", f"sqrt(abs({a}))"]
+        if self.still and self.chance(0.3):
+            forms += [f"(sqrt({r.choice(self.idle)}) + {a})", f"cbrt({r.choice(self.idle)})"] * 3
+        if self.still and self.chance(0.1):
+            forms += [f"(if {self.never()} then {r.choice(self.steep)} else {a})"] * 4
         if self.chance(0.3):
             forms += [f"(if {self.condition(depth - 1)} then {a} else {b})"] * 2
         if self.chance(0.3):
@@ -151,6 +162,8 @@ class Maker:
         kinds = ["carry"] * 6 + ["local"] * 2 + ["element"] * 3 + ["whole", "count", "pair"]
         if self.loops:
             kinds += ["collect"] * 2
+        if self.still:
+            kinds += ["idle"] * 4 + ["steep"] * 3
         if depth > 0:
             kinds += ["loop"] * 3 + ["if"] * 2 + ["while"] * 2
         getattr(self, f"make_{r.choice(kinds)}")(depth)
@@ -250,6 +263,43 @@ class Maker:
         if levels == len(self.loops) and self.indent == len(self.loops):
             self.collected.append((name, rank))
 
+    def never(self) -> str:
+        """A condition that does not hold, or seldom."""
+        choices = ["w > 9", "v < -9", "k > 5", "k == 0", f"{self.r.choice(self.ints)} > 7"]
+        return self.r.choice([*choices, *(f"{place} == 1" for place in self.places)])
+
+    def make_idle(self, depth: int) -> None:
+        """What might enter a name, but in most programs does not."""
+        name, kind = self.r.choice(self.idle), self.r.randrange(5)
+        if kind == 0:
+            self.add(f"{name} = {self.r.choice([*self.idle, '0.0'])}")
+        elif kind == 1:
+            self.add(f"{name} = if {self.never()} then {self.real(1)} else {self.r.choice(self.idle)}")
+        elif kind == 2:
+            with self.block(f"for {self.name('t')} in {self.r.choice(['0..0', '1..1', 'k..k'])}"):
+                self.add(f"{name} = {name} + {self.real(1)}")
+        else:
+            with self.block(f"if {self.never()}"):
+                self.add(f"{name} = " + self.r.choice([f"{name} + {self.real(1)}", self.real(1)]))
+
+    def make_steep(self, depth: int) -> None:
+        """An infinite slope, written over before it is read, or read seldom."""
+        name, by = self.r.choice(self.steep), self.r.choice(["w", "v"])
+        slope = f"{self.r.choice(['sqrt', 'cbrt'])}({by} - {self.at[by]})"
+        self.add(f"{name} = " + self.r.choice([slope, f"{slope}*{self.real(0)}", f"{slope} + {self.real(1)}"]))
+        kind = self.r.randrange(5)
+        if kind == 0:
+            with self.block(f"for {self.name('t')} in 0..{self.r.choice(['2', 'n', 'k'])}"):
+                self.add(f"{name} = {self.real(1)}")
+        elif kind == 1:
+            names = [other for other in self.carried if other in self.reals]
+            if names:
+                with self.block(f"if {self.never()}"):
+                    self.add(f"{self.r.choice(names)} = {name}")
+            self.add(f"{name} = {self.real(0)}")
+        else:
+            self.add(f"{name} = {self.real(1)}")
+
     def make_loop(self, depth: int) -> None:
         index = self.name("t")
         ranges = [("0", "n"), ("0", "n"), ("0", "2"), ("1", "n"), ("0", "k"), ("0", "0"), ("1", "1"), ("0", "n - 1")]
@@ -334,10 +384,14 @@ class Maker:
 
     def program(self) -> str:
         r = self.r
-        self.add(f"input x[n] = {self.row()}, w = {self.value()}, v = {self.value()}")
+        self.at = {"w": self.value(), "v": self.value()}
+        self.add(f"input x[n] = {self.row()}, w = {self.at['w']}, v = {self.at['v']}")
         self.add(f"input A[n, n] = [{', '.join(self.row() for _ in range(N))}]")
         self.add(f"input k: int = {r.choice([0, 1, 2, 2])}, idx[n]: int = [{r.choice('012')}, 2, 0]")
         self.reals, self.ints, self.vectors, self.matrices = ["w", "v"], ["k", "n"], ["x"], ["A"]
+        if self.still:
+            self.idle, self.steep = ["e1", "e2"], ["g1", "g2"]
+            self.add("e1 = 0.0; e2 = 0.0; g1 = w; g2 = 1")
         for _ in range(r.choice([0, 0, 1, 2])):
             self.function()
         inputs = list(self.reals)
@@ -376,6 +430,6 @@ class Maker:
         return "\n".join(self.lines) + "\n"
 
 
-def program(seed: int, nasty: bool = False, inner: bool = False) -> str:
+def program(seed: int, nasty: bool = False, inner: bool = False, still: bool = False) -> str:
     """The program of a seed; with ``inner`` derivatives stand in its loops."""
-    return Maker(seed, nasty, inner).program()
+    return Maker(seed, nasty, inner, still).program()

@@ -59,6 +59,11 @@ def tangent_name(name: str) -> str:
     return f"{name}.tangent"
 
 
+def live_name(name: str) -> str:
+    """What the condition is called under which a value has a derivative at all."""
+    return f"{name}.live"
+
+
 def fixed_value(local: LocalGradients, operand: int, members: Collection[int]) -> int | None:
     """The operand if it is a constant that nobody differentiates by."""
     if operand in members or local.constants.value(operand) is None or local.builder.type(operand).shape:
@@ -79,6 +84,20 @@ def either(builder: Builder, conditions: Sequence[int]) -> int:
     for other in others:
         found = builder.apply("or", found, other)
     return found
+
+
+def all_of(builder: Builder, conditions: Sequence[int]) -> int:
+    """Whether all of the conditions hold; there is at least one."""
+    found, *others = conditions
+    for other in others:
+        found = builder.apply("and", found, other)
+    return found
+
+
+def each_row(builder: Builder, condition: int, shape: Sequence[Dim]) -> int:
+    """A condition for each row of an array of that shape as one for each of its elements."""
+    rows = build.reshape(builder, condition, (shape[0], *(1 for _ in shape[1:])))
+    return build.broadcast(builder, rows, shape)
 
 
 def nothing(builder: Builder, type: Type) -> int:

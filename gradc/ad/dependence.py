@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from gradc.ad.flow import differentiable
+from gradc.ad.flow import Data, differentiable
 from gradc.ir import sizes
 from gradc.ir.builder import Builder
 from gradc.ir.graph import Graph
@@ -18,38 +19,69 @@ REGIONS: Final = frozenset({"for", "while", "branch"})
 
 # By the identity of a body, which never changes.
 _known: WeakKeyDictionary[Graph, tuple[int, ...]] = WeakKeyDictionary()
+_sure: WeakKeyDictionary[Graph, tuple[int, ...]] = WeakKeyDictionary()
 
 
 def dependence(body: Graph) -> tuple[int, ...]:
     """For each output of a body the inputs that it depends on smoothly: bit k stands for the input of that number."""
     found = _known.get(body)
     if found is None:
-        masks: dict[int, int] = {node: 1 << place for place, node in enumerate(body.inputs)}
-        inner: dict[int, tuple[int, ...]] = {}
-        for node, data in body.data.items():
-            if node in masks:
-                continue
-            op = data["op"]
-            if op in REGIONS:
-                inner[node] = _through(masks, node, body)
-                masks[node] = 0
-            elif op == "get":
-                masks[node] = inner[data["operands"][0]][data["attrs"]["place"]]
-            else:
-                mask = 0
-                for _, operand in differentiable(body.data, node):
-                    mask |= masks[operand]
-                masks[node] = mask
-        found = _known[body] = tuple(masks[node] for _, node in body.outputs)
+        found = _known[body] = _masks(body, _through, _union)
     return found
+
+
+def certain(body: Graph) -> tuple[int, ...]:
+    """For each output of a body the inputs that it depends on smoothly whatever conditions in it turn out to be."""
+    found = _sure.get(body)
+    if found is None:
+        found = _sure[body] = _masks(body, _surely_through, _intersection)
+    return found
+
+
+def _masks(
+    body: Graph,
+    through: Callable[[dict[int, int], int, Graph], tuple[int, ...]],
+    choice: Callable[[int, int], int],
+) -> tuple[int, ...]:
+    masks: dict[int, int] = {node: 1 << place for place, node in enumerate(body.inputs)}
+    inner: dict[int, tuple[int, ...]] = {}
+    for node, data in body.data.items():
+        if node in masks:
+            continue
+        op = data["op"]
+        if op in REGIONS:
+            inner[node] = through(masks, node, body)
+            masks[node] = 0
+        elif op == "get":
+            masks[node] = inner[data["operands"][0]][data["attrs"]["place"]]
+        elif op == "select":
+            _, then, other = data["operands"]
+            masks[node] = choice(masks[then], masks[other]) if data["type"].smooth else 0
+        else:
+            mask = 0
+            for _, operand in differentiable(body.data, node):
+                mask |= masks[operand]
+            masks[node] = mask
+    return tuple(masks[node] for _, node in body.outputs)
+
+
+def _union(first: int, second: int) -> int:
+    return first | second
+
+
+def _intersection(first: int, second: int) -> int:
+    return first & second
+
+
+def _given(masks: dict[int, int], node: int, graph: Graph) -> list[int]:
+    """The masks of a region's operands, 0 where no derivative flows."""
+    return [masks[operand] if graph.type(operand).smooth else 0 for operand in graph.operands(node)]
 
 
 def _through(masks: dict[int, int], node: int, graph: Graph) -> tuple[int, ...]:
     """The masks of the results of a region in a body."""
     data = graph.data[node]
-    operands, attrs = data["operands"], data["attrs"]
-    smooth = [graph.type(operand).smooth for operand in operands]
-    given = [masks[operand] if one else 0 for operand, one in zip(operands, smooth, strict=True)]
+    given, attrs = _given(masks, node, graph), data["attrs"]
     if data["op"] == "branch":
         return tuple(
             _joined(given[1:], first | second)
@@ -63,6 +95,135 @@ def _through(masks: dict[int, int], node: int, graph: Graph) -> tuple[int, ...]:
         for place, mask in enumerate(below)
     ]
     return (*found, 0) if loop.test is not None else tuple(found)
+
+
+def _surely_through(masks: dict[int, int], node: int, graph: Graph) -> tuple[int, ...]:
+    """What the results of a region in a body depend on whatever conditions turn out to be."""
+    data = graph.data[node]
+    given, attrs = _given(masks, node, graph), data["attrs"]
+    if data["op"] == "branch":
+        return tuple(
+            _joined(given[1:], first) & _joined(given[1:], second)
+            for first, second in zip(certain(attrs["then"]), certain(attrs["other"]), strict=True)
+        )
+    loop = Loop.of(attrs)
+    some = runs(graph.data, node)
+    entering = [0, *given[loop.first :]]
+    found = []
+    for place in range(len(loop.body.outputs)):
+        live = backwards(loop, {place}, {place})
+        sure = {at for at in range(1, len(entering)) if at in live.always or (some and at in live.first)}
+        mask = 0
+        for at in sure:
+            mask |= entering[at]
+        found.append(mask)
+    return (*found, 0) if loop.test is not None else tuple(found)
+
+
+def runs(data: Data, node: int) -> bool | None:
+    """Whether a loop has an iteration, as far as that is known: its bounds may be constants."""
+    loop = Loop.of(data[node]["attrs"])
+    if loop.extent is not None and sizes.at_least(loop.extent, 1):
+        return True
+    if loop.test is not None:
+        return None
+    start, stop = (_value(data, bound) for bound in data[node]["operands"][:2])
+    return None if start is None or stop is None else stop > start
+
+
+def if_any(builder: Builder, node: int) -> int | None:
+    """The condition under which a loop has an iteration; None where it is known to have one."""
+    if runs(builder.data, node):
+        return None
+    loop, operands = Loop.of(builder.data[node]["attrs"]), builder.operands(node)
+    if loop.test is None:
+        return builder.apply("gt", operands[1], operands[0])
+    count = builder.apply("get", node, attrs={"place": loop.results - 1})
+    return builder.apply("gt", count, builder.constant(0, INT))
+
+
+def _value(data: Data, node: int) -> float | int | bool | None:
+    """The value of a constant, under names too."""
+    while data[node]["op"] == "name":
+        (node,) = data[node]["operands"]
+    found: float | int | bool | None = data[node]["attrs"]["value"] if data[node]["op"] == "const" else None
+    return found
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """In which iterations places of a loop's body have an influence, or are reached by one.
+
+    Those in ``always`` are in every iteration and at both ends, those in ``sometimes`` at least in some, depending on
+    the iteration or on conditions: these are carried. Of the others, inputs or results as it may be, those in ``first``
+    certainly are in the first iteration, and those in ``each`` in every one.
+    """
+
+    always: frozenset[int]
+    sometimes: frozenset[int]
+    first: frozenset[int]
+    each: frozenset[int]
+
+
+def backwards(loop: Loop, sure: Collection[int], maybe: Collection[int]) -> Liveness:
+    """Which inputs of a loop's body have an influence on its results: on those in ``sure``, and on those in ``maybe``,
+    which has the others, under a condition.
+    """
+    carried = range(1, 1 + loop.carried)
+    may, must = dependence(loop.body), certain(loop.body)
+    count = len(loop.body.inputs)
+
+    def before(masks: Sequence[int], results: Iterable[int]) -> set[int]:
+        mask = 0
+        for result in results:
+            mask |= masks[result]
+        return {place for place in range(1, count) if mask >> place & 1}
+
+    fixed = {result for result in sure if result >= loop.carried}
+    start = {1 + result for result in sure if result < loop.carried}
+
+    def step(places: Iterable[int]) -> set[int]:
+        return before(must, fixed | {place - 1 for place in places})
+
+    always = _kept(start, step)
+    reach = set(maybe)
+    while True:
+        found = before(may, reach)
+        more = {place - 1 for place in found if place in carried} - reach
+        if not more:
+            break
+        reach |= more
+    found |= {1 + result for result in reach if result < loop.carried}
+    return Liveness(frozenset(always), frozenset(found - always), frozenset(step(start)), frozenset(step(always)))
+
+
+def forwards(loop: Loop, sure: Collection[int], maybe: Collection[int]) -> Liveness:
+    """Which carried inputs of a loop's body the inputs in ``sure`` reach, and those in ``maybe`` under a condition."""
+    may, must = dependence(loop.body), certain(loop.body)
+    carried = range(1, 1 + loop.carried)
+    fixed = {place for place in sure if place not in carried}
+
+    def step(places: Iterable[int]) -> set[int]:
+        sources = fixed.union(places)
+        return {place for place in carried if _meets(must[place - 1], sources)}
+
+    always = _kept({place for place in sure if place in carried}, step)
+    found = set(maybe)
+    while more := {place for place in carried if place not in found and _meets(may[place - 1], found)}:
+        found |= more
+    first, each = (
+        frozenset(place for place, mask in enumerate(must) if _meets(mask, fixed | reached))
+        for reached in (fixed.union(sure), always)
+    )
+    return Liveness(frozenset(always), frozenset(found.intersection(carried) - always), first, each)
+
+
+def _kept(start: set[int], step: Callable[[Iterable[int]], set[int]]) -> set[int]:
+    """The largest part of ``start`` that a step leads to again."""
+    kept = start
+    while (fewer := kept & step(kept)) != kept:
+        kept = fewer
+    return kept
 
 
 def reached_results(data: Mapping[str, Any], positions: Iterable[int]) -> set[int]:
@@ -154,23 +315,16 @@ def useful(loop: Loop, wanted: Iterable[int]) -> set[int]:
         results |= {place - 1 for place in found if 1 <= place <= loop.carried}
 
 
-def sometimes(steps: Mapping[int, Collection[int]], start: Collection[int], fixed: Collection[int]) -> set[int]:
-    """The places that are not reached in every iteration, but in some.
-
-    In one iteration a place is reached if one of those in ``steps`` of it was in the iteration before; those in
-    ``fixed`` always are, those in ``start`` at the beginning.
-    """
-    now = frozenset(start)
-    seen: list[frozenset[int]] = []
-    while now not in seen:
-        seen.append(now)
-        now = frozenset(place for place, sources in steps.items() if any(s in now or s in fixed for s in sources))
-    always = frozenset.intersection(*seen, now)
-    return set().union(*seen, now) - always
-
-
 def _meets(mask: int, places: Iterable[int]) -> bool:
     return any(mask >> place & 1 for place in places)
+
+
+def collects(builder: Builder, node: int, place: int) -> bool:
+    """Whether a result of a region is an array to which each iteration of a loop gives a row."""
+    if builder.op(node) == "branch":
+        return False
+    loop = Loop.of(builder.data[node]["attrs"])
+    return loop.carried <= place < loop.carried + loop.collected
 
 
 def reached(builder: Builder, node: int, position: int) -> Iterator[tuple[int, bool]]:
@@ -183,12 +337,5 @@ def reached(builder: Builder, node: int, position: int) -> Iterator[tuple[int, b
             yield operands[0], then
         return
     loop = Loop.of(attrs)
-    if position < loop.first + loop.carried:
-        return
-    if loop.extent is not None and sizes.at_least(loop.extent, 1):
-        return
-    if loop.test is None:
-        yield builder.apply("gt", operands[1], operands[0]), True
-    else:
-        count = builder.apply("get", node, attrs={"place": loop.results - 1})
-        yield builder.apply("gt", count, builder.constant(0, INT)), True
+    if position >= loop.first + loop.carried and (condition := if_any(builder, node)) is not None:
+        yield condition, True

@@ -159,7 +159,7 @@ class Expander:
         """The derivative of y by a name from outside the body: from the tangents along each of its elements."""
         number, builder = self.number, self.builder
         directions = self.env[number[v]]
-        found = tangents(builder, self.local, [number[y]], directions.of).get(number[y])
+        found = tangents(builder, self.local, [number[y]], directions.of, directions.live).get(number[y])
         if found is None:
             return self.zero(self.graph.type(node))
         op, indices = self.graph.op(node), directions.indices

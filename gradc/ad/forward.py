@@ -48,8 +48,19 @@ def tangents(
 ) -> dict[int, int]:
     """Append the tangents of the roots; one that is missing is zero everywhere.
 
-    A node in ``live`` has its tangent only where that condition holds.
+    A node in ``live`` has its tangent only where that condition holds; elsewhere that is 0.
     """
+    return {y: value for y, (value, _) in guarded_tangents(builder, local, roots, directions, live).items()}
+
+
+def guarded_tangents(
+    builder: Builder,
+    local: LocalGradients,
+    roots: Sequence[int],
+    directions: Mapping[int, int],
+    live: Mapping[int, int] = MappingProxyType({}),
+) -> dict[int, Guarded]:
+    """The same, of each root with the condition under which it has a tangent; elsewhere it is 0."""
     data = builder.data
     order = active(data, roots, directions)
     sweep = _Sweep(builder, local, set(order))
@@ -58,11 +69,12 @@ def tangents(
             builder.span = data[node].get("span")
             if node in directions:
                 sweep.found[node] = directions[node], live.get(node)
+                sweep.clean.add(sweep.found[node])
                 continue
             made = sweep.step(node)
             if made is not None:
                 sweep.found[node] = made
-        return {y: sweep.settled(sweep.found[y], None) for y in roots if y in sweep.found}
+        return {y: (sweep.settled(sweep.found[y], None), sweep.found[y][1]) for y in roots if y in sweep.found}
     finally:
         builder.span = None
 
@@ -106,6 +118,10 @@ class Tangents:
         return sorted(found)
 
 
+# What has elements of its first operand for its own, and depends smoothly on no other.
+_MOVES = frozenset({"access", "tabulate", "reshape", "transpose", "broadcast"})
+
+
 class _Sweep:
     def __init__(self, builder: Builder, local: LocalGradients, members: Collection[int] | None = None) -> None:
         self.builder = builder
@@ -119,6 +135,8 @@ class _Sweep:
                     self.wanted[data["operands"][0]].add(data["attrs"]["place"])
         # Of the regions that have been gone through, the tangents of their results.
         self.results: dict[int, Mapping[int, Guarded]] = {}
+        # Tangents that are 0 already where their condition does not hold.
+        self.clean: set[Guarded] = set()
         # What is on a way from a target; as far as it is known if not all is known.
         self.members = self.found.keys() if members is None else members
 
@@ -138,7 +156,8 @@ class _Sweep:
                 for position, operand in edges
             }
             wanted = range(len(builder.type(node).parts)) if self.wanted is None else self.wanted[node]
-            self.results[node] = region_tangents.push(self.local, node, entering, wanted)
+            found = self.results[node] = region_tangents.push(self.local, node, entering, wanted)
+            self.clean.update(found.values())
             return None
         if op == "add_tapes":
             tapes = [self.found[operand][0] for _, operand in edges]
@@ -167,6 +186,8 @@ class _Sweep:
         for at, (_, operand) in enumerate(edges):
             own = self._single(self.found[operand][1], bound)
             guard = own if at == 0 else self.either(guard, own)
+        if guard is None and row.name in _MOVES and (along := self.moved(node, operands)) is not None:
+            return along
         tangents = {position: self.settled(self.found[operand], guard) for position, operand in edges}
         attrs = builder.data[node].get("attrs")
         if row.linear == "joint":
@@ -186,6 +207,22 @@ class _Sweep:
         assert row.pushforward is not None
         made = row.pushforward(builder, node, tangents)
         return None if made is None else (made, guard)
+
+    def moved(self, node: int, operands: Sequence[int]) -> Guarded | None:
+        """The tangent of what only moves elements, under conditions on these, which move along; None without such.
+
+        It is selected before: what has no result where it is not asked for must be under its own condition.
+        """
+        builder = self.builder
+        guard = self.found[operands[0]][1]
+        if guard is None:
+            return None
+        value = self.settled(self.found[operands[0]], None)
+        op, attrs = builder.op(node), builder.data[node].get("attrs")
+        each = build.broadcast(builder, guard, builder.type(value).shape)
+        made, condition = (builder.apply(op, one, *operands[1:], attrs=attrs) for one in (value, each))
+        self.clean.add((made, condition))
+        return made, condition
 
     def _single(self, guard: int | None, bound: Collection[Index]) -> int | None:
         """The guard if it is one condition for all elements that a node combines; None to select before."""
@@ -217,7 +254,7 @@ class _Sweep:
     def settled(self, term: Guarded, known: int | None) -> int:
         """The tangent as a value wherever the condition ``known`` holds: 0 where there is none."""
         value, guard = term
-        if guard is None or guard == known or self.builder.type(value).parts:
+        if guard is None or guard == known or term in self.clean or self.builder.type(value).parts:
             return value
         zero = build.filled(self.builder, 0.0, self.builder.type(value))
         return build.choose(self.builder, guard, value, zero)

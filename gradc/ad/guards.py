@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from gradc.ad.dependence import REGIONS, reached
+from gradc.ad.dependence import REGIONS, collects, reached
 from gradc.ad.flow import differentiable
-from gradc.ad.needs import GENTLE, needed
+from gradc.ad.needs import GENTLE, for_one, needed, some
 from gradc.ad.reads import leaves_out, read, single
 from gradc.ir.builder import Builder
 from gradc.ir.types import Index
@@ -101,7 +101,7 @@ class Guards:
         A condition on others becomes one on those of its elements that enter an element of the node which it selects.
         It has to be selected before the contributions of the node's elements are summed, too.
         """
-        kept, left = self._divided(node, guard, operand)
+        kept, left = self.divided(node, guard, operand)
         if left is None:
             return kept
         key = (node, position, left)
@@ -109,7 +109,47 @@ class Guards:
             self._needed[key] = needed(self.builder, node, position, operand, left, self.own)
         return self.within(kept, self._needed[key], True)
 
-    def _divided(self, node: int, guard: Guard, operand: int) -> tuple[Guard, int | None]:
+    def of(self, order: Sequence[int], roots: Mapping[int, Guard]) -> dict[int, Guard]:
+        """The guards of the active nodes; empty where nothing is selected or left out among them, the common case.
+
+        A node that sends no derivative any further needs none of its own.
+        """
+        walk = Walk(self, order, roots)
+        while (region := walk.go()) is not None:
+            walk.through(region)
+        return walk.found
+
+    def prepare(self, order: Sequence[int]) -> bool:
+        """Find out where adjoints are multiplied, and whether anything is selected or left out on the way."""
+        data = self.builder.data
+        members = set(order)
+        selects = False
+        for node in order:
+            op = data[node]["op"]
+            below = [operand for _, operand in differentiable(data, node) if operand in members]
+            if below and (op not in GENTLE or not self.steep.isdisjoint(below)):
+                self.steep.add(node)
+            if (
+                below
+                and self._single(node)
+                and (op not in GENTLE or op == "get" or not self.separate.isdisjoint(below))
+            ):
+                self.separate.add(node)
+            selects = selects or op == "select" or op in REGIONS or (bool(below) and self.leaves_out(node, 0))
+        return selects
+
+    def _single(self, node: int) -> bool:
+        """Whether it can be told of a node's elements what they are made of."""
+        if self.builder.op(node) != "get":
+            return single(self.builder, node)
+        # Of an array that a loop collects one iteration makes each row.
+        return collects(self.builder, self.builder.operands(node)[0], self.builder.data[node]["attrs"]["place"])
+
+    def leaves_out(self, node: int, position: int) -> bool:
+        """Whether elements of the operand are not read, and a multiplication by their local gradients follows."""
+        return self.builder.operands(node)[position] in self.separate and leaves_out(self.builder, node, position)
+
+    def divided(self, node: int, guard: Guard, operand: int) -> tuple[Guard, int | None]:
         """What of a guard can be said of the operand as it is, and the rest as one condition on the node's elements."""
         if guard.plain:
             return guard, None
@@ -136,48 +176,7 @@ class Guards:
             self._passed[step, shape, type.free, steep] = kept, left
         return kept, left
 
-    def of(self, order: Sequence[int], roots: Mapping[int, Guard]) -> dict[int, Guard]:
-        """The guards of the active nodes; empty where nothing is selected or left out among them, the common case.
-
-        A node that sends no derivative any further needs none of its own.
-        """
-        data = self.builder.data
-        members = set(order)
-        selects = False
-        for node in order:
-            op = data[node]["op"]
-            below = [operand for _, operand in differentiable(data, node) if operand in members]
-            if below and (op not in GENTLE or not self.steep.isdisjoint(below)):
-                self.steep.add(node)
-            if below and single(self.builder, node) and (op not in GENTLE or not self.separate.isdisjoint(below)):
-                self.separate.add(node)
-            selects = selects or op == "select" or op in REGIONS or (bool(below) and self._leaves_out(node, 0))
-        if not selects and all(guard is ALWAYS for guard in roots.values()):
-            return {}
-        uses: dict[int, list[Guard]] = {y: [guard] for y, guard in roots.items()}
-        # Arrays that nodes read in part, under a guard that says nothing of single elements.
-        readers: dict[int, dict[Guard, list[int]]] = {}
-        found: dict[int, Guard] = {}
-        for node in reversed(order):
-            edges = [(p, operand) for p, operand in differentiable(data, node) if operand in members]
-            known = uses.pop(node, [])
-            known += self._read(node, known, readers.pop(node, {}))
-            guard = found[node] = self.union(known) if edges else ALWAYS
-            for position, operand in edges:
-                inner = self.edge(node, guard, position)
-                if self._leaves_out(node, position):
-                    kept, left = self._divided(node, inner, operand)
-                    if left is None:
-                        readers.setdefault(operand, {}).setdefault(kept, []).append(node)
-                        continue
-                uses.setdefault(operand, []).append(self.passing(node, inner, operand, position))
-        return found
-
-    def _leaves_out(self, node: int, position: int) -> bool:
-        """Whether elements of the operand are not read, and a multiplication by their local gradients follows."""
-        return self.builder.operands(node)[position] in self.separate and leaves_out(self.builder, node, position)
-
-    def _read(self, node: int, known: Sequence[Guard], readers: Mapping[Guard, Sequence[int]]) -> list[Guard]:
+    def read(self, node: int, known: Sequence[Guard], readers: Mapping[Guard, Sequence[int]]) -> list[Guard]:
         """The guards of a node that is read in part."""
         found = []
         for guard, listed in readers.items():
@@ -189,6 +188,34 @@ class Guards:
                 mask = read(self.builder, node, listed, taken, self.own)
             found.append(guard if mask is None else self.within(guard, mask, True))
         return found
+
+    def common(self, guards: Iterable[Guard]) -> Guard:
+        """The guard that all of the given ones go on from, without conditions on single elements."""
+        found: Guard | None = None
+        for guard in guards:
+            step: Guard | None = guard
+            while step is not None and step.outer is not None:
+                guard = step.outer if self.builder.type(step.condition).rank else guard
+                step = step.outer
+            found = found or guard
+            while found is not guard:
+                lower, upper = (found, guard) if found.depth >= guard.depth else (guard, found)
+                assert lower.outer is not None
+                found, guard = lower.outer, upper
+        return found or ALWAYS
+
+    def holds(self, guard: Guard, known: Guard = ALWAYS, kept: int = 0) -> int | None:
+        """One condition for all that a guard says beyond what is ``known``; None where that is nothing.
+
+        Of conditions on single elements it is that one of the elements fulfils them, along all but the ``kept`` first
+        axes.
+        """
+        outside = set(conditions(known))
+        found: int | None = None
+        for condition, taken in conditions(guard):
+            if (condition, taken) not in outside:
+                found = self._both(Guard(condition, taken, ALWAYS, 1), found)
+        return None if found is None else some(self.builder, found, kept)
 
     def union(self, guards: Sequence[Guard]) -> Guard:
         """The guard that holds where one of the given ones does.
@@ -233,3 +260,86 @@ class Guards:
         if guard.taken:
             return self.builder.op(known) == "not" and self.builder.operands(known) == (guard.condition,)
         return known == guard.condition
+
+
+class Walk:
+    """Gives the nodes on a way their guards, from the roots down; it stops at each region, until it is told how that
+    passes its guard on.
+    """
+
+    def __init__(self, guards: Guards, order: Sequence[int], roots: Mapping[int, Guard]) -> None:
+        self.guards = guards
+        self.members = set(order)
+        # The guards found so far; empty where nothing is selected or left out among the nodes.
+        self.found: dict[int, Guard] = {}
+        self._uses: dict[int, list[Guard]] = {y: [guard] for y, guard in roots.items()}
+        # Arrays that nodes read in part, under a guard that says nothing of single elements.
+        self._readers: dict[int, dict[Guard, list[int]]] = {}
+        self._plain = not guards.prepare(order) and all(guard is ALWAYS for guard in roots.values())
+        self._waiting = iter(()) if self._plain else reversed(order)
+
+    def go(self) -> int | None:
+        """Walk on to the next region, and return it; None at the end."""
+        data = self.guards.builder.data
+        for node in self._waiting:
+            edges = self._edges(node)
+            guard = self.reach(node) if edges else None
+            # It may send no derivative any further, or a region turned out not to depend on it.
+            self.found[node] = guard or ALWAYS
+            if guard is None:
+                continue
+            if data[node]["op"] in REGIONS:
+                return node
+            for position, operand in edges:
+                self._use(node, position, operand, self.guards.edge(node, guard, position))
+        return None
+
+    def through(
+        self, region: int, under: Mapping[int, tuple[int | None, bool]] | None = None, own: Guard | None = None
+    ) -> None:
+        """Pass the guard of a region on to its operands: as far as its bodies tell, or with the conditions ``under``
+        which they have an influence if ``own`` holds, by position; those that are not in there have none.
+        """
+        own, guards = own or self.found[region], self.guards
+        for position, operand in self._edges(region):
+            if under is None:
+                self._use(region, position, operand, guards.edge(region, own, position))
+            elif position in under:
+                guard = guards.passing(region, own, operand, position)
+                condition, taken = under[position]
+                if condition is not None:
+                    guard = guards.within(guard, *self._for_operand(condition, taken, operand))
+                self._uses.setdefault(operand, []).append(guard)
+
+    def _for_operand(self, condition: int, taken: bool, operand: int) -> tuple[int, bool]:
+        """A condition of a family as one for the operand: that it holds for one of the values of indices it lacks."""
+        builder = self.guards.builder
+        known = self.guards.own.union(builder.type(operand).free)
+        missing = [index for index in builder.type(condition).free if index not in known]
+        if not missing:
+            return condition, taken
+        return for_one(builder, condition if taken else builder.apply("not", condition), missing), True
+
+    def reach(self, node: int) -> Guard | None:
+        """The guard that holds where one of the uses of a node has any influence; None where it has no uses.
+
+        It can be asked once, after the walk.
+        """
+        if self._plain:
+            return ALWAYS if node in self.members else None
+        known = self._uses.pop(node, [])
+        known += self.guards.read(node, known, self._readers.pop(node, {}))
+        return self.guards.union(known) if known else None
+
+    def _edges(self, node: int) -> list[tuple[int, int]]:
+        found = differentiable(self.guards.builder.data, node)
+        return [(position, operand) for position, operand in found if operand in self.members]
+
+    def _use(self, node: int, position: int, operand: int, inner: Guard) -> None:
+        guards = self.guards
+        if guards.leaves_out(node, position):
+            kept, left = guards.divided(node, inner, operand)
+            if left is None:
+                self._readers.setdefault(operand, {}).setdefault(kept, []).append(node)
+                return
+        self._uses.setdefault(operand, []).append(guards.passing(node, inner, operand, position))

@@ -45,10 +45,10 @@ def needed(builder: Builder, node: int, position: int, operand: int, condition: 
     """
     moved = _moved(builder, node, position, operand, condition, own)
     known = {*builder.type(operand).free, *own}
-    return _one(builder, moved, [index for index in builder.type(moved).free if index not in known])
+    return for_one(builder, moved, [index for index in builder.type(moved).free if index not in known])
 
 
-def _one(builder: Builder, condition: int, indices: Sequence[Index]) -> int:
+def for_one(builder: Builder, condition: int, indices: Sequence[Index]) -> int:
     """Whether the condition holds for one of the values of the indices."""
     if not indices:
         return condition
@@ -68,6 +68,11 @@ def along(builder: Builder, node: int) -> tuple[int, ...]:
         return ()
     same = builder.type(node).shape == builder.type(entry["operands"][0]).shape
     return _axes(entry.get("attrs", {})) if same else ()
+
+
+def some(builder: Builder, condition: int, kept: int = 0) -> int:
+    """Whether the condition holds for one of the elements, along all but the first axes."""
+    return _any(builder, condition, range(min(kept, builder.type(condition).rank), builder.type(condition).rank))
 
 
 def _any(builder: Builder, condition: int, axes: Sequence[int]) -> int:
@@ -172,7 +177,7 @@ def _written(
     known = {*type.free, *own}
     used = [index for place in places for index in builder.type(place).free]
     idle = [each for each in builder.type(condition).free if each not in known and each not in used]
-    condition = _one(builder, condition, idle)
+    condition = for_one(builder, condition, idle)
     bare = _bare(builder, places, type.shape)
     if bare is not None and all(item is AT for item in items) and known.isdisjoint(bare):
         return build.tabulate(builder, condition, bare)

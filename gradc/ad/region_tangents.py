@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from gradc.ad import dependence
-from gradc.ad.bodies import Body, either, finish, get, name_of, nothing, tangent_name
+from gradc.ad.bodies import Body, each_row, finish, get, live_name, name_of, nothing, tangent_name
+from gradc.ad.needs import some
 from gradc.ir.graph import Graph
 from gradc.ir.region import Loop
-from gradc.ir.types import BOOL, INT
+from gradc.ir.types import BOOL, INT, TAPE
 
 if TYPE_CHECKING:
+    from gradc.ir.builder import Builder
     from gradc.rules.gradients import LocalGradients
 
 
 Guarded: TypeAlias = "tuple[int, int | None]"
-"""A tangent and the node of the condition under which there is one; None where there always is."""
+"""A tangent and the node of the condition under which there is one; None where there always is.
+
+Of what a region gives the tangent is 0 where there is none; of a tape the condition is a tape.
+"""
 
 
 def push(
@@ -34,17 +39,22 @@ def push(
 def _loop_forth(
     local: LocalGradients, node: int, tangents: Mapping[int, Guarded], wanted: Collection[int]
 ) -> dict[int, Guarded]:
-    from gradc.ad.forward import tangents as forward
+    from gradc.ad.forward import guarded_tangents
 
     builder = local.builder
     data = builder.data[node]
     loop, operands = Loop.of(data["attrs"]), data["operands"]
     graph, count = loop.body, len(loop.body.inputs)
     given = {loop.input(position): tangent for position, (tangent, _) in tangents.items()}
-    under = {loop.input(position): guard for position, (_, guard) in tangents.items() if guard is not None}
     moving = sorted(dependence.active(loop, given) & dependence.useful(loop, wanted))
     types = [graph.type(old) for old in graph.inputs]
     carried, scanned = loop.carried, loop.scanned
+    # Under a condition on single elements, a tangent is 0 in those where there is none.
+    under = {}
+    for position, (_, guard) in tangents.items():
+        place = loop.input(position)
+        if guard is not None:
+            under[place] = some(builder, guard, int(carried < place <= carried + scanned))
 
     made, tested = Body(builder), Body(builder)
     number = {graph.inputs[0]: made.input(name_of(graph, 0), INT)}
@@ -64,24 +74,29 @@ def _loop_forth(
 
     moved(range(1, 1 + carried))
     # Where nothing has moved yet there is no tangent, which is not the same as 0.
-    masks = dependence.dependence(graph)
-    kept = [place for place in moving if place <= carried]
-    sources = {place: {p for p in moving if masks[place - 1] >> p & 1} for place in kept}
-    fixed = {place for place in moving if place > carried}
-    # Under a condition that concerns several values, a tangent is 0 where there is none.
-    single = {place: guard for place, guard in under.items() if place in kept and builder.type(guard).scalar}
-    sometimes = dependence.sometimes(sources, [p for p in kept if p in given and p not in single], fixed)
-    flagged = sorted(sometimes | set(single))
+    liveness = dependence.forwards(loop, given.keys() - under.keys(), given)
+    flagged = [place for place in moving if place in liveness.sometimes]
     flags = {
         place: made.input(
-            f"{name_of(graph, place)}.live",
+            live_name(name_of(graph, place)),
             BOOL,
-            single[place] if place in single else builder.constant(place in given, BOOL),
+            under[place] if place in under else builder.constant(place in given, BOOL),
         )
         for place in flagged
     }
+    entering = len(made.operands)
     moved(range(1 + carried, 1 + carried + scanned))
+
+    def enter_flags(rows: bool) -> None:
+        """The conditions that come from outside: one for each iteration, or the same for all."""
+        for place in moving:
+            if place > carried and place in under and (_each_iteration(builder, under[place]) == rows):
+                flags[place] = made.input(live_name(name_of(graph, place)), BOOL, under[place])
+
+    enter_flags(True)
+    entering = len(made.operands) - entering
     moved(range(1 + carried + scanned, count))
+    enter_flags(False)
     made.replay(graph, number)
     inner_local = local.inside(made.builder)
     results = [number[output] for _, output in graph.outputs]
@@ -89,7 +104,7 @@ def _loop_forth(
     live = {number[graph.inputs[place]]: flag for place, flag in flags.items()}
     roots = {place for place in range(len(results)) if (1 + place in moving if place < carried else place in wanted)}
     nodes = list(dict.fromkeys(results[place] for place in sorted(roots)))
-    found = forward(made.builder, inner_local, nodes, directions, live)
+    found = guarded_tangents(made.builder, inner_local, nodes, directions, live)
 
     outputs: list[tuple[str, int]] = []
     places: dict[int, int] = {}
@@ -102,7 +117,7 @@ def _loop_forth(
             places[place] = len(outputs)
             outputs.append((graph.outputs[place][0], results[place]))
         for place in group:
-            tangent = found.get(results[place]) if place in roots else None
+            tangent = found[results[place]][0] if place in roots and results[place] in found else None
             if place < carried and 1 + place in moving:
                 tangent = nothing(made.builder, types[1 + place]) if tangent is None else tangent
             if tangent is not None:
@@ -111,18 +126,22 @@ def _loop_forth(
 
     listed(range(carried))
     for place in flagged:
-        certain = any(source in fixed or source not in flags for source in sources[place])
-        new = (
-            made.builder.constant(True, BOOL)
-            if certain
-            else either(made.builder, [flags[source] for source in sorted(sources[place])])
-        )
         flag_places[place] = len(outputs)
-        outputs.append((f"{name_of(graph, place)}.live", new))
+        outputs.append((live_name(name_of(graph, place)), condition(made.builder, found.get(results[place - 1]))))
     wide = len(outputs)
-    listed(range(carried, carried + loop.collected))
+
+    def listed_with_flags(group: Sequence[int]) -> None:
+        """Outputs of each iteration, and under which condition they have tangents in it."""
+        listed(group)
+        for place in group:
+            if place in tangent_places and place not in liveness.each:
+                flag_places[1 + place] = len(outputs)
+                name = live_name(graph.outputs[place][0])
+                outputs.append((name, condition(made.builder, found.get(results[place]))))
+
+    listed_with_flags(range(carried, carried + loop.collected))
     before = len(outputs)
-    listed(range(carried + loop.collected, len(graph.outputs)))
+    listed_with_flags(range(carried + loop.collected, len(graph.outputs)))
     test = loop.test
     body = finish(made.builder, inner_local, outputs)
     if test is not None:
@@ -138,7 +157,7 @@ def _loop_forth(
         body,
         test,
         wide,
-        scanned + sum(carried < place <= carried + scanned for place in moving),
+        entering,
         len(outputs) - before,
         loop.extent,
         loop.backwards,
@@ -148,30 +167,42 @@ def _loop_forth(
     if test is not None:
         places[loop.results - 1] = extended.results - 1
     _supersede(local, node, result, places)
-    reached = {place - 1: get(builder, result, at) for place, at in flag_places.items()}
-    return {place: (get(builder, result, at), reached.get(place)) for place, at in tangent_places.items()}
+    made_tangents: dict[int, Guarded] = {}
+    for place, standing in tangent_places.items():
+        tangent = get(builder, result, standing)
+        own: int | None = None
+        if 1 + place in flag_places:
+            own = get(builder, result, flag_places[1 + place])
+            if carried <= place < carried + loop.collected:
+                own = each_row(builder, own, builder.type(tangent).shape)
+        made_tangents[place] = tangent, own
+    return made_tangents
+
+
+def _each_iteration(builder: Builder, guard: int) -> bool:
+    """Whether a condition that enters a loop is one for each iteration."""
+    type = builder.type(guard)
+    return bool(type.rank) or type.dtype == TAPE
 
 
 def _branch_forth(
     local: LocalGradients, node: int, tangents: Mapping[int, Guarded], wanted: Collection[int]
 ) -> dict[int, Guarded]:
-    from gradc.ad.forward import tangents as forward
+    from gradc.ad.forward import guarded_tangents
 
     builder = local.builder
     data = builder.data[node]
     operands, attrs = data["operands"], data["attrs"]
     bodies = {key: attrs[key] for key in ("then", "other")}
     moving = sorted(position for position in tangents)
-    # In which of the bodies a result depends on what moves.
-    sides = {
-        key: {
-            place
-            for place, mask in enumerate(dependence.dependence(graph))
-            if place in wanted and any(mask >> position - 1 & 1 for position in moving)
-        }
-        for key, graph in bodies.items()
-    }
-    live = sides["then"] | sides["other"]
+    under = {position: some(builder, guard) for position, (_, guard) in tangents.items() if guard is not None}
+    # In which of the bodies a result depends on what moves, and in which it does whatever the conditions are.
+    may, must = {}, {}
+    for key, graph in bodies.items():
+        may[key] = _reached(dependence.dependence(graph), moving) & set(wanted)
+        must[key] = _reached(dependence.certain(graph), tangents.keys() - under.keys()) & set(wanted)
+    live = sorted(may["then"] | may["other"])
+    flagged = [place for place in live if any((place in may[key]) != (place in must[key]) for key in bodies)]
     made_bodies: dict[str, Graph] = {}
     given: list[int] = []
     count = len(bodies["then"].outputs)
@@ -186,31 +217,50 @@ def _branch_forth(
             old = graph.inputs[position - 1]
             name = tangent_name(name_of(graph, position - 1))
             directions[number[old]] = made.input(name, graph.type(old), tangents[position][0])
+        flags = {
+            number[graph.inputs[position - 1]]: made.input(live_name(name_of(graph, position - 1)), BOOL, guard)
+            for position, guard in sorted(under.items())
+        }
         made.replay(graph, number)
         inner_local = local.inside(made.builder)
         results = [number[output] for _, output in graph.outputs]
         made.builder.adjoint_of = results[0] if results else None
-        roots = list(dict.fromkeys(results[place] for place in sorted(live)))
-        found = forward(made.builder, inner_local, roots, directions)
+        roots = list(dict.fromkeys(results[place] for place in live))
+        found = guarded_tangents(made.builder, inner_local, roots, directions, flags)
         outputs = [(name, results[place]) for place, (name, _) in enumerate(graph.outputs)]
-        for place in sorted(live):
-            tangent = found.get(results[place])
-            if tangent is None:
-                tangent = nothing(made.builder, graph.type(graph.outputs[place][1]))
+        for place in live:
+            known = found.get(results[place])
+            tangent = nothing(made.builder, graph.type(graph.outputs[place][1])) if known is None else known[0]
             outputs.append((tangent_name(graph.outputs[place][0]), tangent))
+        for place in flagged:
+            flag = condition(made.builder, found.get(results[place]))
+            outputs.append((live_name(graph.outputs[place][0]), flag))
         made_bodies[key] = finish(made.builder, inner_local, outputs)
         given = made.operands
     result = builder.make("branch", (operands[0], *given), made_bodies)
     _supersede(local, node, result, {place: place for place in range(count)})
-    condition = operands[0]
-    opposite = builder.apply("not", condition) if sides["other"] - sides["then"] else condition
-    return {
-        place: (
-            get(builder, result, count + at),
-            None if place in sides["then"] & sides["other"] else condition if place in sides["then"] else opposite,
-        )
-        for at, place in enumerate(sorted(live))
-    }
+    conditions: dict[int, int | None] = {}
+    for at, place in enumerate(flagged, count + len(live)):
+        conditions[place] = get(builder, result, at)
+    for place in live:
+        if place not in conditions and place not in may["then"]:
+            conditions[place] = builder.apply("not", operands[0])
+        elif place not in conditions and place not in may["other"]:
+            conditions[place] = operands[0]
+    return {place: (get(builder, result, count + at), conditions.get(place)) for at, place in enumerate(live)}
+
+
+def _reached(masks: Sequence[int], positions: Iterable[int]) -> set[int]:
+    """The results of a branch, by place, that depend on operands at some positions."""
+    mask = sum(1 << position - 1 for position in positions)
+    return {place for place, each in enumerate(masks) if each & mask}
+
+
+def condition(builder: Builder, term: Guarded | None) -> int:
+    """The single condition under which there is a tangent, of one of the elements at least."""
+    if term is None or term[1] is None:
+        return builder.constant(term is not None, BOOL)
+    return some(builder, term[1])
 
 
 def _supersede(local: LocalGradients, node: int, result: int, places: Mapping[int, int]) -> None:

@@ -9,37 +9,82 @@ Walther, Evaluating Derivatives, 2nd ed., chapters 4 and 12.)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 from gradc.ad import dependence
-from gradc.ad.bodies import Body, adjoint_name, either, finish, fixed_value, get, name_of, nothing
+from gradc.ad.bodies import (
+    Body,
+    adjoint_name,
+    all_of,
+    each_row,
+    either,
+    finish,
+    fixed_value,
+    get,
+    live_name,
+    name_of,
+    nothing,
+)
 from gradc.ad.tapes import changes, foreseen, overwritten, place_of, restore, taped, tapes_of
 from gradc.ir.graph import ancestors
 from gradc.ir.region import Loop
 from gradc.ir.types import BOOL, INT, TAPE
 
 if TYPE_CHECKING:
+    from gradc.ir.builder import Builder
     from gradc.rules.gradients import LocalGradients
 
 
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """The adjoint of a result, and the ``condition`` under which there is one, or None where there always is.
+
+    Of a collected array the condition may be an array with one for each iteration. Of a tape one of the ``tapes`` of
+    conditions has to hold besides, if there are any.
+    """
+
+    adjoint: int
+    condition: int | None = None
+    tapes: tuple[int, ...] = ()
+
+
+Contribution: TypeAlias = "tuple[int, int | None, bool]"
+"""A contribution to an adjoint, the condition under which there is one, or None, and whether that has to hold or not.
+
+Where there is none, the contribution is 0, which is not the same: that times an infinite local gradient is NaN. Of an
+array that is scanned the condition is one for each element, of a tape it is a tape of conditions.
+"""
+
+
 def pull(
-    local: LocalGradients, node: int, adjoints: Mapping[int, int], positions: Sequence[int], members: Collection[int]
-) -> dict[int, int]:
+    local: LocalGradients, node: int, seeds: Mapping[int, Seed], positions: Sequence[int], members: Collection[int]
+) -> dict[int, Contribution]:
     """The contributions of a region to the adjoints of its operands at ``positions``, given those of its results."""
     if local.builder.op(node) == "branch":
-        return _branch_back(local, node, adjoints, positions, members)
-    return _loop_back(local, node, adjoints, positions, members)
+        return _branch_back(local, node, seeds, positions, members)
+    return _loop_back(local, node, seeds, positions, members)
 
 
 def _loop_back(
-    local: LocalGradients, node: int, adjoints: Mapping[int, int], positions: Sequence[int], members: Collection[int]
-) -> dict[int, int]:
+    local: LocalGradients, node: int, entering: Mapping[int, Seed], positions: Sequence[int], members: Collection[int]
+) -> dict[int, Contribution]:
     from gradc.ad.reverse import Sweep
 
     builder = local.builder
+    loop = Loop.of(builder.data[node]["attrs"])
+    if dependence.runs(builder.data, node) is False:
+        # What is carried is what it was at the start.
+        return {
+            position: (entering[place].adjoint, entering[place].condition, True)
+            for place, position in enumerate(range(loop.first, loop.first + loop.carried))
+            if place in entering and position in positions
+        }
     forward, loop = taped(local, node)
     graph, operands = loop.body, builder.operands(node)
+    adjoints = {place: seed.adjoint for place, seed in entering.items()}
+    under = {place for place, seed in entering.items() if seed.condition is not None or seed.tapes}
     wanted = dependence.active(loop, [loop.input(position) for position in positions])
     wanted &= dependence.useful(loop, adjoints)
     carried = [place for place in sorted(wanted) if place <= loop.carried]
@@ -53,7 +98,6 @@ def _loop_back(
     types = {place: graph.type(graph.inputs[place]) for place in range(len(graph.inputs))}
     # Carried: the adjoints of what the forward loop carries, and sums over the iterations.
     incoming = {}
-    masks = dependence.dependence(graph)
     for place in carried:
         start = adjoints.get(place - 1)
         start = nothing(builder, types[place]) if start is None else start
@@ -61,14 +105,16 @@ def _loop_back(
     for place in shared:
         name = adjoint_name(name_of(graph, place))
         incoming[place] = made.input(name, types[place], nothing(builder, types[place]))
-    # Where a carried value has no influence in some iterations, its adjoint there is none, which is not the same as 0.
-    roots = {place: {1 + k for k, mask in enumerate(masks) if mask >> place & 1} for place in carried}
-    always = {1 + k for k in adjoints if k >= loop.carried}
-    flagged = sorted(dependence.sometimes(roots, {1 + k for k in adjoints if k < loop.carried}, always) & set(carried))
+    # Where a value has no influence in some iterations, its adjoint there is none, which is not the same as 0.
+    liveness = dependence.backwards(loop, adjoints.keys() - under, adjoints)
+    flagged = [place for place in carried if place in liveness.sometimes]
+    summed = [place for place in shared if place not in liveness.first]
     flags = {}
-    for place in flagged:
-        start = builder.constant(place - 1 in adjoints, BOOL)
-        flags[place] = made.input(f"{name_of(graph, place)}.live", BOOL, start)
+    for place in (*flagged, *summed):
+        start = entering[place - 1].condition if place in flagged and place - 1 in under else None
+        if start is None:
+            start = builder.constant(place in flagged and place - 1 in adjoints, BOOL)
+        flags[place] = made.input(live_name(name_of(graph, place)), BOOL, start)
     changed = changes(loop)
     ends = {}
     for place in changed:
@@ -82,7 +128,15 @@ def _loop_back(
         if place >= loop.carried:
             output = graph.outputs[place][1]
             seed = made.input(adjoint_name(graph.outputs[place][0]), graph.type(output), adjoints[place])
-            collected.append((output, seed))
+            collected.append((place, seed))
+    # Of what was collected, all that has to hold for there to be an adjoint.
+    needed: dict[int, list[int]] = {place: [] for place, _ in collected if place in under}
+    for place, named in needed.items():
+        known, name = entering[place], live_name(graph.outputs[place][0])
+        if known.condition is not None and builder.type(known.condition).rank:
+            named.append(made.input(name, BOOL, known.condition))
+        if known.tapes:
+            named.append(either(inner, [made.input(name, BOOL, tape) for tape in known.tapes]))
     for place, tape in tapes_of(loop, changed).items():
         number[graph.inputs[place]] = made.input(name_of(graph, place), types[place], get(builder, forward, tape))
     kept: dict[int, int] = {}
@@ -114,72 +168,106 @@ def _loop_back(
             number[graph.inputs[place]] = inner.constant(value, types[place])
         else:
             number[graph.inputs[place]] = made.input(name_of(graph, place), types[place], operand[place])
+    lives = {}
+    for place, named in needed.items():
+        condition = entering[place].condition
+        if condition is not None and not builder.type(condition).rank:
+            named.append(made.input(live_name(graph.outputs[place][0]), BOOL, condition))
+        lives[place] = all_of(inner, named)
 
     made.replay(graph, number, sorted(ancestors(graph.data, waiting)))
     for place, made_changes in changed.items():
         where = [[kept.get(i, number.get(i, -1)) for i in change.indices] for change in made_changes]
         number[graph.inputs[place]] = restore(inner, ends[place], made_changes, before[place], where)
     made.replay(graph, number)
-    seeds = [(number[graph.outputs[place - 1][1]], incoming[place]) for place in carried]
-    seeds += [(number[output], seed) for output, seed in collected]
+    ended = [
+        *((number[graph.outputs[place - 1][1]], incoming[place], flags.get(place)) for place in carried),
+        *((number[graph.outputs[place][1]], seed, lives.get(place)) for place, seed in collected),
+    ]
+    seeds = [(output, seed) for output, seed, _ in ended]
     targets = {place: number[graph.inputs[place]] for place in (*carried, *scanned, *shared)}
     inner_local = local.inside(inner)
     bases = {targets[place]: incoming[place] for place in shared}
     inner.adjoint_of = seeds[0][0] if seeds else None
     listed = list(dict.fromkeys(targets.values()))
-    live: dict[int, int] = {}
-    for place in carried:
-        output = number[graph.outputs[place - 1][1]]
-        if place in flags:
-            live[output] = either(inner, [live[output], flags[place]]) if output in live else flags[place]
-    # One node may be several results, of which one always counts.
-    for output, seed in seeds:
-        if seed not in [incoming[place] for place in flagged]:
-            live.pop(output, None)
-    found = Sweep(inner, inner_local, seeds, listed, (), bases, live).run(listed)
+    sweep = Sweep(inner, inner_local, seeds, listed, (), bases, _live_roots(inner, ended))
+    found = sweep.run(listed)
     outputs: list[tuple[str, int]] = []
     for place in (*carried, *shared):
         new = found.get(targets[place])
         if new is None:
             new = nothing(inner, types[place]) if place in carried else incoming[place]
         outputs.append((adjoint_name(name_of(graph, place)), new))
-    for place in flagged:
-        sources = roots[place] & (set(carried) | always)
-        certain = any(source in always or source not in flags for source in sources)
-        new = inner.constant(True, BOOL) if certain else either(inner, [flags[source] for source in sorted(sources)])
-        outputs.append((f"{name_of(graph, place)}.live", new))
+    for place in (*flagged, *summed):
+        new = sweep.reach(targets[place])
+        outputs.append(
+            (live_name(name_of(graph, place)), either(inner, [flags[place], new] if place in summed else [new]))
+        )
     outputs += [(name_of(graph, place), number[graph.inputs[place]]) for place in changed]
     arrays = [place for place in scanned if builder.type(operand[place]).dtype != TAPE]
     tapes = [place for place in scanned if place not in arrays]
-    for place in (*arrays, *tapes):
-        new = found.get(targets[place])
-        outputs.append((adjoint_name(name_of(graph, place)), nothing(inner, types[place]) if new is None else new))
+    standing = [*carried, *shared, *(None for _ in (*flagged, *summed, *changed))]
+    standing_flags = dict(enumerate((*flagged, *summed), len(carried) + len(shared)))
+    for group in (arrays, tapes):
+        for place in group:
+            new = found.get(targets[place])
+            outputs.append((adjoint_name(name_of(graph, place)), nothing(inner, types[place]) if new is None else new))
+        standing += group
+        for place in group:
+            if place not in liveness.each:
+                standing_flags[len(standing)] = place
+                standing.append(None)
+                outputs.append((live_name(name_of(graph, place)), sweep.reach(targets[place])))
     body = finish(inner, inner_local, outputs)
-    back = Loop(body, None, own, count, len(tapes), loop.extent, not loop.backwards)
+    kept_tapes = sum(place in tapes for place in (*standing, *standing_flags.values()))
+    back = Loop(body, None, own, count, kept_tapes, loop.extent, not loop.backwards)
     if loop.test is None:
         bounds = operands[:2]
     else:
         bounds = (builder.constant(0, INT), get(builder, forward, loop.results - 1))
     result = builder.make("for", (*bounds, *made.operands), back.attrs)
-    standing = [*carried, *shared, *(None for _ in (*flagged, *changed)), *arrays, *tapes]
-    return {loop.first + place - 1: get(builder, result, at) for at, place in enumerate(standing) if place is not None}
+    conditions: dict[int, tuple[int | None, bool]] = {}
+    for place in shared:
+        conditions[place] = dependence.if_any(builder, node), True
+    for at, place in standing_flags.items():
+        condition = get(builder, result, at)
+        if place in arrays:
+            condition = each_row(builder, condition, builder.type(operand[place]).shape)
+        conditions[place] = condition, True
+    return {
+        loop.first + place - 1: (get(builder, result, at), *conditions.get(place, (None, True)))
+        for at, place in enumerate(standing)
+        if place is not None
+    }
 
 
 def _branch_back(
-    local: LocalGradients, node: int, adjoints: Mapping[int, int], positions: Sequence[int], members: Collection[int]
-) -> dict[int, int]:
+    local: LocalGradients, node: int, entering: Mapping[int, Seed], positions: Sequence[int], members: Collection[int]
+) -> dict[int, Contribution]:
     from gradc.ad.reverse import Sweep
 
     builder = local.builder
     data = builder.data[node]
     operands, attrs = data["operands"], data["attrs"]
     bodies = {key: attrs[key] for key in ("then", "other")}
-    mask = 0
-    for graph in bodies.values():
-        masks = dependence.dependence(graph)
-        for place in adjoints:
-            mask |= masks[place]
-    wanted = [position for position in positions if mask >> position - 1 & 1]
+    under = {place: seed.condition for place, seed in entering.items() if seed.condition is not None}
+    # Which operands have an influence in each body, and which have it whatever the conditions are.
+    may, must = {}, {}
+    for key, graph in bodies.items():
+        may[key] = _joined(dependence.dependence(graph), entering)
+        must[key] = _joined(dependence.certain(graph), entering.keys() - under.keys())
+    wanted = [position for position in positions if (may["then"] | may["other"]) >> position - 1 & 1]
+    if not wanted:
+        return {}
+    conditions: dict[int, tuple[int | None, bool]] = {}
+    flagged = []
+    for position in wanted:
+        sure = {key: bool(must[key] >> position - 1 & 1) for key in bodies}
+        maybe = {key: bool(may[key] >> position - 1 & 1) for key in bodies}
+        if sure != maybe:
+            flagged.append(position)
+        else:
+            conditions[position] = (None if sure["then"] == sure["other"] else operands[0]), sure["then"]
     made_bodies = {}
     given: list[int] = []
     for key, graph in bodies.items():
@@ -194,31 +282,62 @@ def _branch_back(
                 value = local.constants.value(known)
                 assert value is not None
                 fixed[old] = made.builder.constant(value, graph.type(old))
-        seeds = [
-            (
-                graph.outputs[place][1],
-                made.input(adjoint_name(graph.outputs[place][0]), graph.type(graph.outputs[place][1]), adjoints[place]),
-            )
-            for place in sorted(adjoints)
-        ]
+        seeds = {}
+        for place, seed in sorted(entering.items()):
+            name, output = graph.outputs[place]
+            seeds[place] = made.input(adjoint_name(name), graph.type(output), seed.adjoint)
+        flags = {place: made.input(live_name(graph.outputs[place][0]), BOOL, under[place]) for place in sorted(under)}
         number |= fixed
         made.replay(graph, number)
         inner_local = local.inside(made.builder)
         targets = {position: number[graph.inputs[position - 1]] for position in wanted}
-        made.builder.adjoint_of = number[seeds[0][0]] if seeds else None
+        ended = [(number[graph.outputs[place][1]], seed, flags.get(place)) for place, seed in seeds.items()]
+        made.builder.adjoint_of = ended[0][0] if ended else None
         listed = list(dict.fromkeys(targets.values()))
-        found = Sweep(
-            made.builder, inner_local, [(number[output], seed) for output, seed in seeds], listed, (), {}
-        ).run(listed)
+        sweep = Sweep(
+            made.builder,
+            inner_local,
+            [(output, seed) for output, seed, _ in ended],
+            listed,
+            (),
+            {},
+            _live_roots(made.builder, ended),
+        )
+        found = sweep.run(listed)
         outputs = []
         for position in wanted:
             new = found.get(targets[position])
             if new is None:
                 new = nothing(made.builder, graph.type(graph.inputs[position - 1]))
             outputs.append((adjoint_name(name_of(graph, position - 1)), new))
+        for position in flagged:
+            outputs.append((live_name(name_of(graph, position - 1)), sweep.reach(targets[position])))
         made_bodies[key] = finish(made.builder, inner_local, outputs)
         given = made.operands
-    if not wanted:
-        return {}
     result = builder.make("branch", (operands[0], *given), made_bodies)
-    return {position: get(builder, result, at) for at, position in enumerate(wanted)}
+    for at, position in enumerate(flagged, len(wanted)):
+        conditions[position] = get(builder, result, at), True
+    return {position: (get(builder, result, at), *conditions[position]) for at, position in enumerate(wanted)}
+
+
+def _joined(masks: Sequence[int], places: Iterable[int]) -> int:
+    found = 0
+    for place in places:
+        found |= masks[place]
+    return found
+
+
+def _live_roots(builder: Builder, ended: Iterable[tuple[int, int, int | None]]) -> dict[int, int]:
+    """The conditions under which outputs have an adjoint, of outputs with their adjoint and its condition.
+
+    One node may be several outputs, of which one may always count.
+    """
+    flags: dict[int, list[int | None]] = {}
+    for output, _, flag in ended:
+        flags.setdefault(output, []).append(flag)
+    found = {}
+    for output, listed in flags.items():
+        known = [flag for flag in listed if flag is not None]
+        if len(known) == len(listed):
+            found[output] = either(builder, list(dict.fromkeys(known)))
+    return found

@@ -18,11 +18,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gradc.ad import regions
+from gradc.ad.dependence import collects
 from gradc.ad.flow import active, differentiable
-from gradc.ad.guards import ALWAYS, Guard, Guards, conditions
+from gradc.ad.guards import ALWAYS, Guard, Guards, Walk, conditions
 from gradc.ir.builder import Builder
 from gradc.ir.op import Scatter
-from gradc.ir.types import TAPE, TUPLE, Index, Type, family
+from gradc.ir.types import BOOL, TAPE, TUPLE, Index, Type, family
 from gradc.ops import build
 from gradc.rules.gradients import LocalGradients
 from gradc.source import Span
@@ -68,6 +69,8 @@ class _Result:
 
     place: int
     value: int
+    # Of a tape, the tapes of conditions of which one says that there is an adjoint of it in an iteration.
+    live: tuple[int, ...] = ()
 
 
 Term = int | _Part | _Result
@@ -109,7 +112,7 @@ class Sweep:
     """One reverse sweep: the adjoints of every node on a way from ``wrt`` to one of those that have ``seeds``.
 
     ``bases`` are values to which the adjoints of their nodes are added: in a loop, what earlier iterations gave. A root
-    in ``live`` has an adjoint at all only where that condition holds.
+    in ``live`` has an adjoint at all only where that condition holds; its seed is 0 elsewhere.
     """
 
     def __init__(
@@ -132,7 +135,12 @@ class Sweep:
         starts = dict.fromkeys(roots, ALWAYS)
         for y, condition in (live or {}).items():
             starts[y] = self.made.within(ALWAYS, condition, True)
-        self.guards = self.made.of(self.order, starts)
+        self.walk = Walk(self.made, self.order, starts)
+        self.guards = self.walk.found
+        # The next region, which the guards behind it wait for.
+        self.ahead = self.walk.go()
+        # Of tapes, the tapes of conditions under which contributions to their adjoints are any; None for always.
+        self.live: dict[int, list[int | None]] = {}
         # Contributions to a node, each with the guard under which it arose; the last user comes first.
         self.incoming: dict[int, list[tuple[Term, Guard]]] = {}
         members = set(self.order)
@@ -141,10 +149,13 @@ class Sweep:
         for node, base in (bases or {}).items():
             if node in members:
                 self.incoming[node] = [(base, ALWAYS)]
+        # Contributions that are 0 already where their guard does not hold.
+        self.clean: set[tuple[int, Guard]] = set()
         for y, seed in reversed(seeds):
             if y in members:
                 start = builder.constant(1.0, builder.type(y)) if seed is None else seed
                 self.incoming.setdefault(y, []).append((start, starts[y]))
+                self.clean.add((start, starts[y]))
 
     def run(self, wrt: Sequence[int]) -> dict[int, int]:
         """The adjoints of ``wrt``; one that is missing is zero everywhere."""
@@ -155,13 +166,15 @@ class Sweep:
         for node in reversed(self.order):
             contributions = self.incoming.pop(node, None)
             if contributions is None:
+                if node == self.ahead:
+                    self.pass_on(node)
                 continue
             builder.span = data[node].get("span")
             type = builder.type(node)
             if type.dtype == TUPLE:
                 self.enter(node, contributions, members)
                 continue
-            adjoint = self.gather(node, type, contributions)
+            adjoint = self.gather(self.guards.get(node, ALWAYS), type, contributions)
             if node in wanted:
                 found[node] = self.leave(adjoint, self.guards.get(node, ALWAYS))
             edges = [(p, operand) for p, operand in differentiable(data, node) if operand in members]
@@ -178,11 +191,15 @@ class Sweep:
         if op == "get":
             ((_, region),) = edges
             place = builder.data[node]["attrs"]["place"]
-            self.incoming.setdefault(region, []).append((_Result(place, adjoint), guard))
+            flags = self.live.get(node, [None])
+            live = () if None in flags else tuple(dict.fromkeys([flag for flag in flags if flag is not None]))
+            self.incoming.setdefault(region, []).append((_Result(place, adjoint, live), guard))
             return
         if op in ("name", "select", "add_tapes"):
             for position, operand in edges:
                 self._leave(node, position, operand, adjoint, self.made.edge(node, guard, position))
+                if builder.type(operand).dtype == TAPE:
+                    self._tape(node, operand, self.live.get(node, [None]))
             return
         positions = [position for position, _ in edges]
         pullback = builder.ops[op].pullback
@@ -205,20 +222,55 @@ class Sweep:
         """Differentiate a region whose results have these contributions."""
         builder = self.builder
         parts = builder.type(node).parts
-        listed: dict[int, list[tuple[Term, Guard]]] = {}
+        listed: dict[int, list[tuple[_Result, Guard]]] = {}
         for term, guard in contributions:
             assert isinstance(term, _Result)
-            listed.setdefault(term.place, []).append((term.value, guard))
+            listed.setdefault(term.place, []).append((term, guard))
         free = builder.type(node).free
-        adjoints = {
-            place: self.gather(node, family(parts[place], free), terms) for place, terms in sorted(listed.items())
-        }
-        guard = self.guards.get(node, ALWAYS)
+        reached = {place: self.made.union([guard for _, guard in terms]) for place, terms in sorted(listed.items())}
+        # What all results have in common; the rest is left to the bodies.
+        own = self.made.common(reached.values())
+        seeds = {}
+        for place, terms in sorted(listed.items()):
+            # Each iteration gives one row of a collected array.
+            rows = int(collects(builder, node, place))
+            live = self.made.holds(reached[place], own, rows)
+            values: list[tuple[Term, Guard]] = [(result.value, guard) for result, guard in terms]
+            seed = self.gather(own, family(parts[place], free), values)
+            known = all(result.live for result, _ in terms)
+            tapes = tuple(flag for result, _ in terms for flag in result.live) if known else ()
+            seeds[place] = regions.Seed(seed, live, tapes)
         edges = [(p, operand) for p, operand in differentiable(builder.data, node) if operand in members]
-        found = regions.pull(self.local, node, adjoints, [position for position, _ in edges], members)
+        found = regions.pull(self.local, node, seeds, [position for position, _ in edges], members)
+        under: dict[int, tuple[int | None, bool]] = {}
         for position, operand in reversed(edges):
             if position in found:
-                self._leave(node, position, operand, found[position], self.made.edge(node, guard, position))
+                value, condition, taken = found[position]
+                # Where it has no influence it is 0 already, so nothing has to be selected.
+                self._leave(node, position, operand, value, own)
+                tape = builder.type(operand).dtype == TAPE
+                under[position] = (None, True) if tape else (condition, taken)
+                if tape:
+                    self._tape(node, operand, [condition])
+        self.pass_on(node, under, own)
+
+    def _tape(self, node: int, operand: int, flags: Sequence[int | None]) -> None:
+        """Keep the conditions of a contribution to a tape; sums of them always count."""
+        summed = set(self.builder.type(node).free).difference(self.builder.type(operand).free, self.own)
+        self.live.setdefault(operand, []).extend([None] if summed else flags)
+
+    def pass_on(
+        self, node: int, under: Mapping[int, tuple[int | None, bool]] | None = None, own: Guard | None = None
+    ) -> None:
+        """Let the guards of the nodes behind a region be found, given the conditions of its operands, by position."""
+        self.walk.through(node, under, own)
+        self.ahead = self.walk.go()
+
+    def reach(self, node: int) -> int:
+        """The condition under which a target that is computed from nothing else has any influence."""
+        guard = self.walk.reach(node)
+        condition = None if guard is None else self.made.holds(guard)
+        return self.builder.constant(guard is not None, BOOL) if condition is None else condition
 
     def _settle(self, guard: Guard, value: int, *kept: Guard) -> int:
         """The value selected by the conditions of a guard that are not kept for all operands."""
@@ -257,12 +309,11 @@ class Sweep:
         )
         self.incoming.setdefault(operand, []).append((term, guard))
 
-    def gather(self, node: int, type: Type, contributions: list[tuple[Term, Guard]]) -> int:
-        """The sum of the contributions to what is of that type, in the order of the users; those from inside a branch
-        are selected first.
+    def gather(self, goal: Guard, type: Type, contributions: list[tuple[Term, Guard]]) -> int:
+        """The sum of the contributions to what is of that type, as seen from where ``goal`` holds, in the order of the
+        users; those from inside a branch are selected first.
         """
         contributions.reverse()
-        goal = self.guards.get(node, ALWAYS)
         if type.dtype == TAPE or all(guard is goal for _, guard in contributions):
             return self._add(type, [term for term, _ in contributions])
         return self._merge(type, contributions, goal)
@@ -329,6 +380,8 @@ class Sweep:
         places: dict[Guard, _Branch] = {ALWAYS: root}
         known = set(conditions(goal))
         for term, guard in contributions:
+            if isinstance(term, int) and (term, guard) in self.clean:
+                guard = ALWAYS
             _branch(places, known, guard).terms.append(term)
         levels: dict[int, list[_Branch]] = {}
         for branch in {id(branch): branch for branch in places.values()}.values():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil, floor
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,15 @@ from gradc.backends import kernels, orders, scatter
 from gradc.backends.elements import at_one_place
 from gradc.backends.faults import Faults, OutOfRange
 from gradc.backends.kernels import Update
+from gradc.backends.loops import DTYPES
 from gradc.backends.orders import Order
-from gradc.backends.reading import _slice, checked, constant, even, inside
+from gradc.backends.reading import Even, _slice, checked, constant, even, inside
 from gradc.ir.types import Index
 from gradc.ops.structure import parts as parts_of
 
 if TYPE_CHECKING:
-    from gradc.backends.planner import Planner, Value
+    from gradc.backends.emitting import Value
+    from gradc.backends.planner import Planner
 
 # Parts are looked at for overlap in arrays of up to so many indexed elements.
 _MAPPED = 1 << 22
@@ -39,8 +42,6 @@ Write = Callable[[Any, Any, Sequence[Any]], None]
 
 def assemble(planner: Planner, node: int) -> Value:
     """The array that an ``assemble`` node makes."""
-    from gradc.backends.planner import DTYPES
-
     graph = planner.graph
     type = graph.type(node)
     attrs = graph.attrs(node)
@@ -75,7 +76,7 @@ def put(planner: Planner, node: int) -> Value:
     base = _base(planner, node, array)
     found = at_one_place(planner, node, value, items, places)
     write, used = found or _part(planner, node, value, items, (), places, _Occupied(None), True)
-    return planner.emit(Update(lambda out, given: write(out, True, given)), [base, *used], planner.full(node))
+    return planner.emit(Update([(write, 0, len(used))], True), [base, *used], planner.full(node))
 
 
 def accumulate(planner: Planner, node: int) -> Value:
@@ -92,11 +93,7 @@ def accumulate(planner: Planner, node: int) -> Value:
         writes.append((write, len(values), len(values) + len(used)))
         values += used
 
-    def add(out: Any, given: Sequence[Any]) -> None:
-        for write, start, stop in writes:
-            write(out, False, given[start:stop])
-
-    return planner.emit(Update(add), [base, *values], planner.full(node))
+    return planner.emit(Update(writes, False), [base, *values], planner.full(node))
 
 
 def _base(planner: Planner, node: int, array: int) -> Value:
@@ -180,8 +177,6 @@ def _elements(planner: Planner, listed: Sequence[Any], operands: Sequence[int]) 
 
 def _stack(planner: Planner, node: int, listed: Sequence[Any], operands: Sequence[int]) -> Value:
     """Very many single elements in one go."""
-    from gradc.backends.planner import DTYPES
-
     type = planner.graph.type(node)
     (extent,) = planner.full(node)
     values = [planner.values[operands[position]] for position, _, _, _ in listed]
@@ -244,6 +239,11 @@ def _part(
         family = tuple(index for index in family if index not in idle)
     if not safe and graph.attrs(node).get("lenient"):
         _vet(planner, value, family, indices, extents)
+        trimmed = None
+        if all(place is None or found is not None for place, found in zip(indices, steps, strict=True)):
+            trimmed = _trimmed(planner, value, family, free, steps, extents, lengths)
+        if trimmed is not None:
+            value, steps, safe = *trimmed, True
     if any(place is not None and extent == 0 for place, extent in zip(indices, extents, strict=True)):
         return _nowhere(planner, indices, extents)
     regular = safe and all(place is None or found is not None for place, found in zip(indices, steps, strict=True))
@@ -252,6 +252,51 @@ def _part(
         return _regular(planner, value, family, free, items, steps, moving, lengths, occupied, len(own.shape))
     occupied.add(None)
     return _irregular(planner, value, family, free, items, indices, extents, lengths, occupied.only, replaces)
+
+
+def _trimmed(
+    planner: Planner,
+    value: Value,
+    family: Sequence[Index],
+    free: Sequence[Index],
+    steps: Sequence[Even | None],
+    extents: Sequence[int],
+    lengths: dict[Index, int],
+) -> tuple[Value, list[Even | None]] | None:
+    """A part without the elements whose places lie outside, which are 0, where that is a range of each index.
+
+    ``lengths`` changes with it. None where places outside depend on several indices, or on one of ``free``.
+    """
+    assert value.rep is not None
+    ranges = {index: (0, lengths[index]) for index in family}
+    for found, extent in zip(steps, extents, strict=True):
+        if found is None:
+            continue
+        ways = [step * (lengths[index] - 1) for index, step in found.steps.items()]
+        least, most = (found.start + sum(extreme(way, 0) for way in ways) for extreme in (min, max))
+        if least >= 0 and most < extent:
+            continue
+        moving = [(index, step) for index, step in found.steps.items() if step]
+        if len(moving) != 1 or moving[0][0] in free:
+            return None
+        ((index, step),) = moving
+        # The first and the last of the numbers from which on, and up to which, the place lies inside.
+        bounds = sorted((-found.start / step, (extent - 1 - found.start) / step))
+        first, stop = ranges[index]
+        ranges[index] = max(first, ceil(bounds[0])), min(stop, floor(bounds[1]) + 1)
+    if any(first >= stop for first, stop in ranges.values()):
+        return None
+    parts = tuple(
+        slice(None) if length == 1 else slice(*ranges[index]) for index, length in zip(family, value.rep, strict=False)
+    )
+    rep = tuple(len(range(length)[part]) for part, length in zip(parts, value.rep, strict=False))
+    value = planner.view(value, (*parts, ...), rep + value.rep[len(parts) :])
+    moved: list[Even | None] = [
+        found and Even(found.start + sum(step * ranges[index][0] for index, step in found.steps.items()), found.steps)
+        for found in steps
+    ]
+    lengths.update({index: stop - first for index, (first, stop) in ranges.items()})
+    return value, moved
 
 
 def _nowhere(planner: Planner, indices: Sequence[int | None], extents: Sequence[int]) -> tuple[Write, list[Value]]:
@@ -478,8 +523,9 @@ def _irregular(
     shape = tuple(lengths[index] for index in family)
     # An index that stands on an axis alone tells the places apart: none occurs twice.
     alone = set(free)
-    for place in indices:
-        steps = None if place is None else even(planner, place)
+    for place, extent in zip(indices, extents, strict=True):
+        # What lies outside is moved inside, to where another element may be.
+        steps = even(planner, place) if place is not None and inside(planner, place, extent) else None
         moving = [index for index, step in steps.steps.items() if step] if steps is not None else []
         alone.update(moving if len(moving) == 1 else ())
     distinct = all(index in alone or lengths[index] < 2 for index in family)
@@ -490,6 +536,19 @@ def _irregular(
     number = graph.type(planner.current).real
     full = number and distinct and np.broadcast_shapes(*reps) == shape
     counted = not distinct and not replaces and graph.type(planner.current).dtype != "bool"
+    inverse = None
+    line = len(places) == len(extents) == len(shape) == 1 and not free and value.rep == shape
+    if counted and line and places[0].known:
+        inverse = _inverse(planner.base[places[0].slot], *shape, *extents)
+    if inverse is not None:
+        # Each place once: what goes to it is read in order.
+        def arrange(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
+            if disjoint:
+                out[...] = given[0].take(inverse, axis=0)
+            else:
+                out += given[0].take(inverse, axis=0)
+
+        return arrange, [value]
     if counted:
         # Parts that go to the same places look at these once.
         key = (shape, heads, *(place.slot for place in places))
@@ -520,6 +579,14 @@ def _irregular(
             _mark(view, (*rows, *where), x, shape)
 
     return write, [value, *places]
+
+
+def _inverse(places: Any, count: int, extent: int) -> Any:
+    """Which of ``count`` elements goes to each place of an axis; None where some place has none, or several."""
+    places = np.broadcast_to(places, count)
+    if count != extent or len(np.unique(places)) != count:
+        return None
+    return np.argsort(places)
 
 
 def _mark(view: Any, where: tuple[Any, ...], x: Any, shape: tuple[int, ...]) -> None:

@@ -17,7 +17,8 @@ from gradc.backends import kernels, orders
 from gradc.backends.orders import Order
 
 if TYPE_CHECKING:
-    from gradc.backends.planner import Planner, Step
+    from gradc.backends.emitting import Step
+    from gradc.backends.planner import Planner
 
 # Smaller arrays come from memory that the process has at hand; of larger ones no more than this is kept.
 _LEAST: Final = 1 << 14
@@ -78,6 +79,10 @@ def arrange(planner: Planner, kept: set[int]) -> Pool:
     for number, step in enumerate(planner.steps):
         for slot in (step.target, *step.operands):
             last[root[slot]] = number
+    kept = _held(planner, kept, root, last)
+    ends: dict[int, list[int]] = {}
+    for owner, number in last.items():
+        ends.setdefault(number, []).append(owner)
     pool = _Allocation()
     for number, step in enumerate(planner.steps):
         dying = [
@@ -89,16 +94,37 @@ def arrange(planner: Planner, kept: set[int]) -> Pool:
             and planner.base[root[slot]] is None
             and root[slot] != root[step.target]
         ]
-        step.free = tuple(sorted({each for slot in dying for each in holders[root[slot]]}))
+        over = {owner for owner in ends.get(number, ()) if owner and owner not in kept and owner != root[step.target]}
+        step.free = tuple(sorted(each for owner in over if planner.base[owner] is None for each in holders[owner]))
         if step.target in planner.fresh:
+            if step.target in kept:
+                # What is handed out must not lie in a buffer, which the next run writes into.
+                dying = [slot for slot in dying if root[slot] not in pool]
             _write_over(planner, step, dying, root)
             if step.reuses:
                 pool.hand_on(root[step.reuses], step.target)
             elif step.target not in kept and last[step.target] > number:
                 _place(planner, step, pool)
-        for owner in {root[slot] for slot in dying} - {root[step.reuses]}:
+        for owner in over - {root[step.reuses]}:
             pool.free(owner)
     return pool.finish(planner.steps)
+
+
+def _held(planner: Planner, kept: set[int], root: Sequence[int], last: dict[int, int]) -> set[int]:
+    """The roots that stay, where the results of regions and tapes are kept as arrays of their own operands may be.
+
+    A loop that makes no iteration gives back what it starts from, and a tape holds that. So ``last``, the last step
+    that reads a root, is set to the last one that reads such a result.
+    """
+    kept = set(kept)
+    for step in reversed(planner.steps):
+        if planner.graph.op(step.node) in ("for", "while", "branch", "add_tapes"):
+            target = root[step.target]
+            for owner in {root[slot] for slot in step.operands if slot}:
+                last[owner] = max(last[owner], last[target])
+                if target in kept:
+                    kept.add(owner)
+    return kept
 
 
 def _drop(planner: Planner, kept: set[int], root: Sequence[int]) -> None:
@@ -169,6 +195,9 @@ class _Allocation:
         self._of[slot] = at
         self.views.append((at, tuple(shape[axis] for axis in order), dtype, orders.inverse(order)))
         return len(self.views) - 1
+
+    def __contains__(self, owner: int) -> bool:
+        return owner in self._of
 
     def hand_on(self, owner: int, slot: int) -> None:
         """The array in ``slot`` is written over that of ``owner``."""

@@ -11,11 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from gradc.backends import straight
 from gradc.errors import CallError, Diagnostic
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph
 from gradc.ir.op import bound
 from gradc.ir.types import Index
+from gradc.ops.integers import LEAST, MOST
 from gradc.ops.reduce import EmptyReduction
 from gradc.ops.structure import parts
 from gradc.source import Source
@@ -50,8 +52,6 @@ class OutOfRange(Exception):
 
 # Integers ------------------------------------------------------------------------------------------------------------
 
-_LEAST, _MOST = -(2**63), 2**63 - 1
-
 
 def _overflow(found: Faults, mask: Any) -> None:
     if np.any(mask):
@@ -76,17 +76,17 @@ def _mul(found: Faults, x: Any, y: Any) -> Any:
     rough = np.multiply(x, y, dtype=np.float64)
     if np.any(np.abs(rough) > 2.0**62):
         exact = np.multiply(np.asarray(x, object), np.asarray(y, object))
-        _overflow(found, np.asarray((exact < _LEAST) | (exact > _MOST), bool))
+        _overflow(found, np.asarray((exact < LEAST) | (exact > MOST), bool))
     return result
 
 
 def _neg(found: Faults, x: Any) -> Any:
-    _overflow(found, x == _LEAST)
+    _overflow(found, x == LEAST)
     return np.negative(x)
 
 
 def _abs(found: Faults, x: Any) -> Any:
-    _overflow(found, x == _LEAST)
+    _overflow(found, x == LEAST)
     return np.abs(x)
 
 
@@ -97,7 +97,7 @@ def _divided(divide: Callable[..., Any]) -> Callable[..., Any]:
             found.note(ZeroDivisionError(), zero)
             y = np.where(zero, 1, y)
         if divide is np.floor_divide:
-            _overflow(found, np.equal(x, _LEAST) & np.equal(y, -1))
+            _overflow(found, np.equal(x, LEAST) & np.equal(y, -1))
         return divide(x, y)
 
     return run
@@ -115,17 +115,24 @@ INTEGER: Final[Mapping[str, Callable[..., Any]]] = {
 """Integer operators on arrays that can fail, by name: they take the run's faults first."""
 
 
-def single(compute: Callable[..., Any]) -> Callable[..., Any]:
+class Single:
     """An integer operator on single numbers."""
 
-    def run(found: Faults, *operands: Any) -> Any:
+    def __init__(self, compute: Callable[..., Any]) -> None:
+        self.compute = compute
+
+    def __call__(self, found: Faults, *operands: Any) -> Any:
+        """The result; 0 where there is none."""
         try:
-            return compute(*[int(x) if isinstance(x, np.integer) else x for x in operands])
+            return self.compute(*[int(x) if isinstance(x, np.integer) else x for x in operands])
         except (OverflowError, ZeroDivisionError) as problem:
             found.note(problem, True)
             return 0
 
-    return run
+    def spelled(self, target: str, operands: Sequence[str]) -> list[str] | None:
+        """As source, which leaves NumPy's integers alone."""
+        statements = straight.spell(self.compute, target, operands[1:])
+        return statements and [*statements, f"if {target}.__class__ is not int: raise Left"]
 
 
 def guarded(compute: Callable[..., Any], rep: tuple[int, ...] | None, dtype: Any, batch: int = 0) -> Callable[..., Any]:
@@ -160,7 +167,7 @@ def total(axes: tuple[int, ...], single: bool) -> Callable[..., Any]:
         result = x.sum(axis=axes)
         if x.size and max(-float(x.min()), float(x.max())) * x.size >= 2.0**63:
             exact = np.asarray(x.astype(object).sum(axis=axes), object)
-            _overflow(found, np.asarray((exact < _LEAST) | (exact > _MOST), bool))
+            _overflow(found, np.asarray((exact < LEAST) | (exact > MOST), bool))
         return int(result) if single else result
 
     return run
@@ -295,7 +302,8 @@ def judged(
 ) -> Diagnostic | None:
     """What the first fault of an element that is selected says; None where no such element is."""
     needed = needs(graph, order, results, sizes, read, full)
-    for fault in found:
+    # Steps may run in another order than the program's.
+    for fault in sorted(found, key=lambda each: each.node):
         where = _first(graph, fault, needed.get(fault.node, True), full)
         if where is not None:
             return _diagnostic(graph, fault, where, read, sources)

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy
 
 from gradc.backends import loops
+from gradc.backends.straight import RUNS, Call, Once, Routine, Worth
 from gradc.errors import CallError, Diagnostic
 from gradc.ir.graph import Graph, ancestors
 from gradc.limits import DEFAULT, Limits
@@ -70,6 +71,7 @@ class Plan:
         self.inputs = [place[node] for node in graph.inputs]
         self.dtypes = [data[node]["type"].dtype for node in graph.inputs]
         self.results = [place[node] for node in results]
+        self.once: Worth[Once] = Worth(self._once)
 
     def number(self, value: Any, dtype: str) -> Any:
         """A number as the plan calculates with it."""
@@ -119,6 +121,15 @@ class Plan:
     def _planned(self, body: Graph, nodes: Sequence[int] | None, carried: int = 0) -> Plan:
         return Plan(body, nodes=nodes, sources=self.sources, limits=self.limits)
 
+    def routine(self) -> Routine:
+        """The plan as an iteration of a loop."""
+        calls = []
+        for (compute, target, first, second), node in zip(self.steps, self.nodes, strict=True):
+            places = (first,) if second is None else (first, second) if isinstance(second, int) else second
+            op = self.graph.op(node)
+            calls.append(Call(compute, target, places, steady=op == "get" or op not in REGIONS))
+        return Routine(self.base, self.inputs, [dtype == "f32" for dtype in self.dtypes], calls, self.results)
+
     def stepper(self) -> PlanStepper:
         """The plan at work on the iterations of a loop."""
         return PlanStepper(self)
@@ -140,7 +151,17 @@ class Plan:
             return self._run_carefully(values)
         return [v[at] for at in self.results]
 
+    def _once(self) -> Once | None:
+        routine = self.routine()
+        return None if routine.long else Once(routine)
+
     def _run(self, v: list[Any]) -> None:
+        self.once.count += 1
+        once = self.once.after(RUNS)
+        if once is not None:
+            if once.made(v, (), None) is None:
+                return
+            self.once.left()
         for compute, target, first, second in self.steps:
             if second is None:
                 v[target] = compute(v[first])
@@ -173,6 +194,7 @@ class PlanStepper:
         self.inputs = plan.inputs
         self.results = plan.results
         self.convert = plan.number if plan.single else None
+        self.views: Sequence[Any] = ()
 
     def set(self, first: int, values: Iterable[Any]) -> None:
         """Give the inputs from number ``first`` on their values."""
@@ -191,6 +213,12 @@ class PlanStepper:
         except (OverflowError, ZeroDivisionError):
             return self.plan._run_carefully([v[at] for at in self.inputs])
         return [v[at] for at in self.results]
+
+    def resume(self, number: int, values: Mapping[int, Any], first: int) -> list[Any]:
+        """The results of an iteration, of which some slots are given: all is computed again, from whatever step."""
+        for at, value in values.items():
+            self.values[at] = value
+        return self.step(number)
 
     def close(self) -> None:
         """Nothing has been lent."""

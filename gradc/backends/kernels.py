@@ -56,10 +56,15 @@ def _choose_over_second(condition: Any, x: Any, y: Any) -> Any:
 
 
 class Update:
-    """Gives an array with other elements: a copy that ``write`` changes, given the operands behind the array."""
+    """Gives an array with other elements, or more in elements: a copy that is changed.
 
-    def __init__(self, write: Callable[[Any, Sequence[Any]], None]) -> None:
-        self.write = write
+    ``writes`` are functions of the array, whether what is written ``replaces`` what is there, and some of the operands
+    behind the array: those from one number up to another.
+    """
+
+    def __init__(self, writes: Sequence[tuple[Callable[..., None], int, int]], replaces: bool) -> None:
+        self.writes = writes
+        self.replaces = replaces
 
     def __call__(self, array: Any, *given: Any) -> Any:
         """The changed copy."""
@@ -67,14 +72,41 @@ class Update:
 
     def within(self, array: Any, *given: Any) -> Any:
         """The array itself, changed."""
-        self.write(array, given)
+        for write, start, stop in self.writes:
+            write(array, self.replaces, given[start:stop])
         return array
+
+    def spelled(self, target: str, operands: Sequence[str], copy: str = ".copy('K')") -> list[str] | None:
+        """As source, where all is written to single places."""
+        first, *given = operands
+        found = [f"{target} = {first}{copy}"]
+        for write, start, stop in self.writes:
+            spelled = getattr(write, "spelled", None)
+            if spelled is None:
+                return None
+            found.append(spelled(target, self.replaces, given[start:stop]))
+        return found
+
+
+class Within:
+    """An update that changes the array itself."""
+
+    def __init__(self, update: Update) -> None:
+        self.update = update
+
+    def __call__(self, array: Any, *given: Any) -> Any:
+        """The array."""
+        return self.update.within(array, *given)
+
+    def spelled(self, target: str, operands: Sequence[str]) -> list[str] | None:
+        """As source."""
+        return self.update.spelled(target, operands, "")
 
 
 def over(run: Callable[..., Any], position: int) -> Callable[..., Any] | None:
     """The function writing its result over the operand at ``position``; None for one that cannot."""
     if isinstance(run, Update):
-        return run.within if position == 0 else None
+        return Within(run) if position == 0 else None
     if run is _choose:
         return {1: _choose_over_first, 2: _choose_over_second}.get(position)
     if isinstance(run, Logistic):

@@ -16,6 +16,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from gradc.backends.checkpoints import UNKNOWN, Recomputed, Tape, snapshots_for
+from gradc.backends.faults import Faults
+from gradc.backends.straight import Routine, Turns, Worth
 from gradc.errors import CallError, Diagnostic
 from gradc.ir.graph import Graph
 from gradc.ir.region import Loop
@@ -27,11 +29,18 @@ from gradc.source import Source, Span
 class Stepper(Protocol):
     """A plan at work on one iteration after the other, which keeps what does not change between them."""
 
+    @property
+    def views(self) -> Sequence[Any]:
+        """What steps write into."""
+
     def set(self, first: int, values: Iterable[Any]) -> None:
         """Give the inputs from number ``first`` on their values."""
 
     def step(self, number: int) -> Sequence[Any]:
         """The results for the number of an iteration, which is the first input, and the others as they are set."""
+
+    def resume(self, number: int, values: Mapping[int, Any], first: int) -> Sequence[Any]:
+        """The results of an iteration of which the steps up to number ``first`` have given values, by their slots."""
 
     def close(self) -> None:
         """Give back what the plan lends."""
@@ -48,6 +57,9 @@ class Body(Protocol):
     def run(self, values: Sequence[Any]) -> Sequence[Any]:
         """The inputs to the outputs."""
 
+    def routine(self) -> Routine | None:
+        """The body as source can be made of it."""
+
     def stepper(self) -> Stepper:
         """The body at work."""
 
@@ -61,6 +73,8 @@ class Planned(Protocol):
 
 DTYPES: Final[Mapping[str, Any]] = {"f64": np.float64, "f32": np.float32, "int": np.int64, "bool": np.bool_}
 
+# After so many iterations a loop is worth a function of its own.
+_WORTH: Final = 100
 # So many iterations pass between two looks at the clock.
 _LOOK: Final = 1 << 10
 
@@ -149,6 +163,8 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
     single = [not shape(graph.type(node)) for node in graph.inputs[1 + carried : 1 + carried + scanned]]
     backwards = described.backwards
     snapped = _snapped(described)
+    kept_of_each = [carried + at for at in range(collected + described.tapes) if at - collected not in snapped]
+    made = Worth(partial(_turns, body, carried, scanned, dict.fromkeys(kept_of_each, False), None))
 
     def run(start: int, stop: int, *operands: Any) -> tuple[Any, ...]:
         count = stop - start
@@ -171,23 +187,43 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
 
             kept = _Kept(described, body, rest, read, count)
         items += [[None] * (0 if at in snapped else count) for at in range(described.tapes)]
-        written = [(carried + at, item) for at, item in enumerate(items) if at - collected not in snapped]
+        written = [(which, items[which - carried]) for which in kept_of_each]
+        lists = [item for _, item in written]
+        done = 0
         stepper = body.stepper()
         watch = Watch(place)
         try:
             stepper.set(1 + carried + scanned, rest)
-            for at in reversed(range(count)) if backwards else range(count):
-                if kept is not None:
-                    kept.note(count - 1 - at if backwards else at, state)
-                stepper.set(1, state)
-                if rows:
-                    stepper.set(1 + carried, [row[at] for row in rows])
-                found = stepper.step(start + at)
+            while done < count:
+                at = count - 1 - done if backwards else done
+                found: Sequence[Any] | None = None
+                turns = made.after(_WORTH) if kept is None else None
+                if turns is not None:
+                    last = min(done + _LOOK, count)
+                    numbers = range(at, count - 1 - last, -1) if backwards else range(at, last)
+                    views = stepper.views, ()
+                    then, line, left = turns.made(numbers, start, *views, Faults(), None, rows, lists, state, rest)
+                    if then is not None:
+                        state, done = then, last
+                        made.count += len(numbers)
+                        watch.look()
+                        continue
+                    at, state, found = _left(made, turns, at, line, left, stepper, start)
+                    done = count - 1 - at if backwards else at
+                if found is None:
+                    if kept is not None:
+                        kept.note(done, state)
+                    stepper.set(1, state)
+                    if rows:
+                        stepper.set(1 + carried, [row[at] for row in rows])
+                    found = stepper.step(start + at)
+                    made.count += 1
                 state = found[:carried]
                 for which, item in written:
                     item[at] = found[which]
-                if not at & (_LOOK - 1):
+                if not done & (_LOOK - 1):
                     watch.look()
+                done += 1
         finally:
             stepper.close()
             watch.close()
@@ -207,11 +243,15 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
     test = planned(described.test, [described.test.outputs[0][1], *compared])
     most = place.limits.iterations
     snapped = _snapped(described)
+    kept_of_each = [carried + at for at in range(tapes) if at not in snapped]
+    made = Worth(partial(_turns, body, carried, 0, dict.fromkeys(kept_of_each, True), test))
 
     def run(*operands: Any) -> tuple[Any, ...]:
         state: Sequence[Any] = _own(operands[:carried], body)
         rest = operands[carried:]
         items: list[list[Any]] = [[] for _ in range(tapes)]
+        written = [(which, items[which - carried].append) for which in kept_of_each]
+        lists = [append for _, append in written]
         kept = _Kept(described, body, rest, lambda number: (number, []), None) if snapped else None
         count = 0
         stepper, tester = body.stepper(), test.stepper()
@@ -220,20 +260,37 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
             for each in (stepper, tester):
                 each.set(1 + carried, rest)
             while True:
-                tester.set(1, state)
-                goes_on, *numbers = tester.step(count)
-                if not goes_on:
-                    break
-                if count == most:
-                    raise _too_many(place, f"this loop has not ended after {most:,} iterations")
-                if kept is not None:
-                    kept.note(count, state)
-                stepper.set(1, state)
-                found = stepper.step(count)
+                found: Sequence[Any] | None = None
+                turns = made.after(_WORTH) if kept is None and count < most else None
+                if turns is not None:
+                    last = min(count + _LOOK, most)
+                    both = stepper.views, tester.views, Faults(), Faults()
+                    then, line, left = turns.made(range(count, last), 0, *both, (), lists, state, rest)
+                    if then is not None:
+                        state, ended = then, left is not None
+                        made.count += (left if ended else last) - count
+                        count = left if ended else last
+                        watch.look()
+                        if ended:
+                            numbers = line
+                            break
+                        continue
+                    count, state, found = _left(made, turns, count, line, left, stepper, 0)
+                if found is None:
+                    tester.set(1, state)
+                    goes_on, *numbers = tester.step(count)
+                    if not goes_on:
+                        break
+                    if count == most:
+                        raise _too_many(place, f"this loop has not ended after {most:,} iterations")
+                    if kept is not None:
+                        kept.note(count, state)
+                    stepper.set(1, state)
+                    found = stepper.step(count)
+                    made.count += 1
                 state = found[:carried]
-                for at, (item, value) in enumerate(zip(items, found[carried:], strict=True)):
-                    if at not in snapped:
-                        item.append(value)
+                for which, append in written:
+                    append(found[which])
                 count += 1
                 if not count & (_LOOK - 1):
                     watch.look()
@@ -252,6 +309,28 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
         return (*state, *results, count)
 
     return run
+
+
+def _left(
+    made: Worth[Turns], turns: Turns, at: int, line: int, variables: Mapping[str, Any], stepper: Stepper, start: int
+) -> tuple[int, Sequence[Any], Sequence[Any] | None]:
+    """Which iteration a function was left in, what was carried into it, and its results if it had begun."""
+    begun = at
+    if variables["at"] is not None:
+        at = variables["at"]
+    made.count += abs(at - begun) + 1
+    made.left()
+    state = [variables[name] for name in turns.state]
+    step = turns.steps[line]
+    return at, state, None if step < 0 else stepper.resume(start + at, turns.values(variables), step)
+
+
+def _turns(body: Body, carried: int, scanned: int, kept: Mapping[int, bool], test: Body | None) -> Turns | None:
+    routine = body.routine()
+    tested = None if test is None else test.routine()
+    if routine is None or routine.long or (test is not None and (tested is None or tested.long)):
+        return None
+    return Turns(routine, carried, scanned, kept, tested)
 
 
 class _Kept:

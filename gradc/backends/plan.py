@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, cast
+from dataclasses import replace
+from functools import partial
+from math import prod
+from typing import Any, Final, cast
 
 import numpy as np
 
 from gradc.backends import buffers, faults, nans
 from gradc.backends.buffers import Pool, arrange
-from gradc.backends.compiled import WORTHWHILE, Straight
+from gradc.backends.emitting import Shape
 from gradc.backends.faults import Faults
 from gradc.backends.interp import Plan
+from gradc.backends.loops import DTYPES
 from gradc.backends.memory import Room
-from gradc.backends.planner import DTYPES, Planner, Shape
+from gradc.backends.planner import Planner
+from gradc.backends.straight import RUNS, Call, Once, Routine, Worth
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph, graphs
 from gradc.ir.types import TAPE, Index, Type
 from gradc.limits import DEFAULT, Limits
 from gradc.source import Source
+
+# Smaller arrays may be there until the next iteration.
+_WORTH_FREEING: Final = 1 << 9
 
 
 class ArrayPlan:
@@ -73,11 +81,11 @@ class ArrayPlan:
         self.sizes = dict(sizes)
         self.constant_faults = tuple(planner.constant_faults)
         # A fault is looked into when the run has ended: conditions must still be there then.
-        self.failing = any(0 in step.operands for step in planner.steps) or bool(self.constant_faults)
+        failing = any(0 in step.operands for step in planner.steps) or bool(self.constant_faults)
         self.owned = frozenset(owned)
         kept = {value.root for value in self.results}
         kept |= {slot for at, slot in enumerate(self.inputs) if at not in self.owned}
-        if self.failing:
+        if failing:
             kept |= {value.root for node, value in planner.values.items() if graph.type(node).dtype == "bool"}
             kept |= {planner.values[node].root for node in _weights(planner)}
         self.watched = watched
@@ -98,20 +106,17 @@ class ArrayPlan:
             for at, (value, shape) in enumerate(zip(self.results, self.shapes, strict=True))
             if not self.kinds[at].scalar and not self.kinds[at].parts and value.rep != shape
         ]
+        self.reps = planner.reps
+        self.views = frozenset(planner.views)
+        self.roots = buffers.roots(planner)
+        # Arrays that steps write over, and those that results lie in.
+        self.written = frozenset(self.roots[step.reuses] for step in self.steps if step.reuses)
+        self.handed = frozenset(self.roots[value.slot] for value in self.results if value.rep is not None)
+        self.once: Worth[Once] = Worth(self._once)
         copied = [node for node, own in zip(results, self.own, strict=True) if not own]
-        self.room.count(planner, buffers.roots(planner), sum(self.pool.sizes), copied)
+        self.room.count(planner, self.roots, sum(self.pool.sizes), copied)
         if max_memory is not None:
             self.room.check()
-        self.straight: Straight | None = None
-        self.runs = 0
-
-    def count(self) -> Straight | None:
-        """Count a run; the steps as code from the run on where that pays."""
-        self.runs += 1
-        if self.runs > WORTHWHILE and not self.watched:
-            results = [value.slot for value in self.results]
-            self.straight = Straight(self.steps, self.base, self.inputs, results, self.failing)
-        return self.straight
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """The results for the inputs, in their orders. Raises ``CallError`` where there is none."""
@@ -130,6 +135,28 @@ class ArrayPlan:
                 ]
         finally:
             stepper.close()
+
+    def routine(self) -> Routine | None:
+        """The plan as an iteration of a loop; None for one that has faults whatever it is given."""
+        if self.constant_faults:
+            return None
+        singles = [
+            dtype == "f32" and not self.graph.type(node).shape
+            for dtype, node in zip(self.dtypes, self.graph.inputs, strict=True)
+        ]
+        calls = []
+        for step in self.steps:
+            shape = self.reps.get(step.target)
+            steady = shape is None or step.target in self.views or (step.out < 0 and step.target not in self.written)
+            steady = steady and 0 not in step.operands and self.roots[step.target] not in self.handed
+            free = tuple(slot for slot in step.free if prod(self.reps.get(slot) or ()) >= _WORTH_FREEING)
+            calls.append(Call(step.run, step.target, step.operands, step.out, free, steady, step.node))
+        finish = {at: partial(_wide, shape, DTYPES[self.kinds[at].dtype]) for at, shape in self.short}
+        return Routine(self.base, self.inputs, singles, calls, [value.slot for value in self.results], finish)
+
+    def _once(self) -> Once | None:
+        routine = None if self.watched else self.routine()
+        return None if routine is None or routine.long else Once(replace(routine, finish={}))
 
     def stepper(self) -> ArrayStepper:
         """The plan at work on the iterations of a loop."""
@@ -176,16 +203,26 @@ class ArrayStepper:
             single = dtypes[at] == "f32" and not isinstance(value, np.ndarray)
             v[inputs[at]] = np.float32(value) if single else value
 
-    def compute(self) -> list[Any]:
-        """Run the steps; the values of all slots. Raises ``CallError`` where there is no result."""
+    def compute(self, first: int = 0) -> list[Any]:
+        """Run the steps, from number ``first`` on; the values of all slots. Raises ``CallError`` where there is no
+        result.
+        """
         plan, v, views = self.plan, self.values, self.views
-        found = v[0] = Faults(plan.constant_faults)
-        straight = plan.straight or plan.count()
+        if not first:
+            v[0] = Faults(plan.constant_faults)
+            plan.once.count += 1
+            once = plan.once.after(RUNS)
+            if once is not None:
+                left = once.made(v, views, v[0])
+                if left is None:
+                    return v
+                first = once.left(v, *left)
+                if first < len(plan.steps):
+                    plan.once.left()
+        found = v[0]
         node = -1
         try:
-            if straight is not None:
-                straight.run(v, views, found)
-            for step in plan.steps if straight is None else ():
+            for step in plan.steps[first:] if first else plan.steps:
                 operands = step.operands
                 count = len(found)
                 node = step.node
@@ -206,18 +243,25 @@ class ArrayStepper:
                 plan._judge(found, v)
             if plan.watched:
                 plan._watch(v)
-        except MemoryError as error:
-            raise plan.room.exhausted(node if straight is None else straight.node(error)) from None
+        except MemoryError:
+            raise plan.room.exhausted(node) from None
         return v
 
     def step(self, number: int) -> list[Any]:
         """The results of an iteration. What they are views of is not written to again."""
+        return self.resume(number, {}, 0)
+
+    def resume(self, number: int, values: Mapping[int, Any], first: int) -> list[Any]:
+        """The results of an iteration whose steps up to number ``first`` have given values."""
         plan = self.plan
-        self.values[plan.inputs[0]] = number
-        v = self.compute()
+        v = self.values
+        v[plan.inputs[0]] = number
+        for at, value in values.items():
+            v[at] = value
+        self.compute(first)
         results = [v[value.slot] for value in plan.results]
         for at, shape in plan.short:
-            results[at] = np.broadcast_to(np.asarray(results[at], DTYPES[plan.kinds[at].dtype]), shape)
+            results[at] = _wide(shape, DTYPES[plan.kinds[at].dtype], results[at])
         return results
 
     def close(self) -> None:
@@ -246,10 +290,16 @@ def body_plan(planner: Planner, body: Graph, nodes: Sequence[int] | None, carrie
             limits=planner.limits,
             owned=owned,
         )
-        shared = {at for at in owned if not plan.own[at - 1]}
+        # What is repeated at the end of an iteration cannot be written to in the next one.
+        repeated = {at for at, _ in plan.short}
+        shared = {at for at in owned if not plan.own[at - 1] or at - 1 in repeated}
         if not shared:
             return plan
         owned -= shared
+
+
+def _wide(shape: Shape, dtype: Any, value: Any) -> Any:
+    return np.broadcast_to(np.asarray(value, dtype), shape)
 
 
 def has_arrays(graph: Graph) -> bool:

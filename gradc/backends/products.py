@@ -17,7 +17,8 @@ from gradc.ir.types import Index, Type
 from gradc.ops import integers
 
 if TYPE_CHECKING:
-    from gradc.backends.planner import Planner, Shape, Value
+    from gradc.backends.emitting import Shape, Value
+    from gradc.backends.planner import Planner
 
 # What contractions of smaller factors take meanwhile is not counted: it would be planned a second time.
 _LARGE: Final = 1 << 20
@@ -333,7 +334,7 @@ def _whole(planner: Planner, node: int, operand: int, own: Type, axes: Sequence[
         return summed
     number = planner.keep(times, None)
     if rep is None:
-        return planner.failing(faults.single(integers.mul), [summed, number], None)
+        return planner.failing(faults.Single(integers.mul), [summed, number], None)
     return planner.failing(faults.INTEGER["mul"], [summed, number], rep)
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from math import prod
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from gradc.backends import kernels
 from gradc.backends.faults import Faults, OutOfRange
+from gradc.backends.loops import DTYPES
 from gradc.ir.types import Index
 
 if TYPE_CHECKING:
-    from gradc.backends.planner import Planner, Value
+    from gradc.backends.emitting import Value
+    from gradc.backends.planner import Planner
+
+# A shorter row is copied faster than NumPy is told to take it.
+_SHORT: Final = 1 << 11
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def checked(planner: Planner, node: int, extent: int) -> Value:
     if lenient and known is not None:
         return known
     if lenient and value.rep is None:
-        return planner.emit(lambda index: min(max(index, 0), last), [value], None)
+        return planner.emit(Clipped(last), [value], None)
 
     def clipped(index: Any) -> Any:
         return np.clip(index, 0, last) if _beyond(index, extent) else index
@@ -101,16 +107,10 @@ def checked(planner: Planner, node: int, extent: int) -> Value:
             return np.clip(index, 0, last)
         return index
 
-    def number(found: Faults, index: Any) -> Any:
-        if 0 <= index < extent:
-            return index
-        found.note(OutOfRange(index, extent, node), True)
-        return 0
-
     if lenient:
         made = planner.emit(clipped, [value], value.rep)
     elif value.rep is None:
-        made = planner.failing(number, [value], None)
+        made = planner.failing(Inside(extent, node), [value], None)
     else:
         made = planner.failing(array, [value] if known is None else [value, known], value.rep)
     if not made.known:
@@ -120,6 +120,41 @@ def checked(planner: Planner, node: int, extent: int) -> Value:
     if extent and value.rep is not None and not made.known:
         planner.vetted[value.slot, extent] = made
     return made
+
+
+class Inside:
+    """An index that is a single number, if it lies inside an axis."""
+
+    def __init__(self, extent: int, node: int) -> None:
+        self.extent = extent
+        self.node = node
+
+    def __call__(self, found: Faults, index: Any) -> Any:
+        """The index; 0 for one that does not."""
+        if 0 <= index < self.extent:
+            return index
+        found.note(OutOfRange(index, self.extent, self.node), True)
+        return 0
+
+    def spelled(self, target: str, operands: Sequence[str]) -> list[str]:
+        """As source."""
+        return [f"if not 0 <= {operands[1]} < {self.extent}: raise Left", f"{target} = {operands[1]}"]
+
+
+class Clipped:
+    """An index that is a single number, moved inside an axis."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+
+    def __call__(self, index: Any) -> Any:
+        """The nearest index that there is."""
+        return min(max(index, 0), self.last)
+
+    def spelled(self, target: str, operands: Sequence[str]) -> list[str]:
+        """As source."""
+        (index,) = operands
+        return [f"{target} = 0 if {index} < 0 else {index} if {index} < {self.last} else {self.last}"]
 
 
 # Access --------------------------------------------------------------------------------------------------------------
@@ -153,8 +188,6 @@ def access(planner: Planner, node: int) -> Value:
 
 
 def _nothing(planner: Planner, node: int, places: Sequence[int], extents: Sequence[int], items: Sequence[Any]) -> Value:
-    from gradc.backends.planner import DTYPES
-
     type = planner.graph.type(node)
     shape = planner.full(node)
     for place, extent in zip(places, [e for e, i in zip(extents, items, strict=True) if i is None], strict=True):
@@ -189,7 +222,7 @@ def _plain_view(
         repeated = length != extents[axis]
         if item is not None:
             start, step, number = item
-            basic.append(slice(None) if repeated else _slice(start, step, number))
+            basic.append(slice(None) if repeated else _part(start, step, number, length))
             axes.append(None)
             rep.append(1 if repeated else number)
             continue
@@ -202,7 +235,7 @@ def _plain_view(
             return None
         ((index, step),) = moving.items()
         (number,) = planner.batch([index])
-        basic.append(_slice(found.start, step, number))
+        basic.append(_part(found.start, step, number, length))
         axes.append(index)
         rep.append(number)
     order = [axes.index(index) for index in free if index in axes]
@@ -235,6 +268,11 @@ def _slice(start: int, step: int, number: int) -> slice:
         return slice(0, 0)
     stop = start + step * (number - 1) + (1 if step > 0 else -1)
     return slice(start, None if stop < 0 else stop, step)
+
+
+def _part(start: int, step: int, number: int, length: int) -> slice:
+    """A slice of an axis; one of the whole axis, in its order, leaves it alone."""
+    return slice(None) if (start, step, number) == (0, 1, length) else _slice(start, step, number)
 
 
 def _strided(
@@ -314,9 +352,10 @@ def _gather(
             shape.append(length)
         else:
             repeated = length != extent
-            basic.append(slice(None) if repeated else _slice(*item))
+            start, step, number = item
+            basic.append(slice(None) if repeated else _part(start, step, number, length))
             rest.append(len(shape))
-            shape.append(1 if repeated else item[2])
+            shape.append(1 if repeated else number)
     if any(part != slice(None) for part in basic):
         value = planner.view(value, tuple(basic), tuple(shape))
     order = [*picked, *rest]
@@ -340,22 +379,44 @@ def _gather(
     rep = np.broadcast_shapes(*[place.rep or () for place in places])
     # Leading axes of extent 1 are missing in all indices.
     final = (1,) * (len(free) - len(rep)) + rep + tail
-    run: Callable[..., Any]
-    if len(places) == 1:
-        run = kernels.take
-    else:
-        run = _pick
     if not final:
-        kind = graph.type(node).dtype
-        return planner.emit(lambda x, *k: _plain_number(run(x, *k), kind), [value, *places], None)
+        return planner.emit(Element(graph.type(node).dtype), [value, *places], None)
+    run: Callable[..., Any] = kernels.take if len(places) == 1 else _pick
+    if len(places) == 1 and not rep and prod(tail) < _SHORT:
+        run = _Row()
     made = planner.emit(run, [value, *places], rep + tail)
     if len(final) > len(rep + tail):
         made = planner.view(made, (None,) * (len(free) - len(rep)) + (...,), final)
     return made
 
 
-def _plain_number(value: Any, dtype: str) -> Any:
-    return value if dtype == "f32" else value.item()
+class Element:
+    """The element of an array at indices that are single numbers, and lie inside."""
+
+    def __init__(self, dtype: str) -> None:
+        # Single precision exists in NumPy only.
+        self.text = "{0}[{1}]" if dtype == "f32" else "{0}.item({1})"
+        self.single = dtype == "f32"
+
+    def __call__(self, array: Any, *indices: Any) -> Any:
+        """The element, as a Python number unless it is single precision."""
+        return array[indices] if self.single else array.item(*indices)
+
+    def spelled(self, target: str, operands: Sequence[str]) -> list[str]:
+        """As source."""
+        return [f"{target} = {self.text.format(operands[0], ', '.join(operands[1:]))}"]
+
+
+class _Row:
+    """The row of an array at an index that is a single number, and lies inside."""
+
+    def __call__(self, array: Any, index: Any) -> Any:
+        return array[index].copy()
+
+    def spelled(self, target: str, operands: Sequence[str]) -> list[str]:
+        """As source."""
+        array, index = operands
+        return [f"{target} = {array}[{index}].copy()"]
 
 
 def _pick(array: Any, *indices: Any) -> Any:

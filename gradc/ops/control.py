@@ -14,11 +14,12 @@ def _identity(x: Any) -> Any:
     return x
 
 
-def _choose(condition: bool, then: Any, other: Any) -> Any:
+def choose(condition: bool, then: Any, other: Any) -> Any:
+    """``then`` if the condition holds, else ``other``."""
     return then if condition else other
 
 
-def _convert(x: int, dtype: str = "f64") -> float:
+def convert(x: int, dtype: str = "f64") -> float:
     """An integer or truth value as the nearest real of ``dtype``."""
     # By way of f64 a large integer would be rounded twice.
     return float(np.int64(x).astype(np.float32)) if dtype == "f32" else float(x)
@@ -73,10 +74,10 @@ ROWS = (
         ),
         arity=(3, 3),
         type_rule=typerules.select,
-        scalar=_choose,
-        integer=_choose,
+        scalar=choose,
+        integer=choose,
         array=arrays.select,
-        complex=_choose,
+        complex=choose,
         precise=lambda mp, condition, x, y: x if condition else y,
         dependence=("none", "linear", "linear"),
         domain=((0, 1), (-5, 5), (-5, 5)),
@@ -93,7 +94,7 @@ ROWS = (
             "says f32. Evaluation takes the attribute as a keyword. It has no derivative."
         ),
         type_rule=typerules.convert,
-        scalar=_convert,
+        scalar=convert,
         array=arrays.convert,
         complex=lambda x, dtype="f64": complex(x.real),
         precise=lambda mp, x: mp.mpf(x),

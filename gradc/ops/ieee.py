@@ -8,8 +8,9 @@ operand.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import copysign, inf, nan
+from typing import Final
 
 # From here on every float is an integer.
 _WHOLE = 2.0**52
@@ -211,3 +212,28 @@ def maximum(x: float, y: float, *others: float) -> float:
 def clip(x: float, lo: float, hi: float) -> float:
     """``min(max(x, lo), hi)``."""
     return minimum(maximum(x, lo), hi)
+
+
+UNGUARDED: Final[Mapping[Callable[..., float], Callable[..., float]]] = {
+    power: math.pow,
+    exp: math.exp,
+    exp2: math.exp2,
+    expm1: math.expm1,
+    cosh: math.cosh,
+    sinh: math.sinh,
+    log: math.log,
+    log2: math.log2,
+    log10: math.log10,
+    log1p: math.log1p,
+    sqrt: math.sqrt,
+    sin: math.sin,
+    cos: math.cos,
+    tan: math.tan,
+    asin: math.asin,
+    acos: math.acos,
+    acosh: math.acosh,
+    atanh: math.atanh,
+    gamma: math.gamma,
+    lgamma: math.lgamma,
+}
+"""The functions of ``math`` that have the same values wherever they do not raise."""

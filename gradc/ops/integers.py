@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-_LEAST = -(2**63)
-_MOST = 2**63 - 1
+LEAST = -(2**63)
+MOST = 2**63 - 1
 
 
 def checked(value: int) -> int:
     """``value`` if 64 bits hold it; raises OverflowError otherwise."""
-    if _LEAST <= value <= _MOST:
+    if LEAST <= value <= MOST:
         return value
     raise OverflowError("the result does not fit a 64-bit integer")
 

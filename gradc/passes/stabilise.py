@@ -70,16 +70,20 @@ def _more(graph: Graph, rules: Rules, count: int) -> bool:
 def _copied(
     graph: Graph, rules: Rules, groups: Mapping[frozenset[int], list[int]], fired: list[Firing]
 ) -> tuple[Graph, dict[int, int]]:
-    """Each group's part of the graph with its own names kept; what is equal in several is shared."""
+    """Each group's part of the graph with its own names kept; what is equal in several is shared.
+
+    Names by which bodies of regions differentiate stay everywhere.
+    """
+    inside = targets(graph).difference(data["operands"][1] for data in graph.data.values() if data["op"] in REQUESTS)
     builder = Builder(graph.ops, simplifier(rules, graph.ops, fold=False, commute=False, fired=fired))
     nothing: dict[int, int] = {}
     inputs = {node: replay(graph, node, builder, nothing) for node in sorted(graph.inputs)}
     made: dict[int, int] = {}
     for kept, requests in groups.items():
         # Inner requests are made anew within the part of an outer one, which differentiates them.
-        number = _stream(graph, sorted(ancestors(graph.data, requests)), builder, kept, inputs, nothing)
+        number = _stream(graph, sorted(ancestors(graph.data, requests)), builder, kept | inside, inputs, nothing)
         made.update((request, number[request]) for request in requests)
-    number = _stream(graph, graph, builder, (), inputs, made)
+    number = _stream(graph, graph, builder, inside, inputs, made)
     return transfer(graph, builder, number), number
 
 

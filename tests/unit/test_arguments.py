@@ -6,6 +6,7 @@ import pickle
 import threading
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -441,6 +442,22 @@ def test_a_default_that_fits_any_size() -> None:
     found[0] = 5
     assert model(c=np.ones((2, 3)))["a"].tolist() == [1, 1]
     assert "nothing gives the size `m`" in fails(lambda: model(a=[1]), "E0615")
+
+
+def test_a_size_of_textual_ir_that_no_input_has(tmp_path: Path) -> None:
+    path = tmp_path / "sizes.gir"
+    path.write_text(
+        """gradc-ir 1
+file 0 "<text>"
+%0 = input "x" : f64[n]
+%1 = index {index = i: m} : int{i: m}
+%2 = float %1 : f64{i: m}
+%3 = sum %2 {axes = [], over = [i: m]} : f64
+output "y" = %3
+"""
+    )
+    assert "nothing gives the size `m`" in fails(lambda: gradc.load(path)(x=[1, 2]), "E0615")
+    assert gradc.load(path, sizes={"m": 4})(x=[1, 2])["y"] == 6
 
 
 # Models --------------------------------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_a_checkpoint_bounds_memory() -> None:
         for word in ("", "checkpoint", "checkpoint 5")
     }
     for run in runs.values():
-        run(n=3)
+        run(n=300)
     kept, some, five = (peak(lambda run=run: run(n=2_000)) for run in runs.values())
     assert some < kept / 8
     assert five <= some
@@ -166,3 +166,47 @@ def test_second_derivatives_of_a_family_of_loops(head: str, word: str, level: in
     for at, row in enumerate(np.eye(3)):
         high, low = (gradient(x=x + sign * step * row)["grad(L, x)"] for sign in (1, -1))
         assert model()["H"][at] == pytest.approx((high - low) / (2 * step), rel=1e-5, abs=1e-6)
+
+
+# From here on arrays lie in buffers that a plan keeps.
+LARGE = 5000
+
+
+def test_what_a_call_gives_is_not_written_to_by_the_next_one() -> None:
+    model = gradc.compile("input x[n]; y = 0.1*sin(x) + x; output y")
+    x = np.linspace(0, 1, LARGE)
+    found = model(x=x)["y"]
+    model(x=x + 1)
+    np.testing.assert_allclose(found, 0.1 * np.sin(x) + x, rtol=1e-14)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 150])
+@pytest.mark.parametrize("size", [5, LARGE])
+def test_a_tape_is_not_written_to(size: int, n: int) -> None:
+    model = gradc.compile("param y[m]\ninput n: int\nx = 2*y\nfor t in 0..n { x = x + 0.1*sin(x) }\nL = sum(x)")
+    y = np.linspace(0.1, 1, size)
+    _, found = model.value_and_grad("L")(y=y, n=n)
+    due, x = np.full(size, 2.0), 2 * y
+    for _ in range(n):
+        due, x = due * (1 + 0.1 * np.cos(x)), x + 0.1 * np.sin(x)
+    np.testing.assert_allclose(found["y"], due, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+@pytest.mark.parametrize("size", [5, LARGE])
+def test_what_a_loop_starts_from_is_not_written_to_while_its_results_are_read(size: int, n: int) -> None:
+    swaps = "c = a; a = b; b = c*b*sin(c)"
+    text = "param y[m]\ns = 2*y\na = s\nb = y\nBLOCK\nz = exp(s)\nL = sum(a*b) + sum(z)\noutput L, a, z"
+    y = np.linspace(0.1, 1, size)
+    looped = gradc.compile(text.replace("BLOCK", f"for t in 0..{n} {{ {swaps} }}"))
+    steps = []
+    a, b = "s", "y"
+    for k in range(n):
+        steps.append(f"a{k} = {b}; b{k} = {a}*{b}*sin({a})")
+        a, b = f"a{k}", f"b{k}"
+    unrolled = text.replace("a = s\nb = y\nBLOCK", "\n".join([*steps, f"a = {a}", f"b = {b}"]))
+    due = gradc.compile(unrolled)
+    for name, value in looped(y=y).items():
+        np.testing.assert_allclose(value, due(y=y)[name], rtol=1e-13)
+    found, expected = (model.grad("L")(y=y)["grad(L, y)"] for model in (looped, due))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

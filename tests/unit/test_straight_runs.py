@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import gradc
-from gradc.backends import compiled
 from gradc.backends.plan import ArrayPlan
+from gradc.backends.straight import RUNS
 
-OFTEN = compiled.WORTHWHILE + 3
+OFTEN = RUNS + 3
 
 
 def plan_of(model: gradc.Model) -> ArrayPlan:
@@ -36,7 +36,7 @@ def test_the_results_are_the_same_to_the_bit(text: str, wrt: str, values: dict[s
         value, gradients = model(data)
         assert value == first[0]
         assert gradients[wrt].tobytes() == first[1][wrt].tobytes()
-    assert plan_of(model.model).straight is not None
+    assert plan_of(model.model).once.after(OFTEN) is not None
 
 
 def test_what_has_no_result_is_said_as_before() -> None:
@@ -47,7 +47,7 @@ def test_what_has_no_result_is_said_as_before() -> None:
         model(bad)
     for _ in range(OFTEN):
         assert model(good)["L"] == 4
-    assert plan_of(model).straight is not None
+    assert plan_of(model).once.after(OFTEN) is not None
     with pytest.raises(gradc.CallError) as later:
         model(bad)
     assert str(later.value) == str(first.value)
@@ -72,10 +72,10 @@ def test_memory_that_the_system_refuses_is_told_of_its_line() -> None:
         raise MemoryError
 
     plan.steps[1].run = exhausted
-    plan.runs = OFTEN
+    plan.once.count = OFTEN
     with pytest.raises(gradc.CallError) as caught:
         model(x=x)
-    assert plan.straight is not None
+    assert plan.once.after(OFTEN) is not None
     assert caught.value.diagnostics[0].line == 3
 
 
@@ -92,7 +92,25 @@ def test_an_interruption_leaves_the_plan_as_it_was() -> None:
             raise error
         return kept(*given, **more)
 
-    plan.steps[0].run, plan.runs = interrupted, OFTEN
+    plan.steps[0].run, plan.once.count = interrupted, OFTEN
     with pytest.raises(KeyboardInterrupt):
         model(x=x)
     assert model(x=x)["y"] == expected
+
+
+def test_numbers_to_the_bit() -> None:
+    model = gradc.compile("input x, y\nz = x^2.5/y + sin(y)*exp(x) - max(x, y, 1)\nw = log(x)").value_and_grad("z")
+    given = [(1.5, 0.5), (0.25, -0.0), (-1.0, 3.0), (710.0, 2.0), (float("inf"), 1.0), (float("nan"), 1.0)]
+    first = [repr(model(x=x, y=y)) for x, y in given]
+    for _ in range(OFTEN):
+        model(x=1.5, y=0.5)
+    assert [repr(model(x=x, y=y)) for x, y in given] == first
+
+
+def test_integers_that_grow_too_large() -> None:
+    model = gradc.compile("input k: int, y\nn = k*k\nz = if y > 0 then float(n) else y")
+    for _ in range(OFTEN):
+        assert model(k=3, y=1)["z"] == 9
+    assert model(k=2**40, y=-1)["z"] == -1
+    with pytest.raises(gradc.CallError, match="beyond 64 bits"):
+        model(k=2**40, y=1)
