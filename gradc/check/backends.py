@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from gradc.backends.compiled import WORTHWHILE
 from gradc.backends.interp import Plan
 from gradc.backends.plan import ArrayPlan, has_arrays
+from gradc.backends.straight import RUNS
 
 if TYPE_CHECKING:
     from gradc.model import Model
@@ -53,7 +53,7 @@ def _arrays(model: Model, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Re
 def _straight(model: Model, inputs: Sequence[Any], sizes: Mapping[str, int]) -> Results:
     plan = ArrayPlan(model.optimized(), sizes, limits=model.options.limits)
     # As after many runs: from now on the steps are code.
-    plan.runs = WORTHWHILE
+    plan.once.count = RUNS
     return plan.run(inputs)
 
 
