@@ -98,6 +98,9 @@ CODES: dict[str, str] = {
     # Sparse derivatives
     "E0643": "package for sparse matrices that is not installed",
     "E0644": "pattern of a derivative that is not sparse",
+    # Checks of derivatives
+    "E0650": "derivative that is wrong",
+    "E0651": "malformed range of a check",
     # Limits
     "E0701": "file too large",
     "E0702": "program too large",

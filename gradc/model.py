@@ -32,6 +32,7 @@ from gradc.syntax.modules import Lowered
 from gradc.values import Inputs, Values
 
 if TYPE_CHECKING:
+    from gradc.check.report import Check
     from gradc.explain.draw import Diagram
     from gradc.explain.explain import Explanation
     from gradc.explain.rewrites import Rewrites
@@ -393,6 +394,15 @@ class Model:
         from gradc.explain.explain import explain
 
         return explain(self, of, wrt, values, **options)
+
+    def check(self, values: Mapping[str, Any] | None = None, **options: Any) -> Check:
+        """Whether the derivatives are right: against numerical ones, in both modes, by every backend.
+
+        ``values`` are inputs in place of the defaults; see ``gradc.check.check.check`` for the options.
+        """
+        from gradc.check.check import check
+
+        return check(self, values, **options)
 
     def trace(self, name: str, values: Mapping[str, Any] | None = None) -> Trace:
         """What the loop that gives ``name`` its value carries in its iterations, as a table."""

@@ -66,7 +66,8 @@ def _array(name: str, text: str) -> Any:
     return array(value, f"`{name}`", "`--set`")
 
 
-def _distinct(context: click.Context, parameter: click.Parameter, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+def distinct(context: click.Context, parameter: click.Parameter, pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs of an option that may be repeated, each name once."""
     from gradc.source import canonical
 
     values: dict[str, Any] = {}
@@ -126,11 +127,11 @@ SIZE = click.option(
     "sizes",
     type=_Extent(),
     multiple=True,
-    callback=_distinct,
+    callback=distinct,
     help="Compile for this value of a size; may be repeated.",
 )
 SET = click.option(
-    "settings", "--set", type=_Setting(), multiple=True, callback=_distinct, help="Value of an input; may be repeated."
+    "settings", "--set", type=_Setting(), multiple=True, callback=distinct, help="Value of an input; may be repeated."
 )
 _DATA = click.option(
     "--data", metavar="FILE", multiple=True, help="Inputs from a .npz, .npy, .json, .csv or .parquet file; repeatable."
@@ -140,7 +141,7 @@ _BIND = click.option(
     metavar="NAME=COLUMN",
     type=_Binding(),
     multiple=True,
-    callback=_distinct,
+    callback=distinct,
     help="Take an input from a column of another name, or from several: X=a,b,c.",
 )
 _MEMORY = click.option(

@@ -24,6 +24,7 @@ COMMANDS = {
     "jvp": "Print derivatives times a direction, in forward mode.",
     "vjp": "Print weights times derivatives, in reverse mode.",
     "hvp": "Print second derivatives times a direction.",
+    "check": "Check derivatives against numerical ones, with a verdict for each.",
     "explain": "Explain a derivative: local gradients, paths, their sum.",
     "dot": "Draw the graph.",
     "ir": "Print the optimised graph as textual IR.",

@@ -22,6 +22,7 @@ PAGES = {
     "passes": "what a compilation does with a graph, at -O0 to -O3",
     "rules": "the rewrite rules and their four classes",
     CONVENTIONS: "what every operator gives at zeros, infinities, NaN and kinks",
+    "check": "how derivatives are checked, and what the verdicts mean",
     "data": "values from files, and results into them",
 }
 

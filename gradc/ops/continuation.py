@@ -14,6 +14,8 @@ from gradc.ops.special import BERNOULLI
 
 _LN2 = math.log(2.0)
 _LN10 = math.log(10.0)
+# Python multiplies for whole exponents up to this.
+_FACTORS = 100
 
 
 # Arithmetic ----------------------------------------------------------------------------------------------------------
@@ -26,6 +28,9 @@ def power(x: complex, y: complex) -> complex:
     if x == 0:
         return 0j
     whole = y.imag == 0 and y.real == math.floor(y.real)
+    if whole and abs(y.real) <= _FACTORS:
+        # Products keep more digits than logarithms.
+        return complex(x) ** int(y.real)
     if x.real < 0 and whole:
         result = cmath.exp(y * cmath.log(-x))
         return result if y.real % 2 == 0 else -result

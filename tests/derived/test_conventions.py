@@ -17,7 +17,7 @@ import pytest
 from convention_values import ARRAYS, NUMBERS
 
 import gradc
-from gradc.backends.compiled import WORTHWHILE
+from gradc.backends.straight import RUNS
 from gradc.cli import conventions
 from gradc.ir.op import Convention, Op
 from gradc.ir.types import F64
@@ -335,7 +335,7 @@ def test_arrays(row: Op, constant: tuple[int, ...], dues: list[Due], mode: str, 
     model = gradc.compile(text.text, level=level)
     values = {name: np.array([text.values(due)[name] for due in dues]) for name in text.names}
     # The last run is one of the code that a plan becomes.
-    runs = (0, WORTHWHILE + 1) if mode == "reverse" and level == 2 else (0,)
+    runs = (0, RUNS + 1) if mode == "reverse" and level == 2 else (0,)
     for number in range(runs[-1] + 1):
         found = model(values)
         if number in runs:

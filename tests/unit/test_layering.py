@@ -30,7 +30,7 @@ ORDER = (
     ("rules", "values"),
     ("ad", "passes"),
     ("driver",),
-    ("explain", "faces", "sparse"),
+    ("check", "explain", "faces", "sparse"),
     ("model",),
     ("cli",),
     ("__main__",),

@@ -70,6 +70,7 @@ METHODS = {
         ),
         "targets": "(self, of: 'Names') -> 'list[str]'",
         "variables": "(self, wrt: 'Names') -> 'list[str]'",
+        "check": "(self, values: 'Mapping[str, Any] | None' = None, **options: 'Any') -> 'Check'",
         "trace": "(self, name: 'str', values: 'Mapping[str, Any] | None' = None) -> 'Trace'",
         "explain": (
             "(self, of: 'str', wrt: 'str', values: 'Mapping[str, Any] | None' = None, "

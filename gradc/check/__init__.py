@@ -1,0 +1,1 @@
+"""Checks derivatives: numerically, in both modes, in every backend; and says how accurate they are."""
