@@ -211,14 +211,15 @@ class _Sweep:
     def moved(self, node: int, operands: Sequence[int]) -> Guarded | None:
         """The tangent of what only moves elements, under conditions on these, which move along; None without such."""
         builder = self.builder
-        value, guard = self.found[operands[0]]
+        guard = self.found[operands[0]][1]
         if guard is None:
             return None
+        # What is moved is computed for all elements: one that is not selected may read beyond an axis.
+        value = self.settled(self.found[operands[0]], None)
         op, attrs = builder.op(node), builder.data[node].get("attrs")
         each = build.broadcast(builder, guard, builder.type(value).shape)
         made, condition = (builder.apply(op, one, *operands[1:], attrs=attrs) for one in (value, each))
-        if (value, guard) in self.clean:
-            self.clean.add((made, condition))
+        self.clean.add((made, condition))
         return made, condition
 
     def _single(self, guard: int | None, bound: Collection[Index]) -> int | None:
