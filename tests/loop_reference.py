@@ -97,6 +97,7 @@ WHOLE: dict[str, Any] = {
     "min": np.min, "cumsum": np.cumsum, "softmax": lambda x: np.exp(x - logsumexp(x)),
 }  # fmt: skip
 """Functions of whole arrays."""
+REDUCTIONS = frozenset(WHOLE) - {"cumsum", "softmax"}
 
 OPERATORS: dict[str, Any] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "//": np.floor_divide,
@@ -444,7 +445,7 @@ class Steps:
             return Term(UNKNOWN, f"{name}({', '.join(self.evaluate(place, env, functions).text for place in places)})")
         if name == "where":
             return self.evaluate(places[1 if self.truth(places[0], env, functions) else 2], env, functions)
-        if len(places) == 1 and isinstance(places[0], tree.Comprehension):
+        if len(places) == 1 and isinstance(places[0], tree.Comprehension) and name in REDUCTIONS:
             self.smooth &= name not in KINKS
             items = list(self.listed(places[0], env, functions)[0].values())
             return reduced(name, items)

@@ -187,6 +187,8 @@ class Mixed:
     def inside(self, place: Whole, axis: Extent, scope: Scope) -> tuple[list[str], Scope]:
         """Conditions under which a place lies on its axis, and what is left under these."""
         values = [place.at(env) for env in scope.choices]
+        if not values and place.text != "0":
+            raise Beyond
         if place.text.lstrip("-").isdigit() and not 0 <= int(place.text) < axis.value:
             raise Beyond
         tests: list[str] = []
