@@ -120,7 +120,8 @@ def number(value: Any) -> Any:
 class Steps:
     """A program, run at its defaults: ``values`` of its outputs, and ``text``, its steps.
 
-    ``changes`` gives scalar inputs other values; ``smooth`` says whether no kink was met on the way.
+    ``changes`` gives scalar inputs other values; ``smooth`` says whether no kink was met on the way, ``finite`` whether
+    nothing but numbers was.
     """
 
     source: str
@@ -128,6 +129,7 @@ class Steps:
     values: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     smooth: bool = True
+    finite: bool = True
 
     def __post_init__(self) -> None:
         self.count = self.work = 0
@@ -184,6 +186,7 @@ class Steps:
         """The value under a new name; ints need none."""
         if whole(found.value) and not isinstance(found.value, Weak):
             return term(found.value)
+        self.finite &= isinstance(found.value, Unknown) or bool(np.all(np.isfinite(found.value)))
         self.count += 1
         if self.count > MOST:
             raise Undecidable
