@@ -41,11 +41,14 @@ def reduced(text: str, fails: Callable[[str], bool], seconds: float = 120.0) -> 
         return text
     tried = {best}
     progress = True
-    while progress:
+    bold = True
+    while progress or bold:
+        # Statements first, as long as any can go; then whatever else.
+        bold = bold and progress
         progress = False
         # What lies before the place of the last cut has been tried a moment ago: go on from there.
         at = 0
-        found = list(candidates(program))
+        found = list(statements(program) if bold else candidates(program))
         while at < len(found):
             smaller = found[at]()
             at += 1
@@ -60,7 +63,7 @@ def reduced(text: str, fails: Callable[[str], bool], seconds: float = 120.0) -> 
             if fails(shown):
                 # Offsets tell comprehensions in brackets from others: a tree is read from its text.
                 program, best, progress = _parsed(shown), shown, True
-                found = list(candidates(program))
+                found = list(statements(program) if bold else candidates(program))
                 at = min(at - 1, len(found))
     return best
 
@@ -79,8 +82,17 @@ def _below(node: Any) -> list[Any]:
     return children(node)
 
 
-def candidates(program: tree.Program) -> Iterator[Callable[[], tree.Program | None]]:
+Way = Callable[[], tree.Program | None]
+
+
+def candidates(program: tree.Program) -> Iterator[Way]:
     """Ways to make a program smaller, the bold ones first."""
+    yield from statements(program)
+    yield from parts(program)
+
+
+def statements(program: tree.Program) -> Iterator[Way]:
+    """Programs without some statements, outputs, inputs, sizes."""
     places = list(walk(program, ()))
     for path, node in places:
         for name in _BODIES:
@@ -105,7 +117,13 @@ def candidates(program: tree.Program) -> Iterator[Callable[[], tree.Program | No
         if isinstance(node, tree.Declaration):
             for kept in _fewer(node.items, 1):
                 yield lambda path=path, node=node, kept=kept: put(program, path, replace(node, items=kept))
-        elif isinstance(node, tree.Assign) and len(node.targets) == 1:
+
+
+def parts(program: tree.Program) -> Iterator[Way]:
+    """Programs with less in some expression."""
+    places = list(walk(program, ()))
+    for path, node in places:
+        if isinstance(node, tree.Assign) and len(node.targets) == 1:
             yield lambda path=path, node=node: _inlined(program, path, node.targets[0].id, node.value)
         for field in ("condition", "default"):
             if getattr(node, field, None) is not None:
