@@ -263,25 +263,28 @@ class Model:
         return faces.products("hvp", self, of, wrt)
 
     def sparse_jacobian(self, of: Names = None, wrt: Names = None) -> SparseDerivative:
-        """A function of the inputs that gives the derivatives of one array by another as a ``scipy.sparse.csr_array``.
+        """A function of the inputs that gives the derivatives of arrays by arrays as one ``scipy.sparse.csr_array``.
 
-        Rows are the elements of ``of`` in their order, columns those of ``wrt``. Elements that structure alone says
-        are 0 are neither computed nor stored; columns that have no row in common share a sweep.
+        Rows are the elements of ``of`` in their order, columns those of ``wrt``; of several names, by default as for
+        ``jacobian``, those of one stand behind those of the one before. Elements that structure alone says are 0 are
+        neither computed nor stored; columns that have no row in common share a sweep.
         """
-        y, v = self._one(self._targets(of, arrays=True)), self._one(self.variables(wrt))
-        return SparseDerivative(self, f"jacobian({y}, {v})", y, v, False)
+        ys, vs = _each(self._targets(of, arrays=True)), _each(self.variables(wrt))
+        return SparseDerivative(self, f"jacobian({_listed(ys)}, {_listed(vs)})", ys, vs, False)
 
     def sparse_hessian(self, of: Names = None, wrt: Names = None, wrt2: Names = None) -> SparseDerivative:
-        """A function of the inputs that gives the second derivatives of a number as a ``scipy.sparse.csr_array``.
+        """A function of the inputs that gives the second derivatives of a number as one ``scipy.sparse.csr_array``.
 
-        With ``wrt2`` they are the mixed ones, whose columns are the elements of ``wrt2``.
+        Of several names it has all blocks, the mixed ones too. With ``wrt2`` it has only mixed ones: rows are the
+        elements of ``wrt``, columns those of ``wrt2``.
         """
-        y, v = self._one(self._targets(of, what="a Hessian")), self._one(self.variables(wrt))
-        slope = self.grad(y, v)
+        y, vs = self._one(self._targets(of, what="a Hessian")), _each(self.variables(wrt))
+        slope = self.grad(y, vs)
+        slopes = [f"grad({y}, {v})" for v in vs]
         if wrt2 is None:
-            return SparseDerivative(slope, f"hessian({y}, {v})", f"grad({y}, {v})", v, True)
-        w = self._one(self.variables(wrt2))
-        return SparseDerivative(slope, f"hessian({y}, {v}, {w})", f"grad({y}, {v})", w, False)
+            return SparseDerivative(slope, f"hessian({y}, {_listed(vs)})", slopes, vs, True)
+        ws = _each(self.variables(wrt2))
+        return SparseDerivative(slope, f"hessian({y}, {_listed(vs)}, {_listed(ws)})", slopes, ws, False)
 
     def sparsity(
         self, of: Names = None, wrt: Names = None, values: Mapping[str, Any] | None = None, order: int | None = None
@@ -293,15 +296,15 @@ class Model:
         """
         if order not in (None, 1, 2):
             raise ValueError(f"order must be 1 or 2, not {order!r}")
-        y = self._one(self._targets(of, arrays=True))
-        number = not self.graph.type(self.node(y)).shape
+        ys = _each(self._targets(of, arrays=True))
+        number = len(ys) == 1 and not self.graph.type(self.node(ys[0])).shape
         second = number if order is None else order == 2
-        return (self.sparse_hessian(y, wrt) if second else self.sparse_jacobian(y, wrt)).sparsity(values)
+        return (self.sparse_hessian(ys, wrt) if second else self.sparse_jacobian(ys, wrt)).sparsity(values)
 
     def _one(self, names: Sequence[str]) -> str:
         if len(names) != 1:
             listed = ", ".join(f"`{name}`" for name in names)
-            hints = ("a sparse derivative is that of one name by one name: choose, and join the results",)
+            hints = ("a sparse Hessian is that of one number: choose, or name their sum",)
             raise CallError(Diagnostic("E0609", f"there are several to choose from: {listed}", hints=hints))
         return names[0]
 
@@ -447,6 +450,15 @@ def _names(names: str | Sequence[str]) -> list[str]:
     if any(not isinstance(part, str) for part in parts):
         raise TypeError(f"names are text, not {parts!r}")
     return [part.strip() for part in parts if part.strip()]
+
+
+def _each(names: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as one argument of a derivative."""
+    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
 
 def _restore(version: str, *parts: Any) -> Model:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
 from hashlib import blake2b
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from gradc import driver
 from gradc.ad import colouring
 from gradc.ad.expand import expand
+from gradc.ad.indices import Run
 from gradc.ad.reach import library
 from gradc.ad.sparsity import pattern, symmetric
 from gradc.backends.plan import ArrayPlan
@@ -41,13 +43,16 @@ class Sparsity:
 
     ``pattern`` is a ``scipy.sparse.csr_array`` of truth values: its rows are the elements of y in their order, its
     columns those of x. ``colours`` holds a number for every column, or row (``mode`` "rows"): those of one number are
-    computed together, in forward mode ("columns", "star") or in reverse mode ("rows").
+    computed together, in forward mode ("columns", "star") or in reverse mode ("rows"). ``row_slices`` and
+    ``column_slices`` hold, by name, which rows and columns are the elements of which array.
     """
 
     name: str
     pattern: Any
     colours: Any
     mode: Mode
+    row_slices: Mapping[str, slice] = field(default_factory=dict)
+    column_slices: Mapping[str, slice] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -141,21 +146,22 @@ def _dots(found: Any) -> list[str]:
 class SparseDerivative:
     """A sparse Jacobian or Hessian as a function of the inputs: its values are ``scipy.sparse.csr_array``.
 
-    Rows are the elements of y in their order, columns those of x. Whatever can be other than 0 is stored, also where
-    it is 0, so that results for the same sizes and indices have one structure. The pattern and its colouring are
-    computed once for these.
+    Rows are the elements of y in their order, columns those of x; of several names those of one stand behind those of
+    the one before (``Sparsity.row_slices`` and ``column_slices`` say where). Whatever can be other than 0 is stored,
+    also where it is 0, so that results for the same sizes and indices have one structure. The pattern and its colouring
+    are computed once for these.
     """
 
-    def __init__(self, model: Model, name: str, of: str, wrt: str, is_hessian: bool) -> None:
+    def __init__(self, model: Model, name: str, of: Sequence[str], wrt: Sequence[str], is_hessian: bool) -> None:
         library()
         self.name = name
         self.model = model
-        self.of, self.wrt = of, wrt
+        self.of, self.wrt = list(of), list(wrt)
         self.is_hessian = is_hessian
         self._columns = model.jvp(of, wrt)
         self._rows: Model | None = None
         self._known: dict[Any, Sparsity] = {}
-        self._expanded: tuple[Graph, int, int] | None = None
+        self._expanded: tuple[Graph, list[int], list[int]] | None = None
 
     def __call__(self, mapping: Mapping[str, Any] | None = None, /, **values: Any) -> Any:
         """The derivatives for the given inputs; what is left out has its default."""
@@ -168,7 +174,7 @@ class SparseDerivative:
         data = np.zeros(0, dtype)
         if known.nonzeros:
             seeds = colouring.seeds(known.colours, dtype)
-            compressed = self._products(known.mode == "rows", given, sizes, seeds).reshape(len(seeds), -1)
+            compressed = self._products(known.mode == "rows", given, sizes, seeds)
             if known.mode == "star":
                 data = compressed[known.sources]
             elif known.mode == "columns":
@@ -205,14 +211,24 @@ class SparseDerivative:
         return known.issuperset(name for dim in inputs.types[at].shape for name in names(dim))
 
     def _products(self, rows: bool, given: Sequence[Any], sizes: Mapping[str, int], seeds: Any) -> Any:
-        """The products with all seeds, in one batched sweep."""
+        """The products with all seeds, in one batched sweep: a row for each."""
         if rows and self._rows is None:
             self._rows = self.model.vjp(self.of, self.wrt)
         model = self._rows if rows else self._columns
         assert model is not None
-        shape = [evaluate(dim, sizes) for dim in model._inputs.types[-1].shape]
-        (found,) = model._batched((len(given),))._run([*given, seeds.reshape(len(seeds), *shape)]).values()
-        return np.asarray(found)
+        first = len(given)
+        moved = [tuple(evaluate(dim, sizes) for dim in type.shape) for type in model._inputs.types[first:]]
+        ends = np.cumsum([prod(shape) for shape in moved])[:-1]
+        directions = [
+            part.reshape(len(seeds), *shape) for part, shape in zip(np.split(seeds, ends, axis=1), moved, strict=True)
+        ]
+        batched = model._batched(tuple(range(first, first + len(moved))))
+        found = [np.asarray(each).reshape(len(seeds), -1) for each in batched._run([*given, *directions]).values()]
+        # An output for each pair of names, by ``of`` first: those of all that moves are added up.
+        pairs = [found[at : at + len(self.wrt)] for at in range(0, len(found), len(self.wrt))]
+        listed = zip(*pairs, strict=True) if rows else pairs
+        sums = [reduce(np.add, parts) for parts in listed]
+        return sums[0] if len(sums) == 1 else np.concatenate(sums, axis=1)
 
     def _sparsity(self, given: Sequence[Any], sizes: Mapping[str, int], absent: Sequence[int]) -> Sparsity:
         key = (tuple(sizes.items()), *(_digest(given[at]) for at in self._integers if at not in absent))
@@ -231,26 +247,30 @@ class SparseDerivative:
     def _analysed(self, given: Sequence[Any], sizes: Mapping[str, int], absent: Sequence[int]) -> Sparsity:
         model = self.model
         if self._expanded is None:
-            ends = [("of", model.node(self.of)), ("wrt", model.node(self.wrt))]
+            ends = [(f"{at}", model.node(name)) for at, name in enumerate([*self.of, *self.wrt])]
             graph, _ = expand(driver.with_requests(model.graph, (), ends), None, model.options.limits)
-            self._expanded = graph, graph.output("of"), graph.output("wrt")
-        graph, y, v = self._expanded
-        values = {graph.name(node): value for node, value in zip(graph.inputs, given, strict=True)}
-        missing = {graph.name(graph.inputs[at]): at for at in absent}
+            nodes = [graph.output(name) for name, _ in ends]
+            self._expanded = graph, nodes[: len(self.of)], nodes[len(self.of) :]
+        graph, ys, vs = self._expanded
+        values = dict(zip(graph.inputs, given, strict=True))
 
-        def run(indices: Graph) -> Sequence[Any]:
-            names = [indices.name(node) for node in indices.inputs]
-            if lacking := [missing[name] for name in names if name in missing]:
+        def plan(indices: Graph) -> Run:
+            made = ArrayPlan(indices, sizes, sources=model.sources, max_memory=model.options.max_memory)
+            return made.run
+
+        def value(nodes: Sequence[int]) -> Any:
+            if lacking := [at for at in absent if graph.inputs[at] in nodes]:
                 raise model._inputs.missing(lacking)
-            plan = ArrayPlan(indices, sizes, sources=model.sources, max_memory=model.options.max_memory)
-            return plan.run([values[name] for name in names])
+            return [values[node] for node in nodes]
 
         try:
-            found = pattern(graph, y, v, sizes, run)
+            found = pattern(graph, ys, vs, sizes, value, plan)
+            slices = _slices(graph, self.of, ys, sizes), _slices(graph, self.wrt, vs, sizes)
             if self.is_hessian:
                 found = symmetric(found)
-                return Sparsity(self.name, found, colouring.star(found), "star")
-            return Sparsity(self.name, found, *_coloured(found))
+                # The rows are called like what they are a gradient by.
+                return Sparsity(self.name, found, colouring.star(found), "star", slices[1], slices[1])
+            return Sparsity(self.name, found, *_coloured(found), *slices)
         except MemoryError:
             raise CallError(Diagnostic("E0644", f"the pattern of `{self.name}` does not fit into memory")) from None
 
@@ -259,6 +279,13 @@ class SparseDerivative:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SparseDerivative, (self.model, self.name, self.of, self.wrt, self.is_hessian)
+
+
+def _slices(graph: Graph, names: Sequence[str], nodes: Sequence[int], sizes: Mapping[str, int]) -> dict[str, slice]:
+    """Where the elements of each of several arrays stand."""
+    counts = [prod(evaluate(dim, sizes) for dim in graph.type(node).shape) for node in nodes]
+    ends = np.cumsum([0, *counts]).tolist()
+    return {name: slice(at, end) for name, at, end in zip(names, ends, ends[1:], strict=False)}
 
 
 def _coloured(found: Any) -> tuple[Any, Mode]:

@@ -209,12 +209,14 @@ class _Sweep:
         return None if made is None else (made, guard)
 
     def moved(self, node: int, operands: Sequence[int]) -> Guarded | None:
-        """The tangent of what only moves elements, under conditions on these, which move along; None without such."""
+        """The tangent of what only moves elements, under conditions on these, which move along; None without such.
+
+        It is selected before: what has no result where it is not asked for must be under its own condition.
+        """
         builder = self.builder
         guard = self.found[operands[0]][1]
         if guard is None:
             return None
-        # What is moved is computed for all elements: one that is not selected may read beyond an axis.
         value = self.settled(self.found[operands[0]], None)
         op, attrs = builder.op(node), builder.data[node].get("attrs")
         each = build.broadcast(builder, guard, builder.type(value).shape)

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from gradc.ad.reach import Array, Matrix, Reach, along, stacked, summed, united
+from gradc.ad import filling
+from gradc.ad.reach import Array, Reach, Rows, along, axis_of, summed, united
 from gradc.ir import sizes as extents
 from gradc.ir.graph import Graph
 from gradc.ir.types import Index
-from gradc.ops.structure import parts as parts_of
 
 Sources = Mapping[int, Reach]
 """What operands depend on, by their positions."""
@@ -24,7 +24,7 @@ Sources = Mapping[int, Reach]
 class Spread:
     """A graph for concrete sizes, with the values of the indices that are known."""
 
-    def __init__(self, graph: Graph, sizes: Mapping[str, int], values: Mapping[int, Array], empty: Matrix) -> None:
+    def __init__(self, graph: Graph, sizes: Mapping[str, int], values: Mapping[int, Array], empty: Rows) -> None:
         self.graph = graph
         self.sizes = sizes
         self.values = values
@@ -77,8 +77,6 @@ class Spread:
         row = self.graph.ops[self.graph.op(node)]
         if not sources:
             return self.nothing(node)
-        if row.name == "get":
-            return _get(self, node, sources)
         return _each(self, node, sources) if row.elementwise else CLASSES[row.sparsity](self, node, sources)
 
 
@@ -221,11 +219,20 @@ def _all(spread: Spread, node: int, sources: Sources) -> Reach:
     return united(parts)
 
 
-def _get(spread: Spread, node: int, sources: Sources) -> Reach:
-    """A result of a region depends on all elements of the region's operands that reach it."""
-    (region,) = spread.graph.operands(node)
-    whole = _all(spread, region, sources)
-    return whole.moved(whole.ids.reshape(whole.ids.shape + (1,) * len(spread.own(node))))
+def _tapes(spread: Spread, node: int, sources: Sources) -> Reach:
+    """Tapes are added up iteration by iteration, and over indices of their family."""
+    graph = spread.graph
+    free, over = graph.type(node).free, graph.attrs(node).get("over", ())
+    parts = []
+    for position, reach in sources.items():
+        own = graph.type(graph.operands(node)[position]).free
+        if any(spread.extent(index) == 0 for index in over):
+            continue
+        axes = [own.index(index) for index in over if index in own]
+        whole = along(reach, axes)
+        left = [index for index in own if index not in over]
+        parts.append(whole.moved(spread.aligned(whole.ids.squeeze(tuple(axes)), left, free)))
+    return united(parts) if parts else spread.nothing(node)
 
 
 def _triangle(spread: Spread, node: int, sources: Sources) -> Reach:
@@ -298,7 +305,7 @@ def _access(spread: Spread, node: int, sources: Sources) -> Reach:
     reach = along(reach, [len(before) + axis for axis in loose])
     picks: list[Array] = []
     for at, index in enumerate(before):
-        picks.append(_axis(reach.ids.shape[at], free.index(index), rank))
+        picks.append(axis_of(reach.ids.shape[at], free.index(index), rank))
     inside: Array = np.True_
     slot = len(free)
     for axis, (item, extent) in enumerate(zip(items, shape, strict=True)):
@@ -306,7 +313,9 @@ def _access(spread: Spread, node: int, sources: Sources) -> Reach:
         place = found[axis]
         if item is not None:
             start, step, number = item
-            picks.append(_axis(number if length > 1 or not number else 1, slot, rank, start if length > 1 else 0, step))
+            picks.append(
+                axis_of(number if length > 1 or not number else 1, slot, rank, start if length > 1 else 0, step)
+            )
             slot += 1
         elif place is None:
             picks.append(np.zeros((1,) * rank, int))
@@ -319,149 +328,6 @@ def _access(spread: Spread, node: int, sources: Sources) -> Reach:
         return reach.moved(np.full(due, -1))
     ids = reach.ids[tuple(picks)] if picks else reach.ids.reshape(due)
     return reach.moved(ids if np.all(inside) else np.where(inside, ids, -1))
-
-
-def _axis(count: int, at: int, rank: int, start: int = 0, step: int = 1) -> Array:
-    """Places along an axis, as an array that varies along that axis of so many."""
-    shape = [1] * rank
-    shape[at] = count
-    return (start + step * np.arange(count)).reshape(shape)
-
-
-def _assemble(spread: Spread, node: int, sources: Sources) -> Reach:
-    """Every element depends on all parts that add to it."""
-    return _filled(spread, node, sources, graph_parts(spread, node), 0)
-
-
-def graph_parts(spread: Spread, node: int) -> tuple[Any, ...]:
-    """The parts of a node that is filled with some, with numbers in the place of sizes."""
-    found: tuple[Any, ...] = spread.concrete(spread.graph.attrs(node)["parts"])
-    return found
-
-
-def _accumulate(spread: Spread, node: int, sources: Sources) -> Reach:
-    """Every element depends on that of the array and on all parts that add to it."""
-    return _onto(spread, node, sources, graph_parts(spread, node))
-
-
-def _put(spread: Spread, node: int, sources: Sources) -> Reach:
-    """Every element depends on that of the array, and those that are replaced on the value instead, or besides."""
-    own = spread.graph.operands(node)
-    over = tuple(index for operand in own[1:] for index in spread.graph.type(operand).free)
-    free = spread.graph.type(node).free
-    items = spread.concrete(spread.graph.attrs(node)["items"])
-    return _onto(spread, node, sources, ((items, tuple(index for index in over if index not in free)),))
-
-
-def _onto(spread: Spread, node: int, sources: Sources, parts: tuple[Any, ...]) -> Reach:
-    graph = spread.graph
-    base = []
-    if 0 in sources:
-        own = graph.type(graph.operands(node)[0]).free
-        base.append(sources[0].moved(spread.aligned(sources[0].ids, own, graph.type(node).free)))
-    added = {at: each for at, each in sources.items() if at}
-    return united([*base, *([_filled(spread, node, added, parts, 1)] if added else [])])
-
-
-def _filled(spread: Spread, node: int, sources: Sources, parts: tuple[Any, ...], first: int) -> Reach:
-    """An array made of parts, of which the first is the operand at the position ``first``."""
-    graph = spread.graph
-    operands, free = graph.operands(node), graph.type(node).free
-    shape = spread.own(node)
-    listed = [
-        (at + first, items, over, [place + first for place in places])
-        for at, items, over, places in parts_of({"parts": parts})
-        if at + first in sources
-    ]
-    rows, numbers = stacked([sources[part[0]] for part in listed])
-    written = [
-        _part(spread, operands, position, items, over, places, ids, free, shape)
-        for (position, items, over, places), ids in zip(listed, numbers, strict=True)
-        if all(spread.extent(index) for index in over)
-    ]
-    if not written:
-        return spread.nothing(node)
-    # An index that no part depends on is an axis along which all is the same.
-    batch = [1] * len(free)
-    for where, _ in written:
-        for at in range(len(free)):
-            batch[at] = max(batch[at], where[at].shape[at])
-    batch = [extent if extent == 1 else spread.extent(index) for extent, index in zip(batch, free, strict=True)]
-    full = (*batch, *shape)
-    targets, origins = [], []
-    for where, ids in written:
-        inside: Array = np.True_
-        target: Array = np.zeros((), int)
-        for at, extent in enumerate(full):
-            place = where[at]
-            if at < len(free):
-                place = _axis(extent, at, place.ndim)
-            inside = inside & (place >= 0) & (place < extent)
-            target = target * extent + place
-        target, origin, held = np.broadcast_arrays(target, ids, inside)
-        targets.append(target[held])
-        origins.append(origin[held])
-    return summed(rows, np.concatenate(targets), np.concatenate(origins), full)
-
-
-def _part(
-    spread: Spread,
-    operands: Sequence[int],
-    position: int,
-    items: Sequence[Any],
-    over: Sequence[Index],
-    places: Sequence[int],
-    ids: Array,
-    free: Sequence[Index],
-    shape: Sequence[int],
-) -> tuple[list[Array], Array]:
-    """Where the elements of a part go, a coordinate for each axis of the result, and the numbers of their rows.
-
-    Both are arrays over the result's free indices, those that are summed over, and the part's own axes; behind these
-    stands an axis for every place that is not known.
-    """
-    graph = spread.graph
-    joint = [*free, *(index for index in over if index not in free)]
-    own = graph.type(operands[position]).free
-    joint += [index for at in places for index in graph.type(operands[at]).free if index not in joint]
-    joint += [index for index in own if index not in joint]
-    items = [*items, *((0, 1, extent) for extent in shape[len(items) :])]
-    behind = sum(item is not None for item in items)
-    given = [operands[at] for at in places]
-    unknown = sum(each not in spread.values for each in given)
-    rank = len(joint) + behind + unknown
-    # The axes of a family stand in the order of its own indices.
-    order = [own.index(index) for index in joint if index in own]
-    ids = ids.transpose((*order, *range(len(own), ids.ndim)))
-    axes = iter(ids.shape)
-    front = [next(axes) if index in own else 1 for index in joint]
-    ids = ids.reshape((*front, *axes, *(1,) * unknown))
-    where: list[Array] = [
-        np.zeros([ids.shape[at] if at == axis else 1 for axis in range(rank)], int) for at in range(len(free))
-    ]
-    slot, loose = len(joint), len(joint) + behind
-    waiting = iter(given)
-    for item, extent in zip(items, shape, strict=True):
-        if item is not None:
-            start, step, number = item
-            where.append(_axis(number, slot, rank, start, step))
-            slot += 1
-            continue
-        place = next(waiting)
-        if place not in spread.values:
-            where.append(_axis(extent, loose, rank))
-            loose += 1
-            continue
-        frees = graph.type(place).free
-        value = spread.values[place]
-        value = value.transpose([frees.index(index) for index in joint if index in frees])
-        axes = iter(value.shape)
-        value = value.reshape([next(axes) if index in frees else 1 for index in joint] + [1] * (rank - len(joint)))
-        where.append(value)
-        for at in range(len(free)):
-            if value.shape[at] > where[at].shape[at]:
-                where[at] = _axis(value.shape[at], at, rank)
-    return where, ids
 
 
 CLASSES: Final[Mapping[str, Callable[[Spread, int, Sources], Reach]]] = {
@@ -480,8 +346,9 @@ CLASSES: Final[Mapping[str, Callable[[Spread, int, Sources], Reach]]] = {
     "transpose": _transpose,
     "tabulate": _tabulate,
     "access": _access,
-    "assemble": _assemble,
-    "accumulate": _accumulate,
-    "put": _put,
+    "assemble": filling.assemble,
+    "accumulate": filling.accumulate,
+    "put": filling.put,
+    "tapes": _tapes,
 }
 """How the operators of a class spread what their operands depend on."""

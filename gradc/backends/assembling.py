@@ -537,8 +537,9 @@ def _irregular(
     full = number and distinct and np.broadcast_shapes(*reps) == shape
     counted = not distinct and not replaces and graph.type(planner.current).dtype != "bool"
     inverse = None
-    if counted and not free and len(places) == len(extents) == len(shape) == 1 and value.rep == shape and places[0].known:
-        inverse = _inverse(planner.base[places[0].slot], shape[0], extents[0])
+    line = len(places) == len(extents) == len(shape) == 1 and not free and value.rep == shape
+    if counted and line and places[0].known:
+        inverse = _inverse(planner.base[places[0].slot], *shape, *extents)
     if inverse is not None:
         # Each place once: what goes to it is read in order.
         def arrange(out: Any, disjoint: bool, given: Sequence[Any]) -> None:

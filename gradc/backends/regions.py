@@ -129,6 +129,8 @@ def _aligned(planner: Planner, operand: int, free: Sequence[Index], batch: Shape
     own = planner.batch(type.free)
 
     def run(tape: Any) -> Any:
+        if isinstance(tape, _BlankTape):
+            return _BlankTape(np.broadcast_to(np.asarray(tape.value)[index], shape) if own else tape.value)
         if isinstance(tape, Lanes):
             tape = tape.together(own)
         return [np.broadcast_to(np.asarray(x)[index], shape) for x in tape]
@@ -283,6 +285,9 @@ def _one_by_one(planner: Planner, node: int, lanes: Sequence[bool], batch: Shape
 def _member(operand: Any, place: tuple[int, ...], scalar: bool) -> Any:
     if isinstance(operand, Lanes):
         return operand[place]
+    if isinstance(operand, _BlankTape):
+        value = operand.value
+        return _BlankTape(_member(value, place, scalar) if isinstance(value, np.ndarray) else value)
     if isinstance(operand, (list, Tape)):
         return [_member(each, place, scalar) for each in operand]
     found = operand[place]

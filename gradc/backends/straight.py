@@ -193,7 +193,9 @@ class _Writer:
                 if 0 in call.operands:
                     self.lines.append((f"if {operands[0]}: mark({operands[0]}, {call.node})", at + 1))
                     failing = operands[0]
-            self.lines += [(f"{self.names[slot]} = None", at + 1) for slot in call.free if slot not in steady]
+            # A view that nobody reads has a slot and no step.
+            free = [self.names[slot] for slot in call.free if slot in self.names and slot not in steady]
+            self.lines += [(f"{name} = None", at + 1) for name in free]
         if failing is not None:
             self.lines.append((f"if {failing}: raise Left", len(routine.calls)))
         results = []

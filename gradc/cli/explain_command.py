@@ -20,7 +20,7 @@ from gradc.cli import given, program
 )
 @click.option("--paths", "count", type=click.IntRange(0), default=None, metavar="N", help="How many paths to list.")
 @click.option("--trace", "loop", metavar="NAME", help="Show the iterations of the loop that NAME comes from instead.")
-@click.option("--sparsity", is_flag=True, help="Show where all derivatives of one name by one can be other than 0.")
+@click.option("--sparsity", is_flag=True, help="Show where derivatives can be other than 0.")
 @click.option(
     "--order",
     type=click.IntRange(1, 2),

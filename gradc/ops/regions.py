@@ -179,6 +179,7 @@ ROWS = (
         type_rule=_tapes_type,
         attrs={"over": tuple},
         dependence=("linear",),
+        sparsity="tapes",
         reference="gradc.ir.region",
     ),
 )

@@ -99,6 +99,39 @@ output L"""
     close(value(X=X, w=w, k=k)[1]["X"], slope)
 
 
+@pytest.mark.parametrize("level", [0, 2])
+def test_neighbours_by_name_at_every_order(level: int) -> None:
+    text = """param x[n]
+left[i] = if i > 0 then x[i - 1] else 0 for i in 0..n
+right[i] = if i < n - 1 then x[i + 1] else 0 for i in 0..n
+r = (3 - 2*x)*x - left - 2*right
+f = sum(r^2)
+output f, r"""
+    model = gradc.compile(text, level=level)
+    n, x, v = 4, np.array([1.0, -2, 3, 0.5]), np.array([2.0, 1, -1, 3])
+    J = np.diag(3 - 4 * x) - np.eye(n, k=-1) - 2 * np.eye(n, k=1)
+    r = model(x=x)["r"]
+    H = 2 * J.T @ J - 8 * np.diag(r)
+    close(model.jacobian("r", "x")(x=x)["jacobian(r, x)"], J)
+    close(model.grad("f", "x")(x=x)["grad(f, x)"], 2 * J.T @ r)
+    close(model.hessian("f", "x")(x=x)["hessian(f, x)"], H)
+    close(model.hvp("f", "x")(x=x, tangent_x=v)["hvp(f, x, tangent_x)"], H @ v)
+    close(model.jvp("r", "x")(x=x, tangent_x=v)["jvp(r, x, tangent_x)"], J @ v)
+    close(model.vjp("r", "x")(x=x, cotangent_r=v)["vjp(r, x, cotangent_r)"], J.T @ v)
+    third = gradc.compile(text.replace("output f, r", "g = sum(grad(f, x)*x)\noutput g"), level=level)
+    # f is a polynomial of degree 4 in x: the direction of x gives x . H x, and so on.
+    T = [
+        (
+            model.hessian("f", "x")(x=x + 1e-4 * e)["hessian(f, x)"]
+            - model.hessian("f", "x")(x=x - 1e-4 * e)["hessian(f, x)"]
+        )
+        / 2e-4
+        for e in np.eye(n)
+    ]
+    found = third.hessian("g", "x")(x=x)["hessian(g, x)"]
+    np.testing.assert_allclose(found, 2 * H + np.einsum("kij,k->ij", T, x), rtol=1e-6, atol=1e-6)
+
+
 def test_what_is_selected_beyond_is_an_error_still() -> None:
     value = gradc.compile("param x[n]\nf = sum(if i >= 0 then x[i + 1]^2 else 0 for i in 0..n)\noutput f")
     with pytest.raises(gradc.CallError, match="the index 3 is out of range"):

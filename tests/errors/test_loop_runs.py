@@ -182,3 +182,14 @@ def test_an_interrupt_ends_a_long_loop() -> None:
         assert running.wait(30) == 130
         assert running.stderr is not None
         assert "Traceback" not in running.stderr.read()
+
+
+def test_a_member_of_a_family_that_does_not_end_is_told_of_by_every_derivative() -> None:
+    function = "fn f(a) {\n  z = a\n  while abs(z) < 3 { z = z*z*0.3 + a }\n  return z\n}"
+    text = f"param x[n]\n{function}\nL = sum(f(x[i])*x[i] for i)\noutput L"
+    model = gradc.compile(text, max_iterations=100)
+    x = [0.1, 2.0]
+    for face, more in (("grad", {}), ("hessian", {}), ("jvp", {"tangent_x": [1, 1]}), ("hvp", {"tangent_x": [1, 1]})):
+        with pytest.raises(gradc.CallError) as caught:
+            getattr(model, face)("L", "x")(x=x, **more)
+        assert caught.value.diagnostics[0].code == "E0641"

@@ -207,7 +207,7 @@ def test_commands_take_data_and_write_results(call: Any, tmp_path: Path) -> None
         (("jvp", "--wrt2", "x"), 2, "E0802"),
         (("explain", "--order", "2"), 2, "E0802"),
         (("explain", "--sparsity", "--lr", "1"), 2, "E0802"),
-        (("explain", "--sparsity"), 1, "E0609"),
+        (("explain", "--sparsity", "--order", "2"), 1, "E0609"),
     ],
 )
 def test_commands_that_fail(call: Any, arguments: tuple[str, ...], code: int, error: str) -> None:
@@ -229,3 +229,5 @@ def test_sparsity_as_a_command(call: Any) -> None:
     ]
     found = json.loads(call("explain", "--sparsity", "--of", "f", "--wrt", "x", "--order", "1", "--json")[1])
     assert (found["name"], found["shape"], found["mode"]) == ("jacobian(f, x)", [1, 3], "rows")
+    found = json.loads(call("explain", "--sparsity", "--of", "y,f", "--wrt", "x,s", "--json")[1])
+    assert (found["name"], found["shape"]) == ("jacobian([y, f], [x, s])", [4, 4])
