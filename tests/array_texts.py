@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,8 +79,8 @@ def unary(name: str, term: Term) -> Term:
 class Texts:
     """Makes one random program."""
 
-    def __init__(self, draw: st.DrawFn, smooth: bool, poison: bool = False) -> None:
-        self.draw = draw
+    def __init__(self, r: random.Random, smooth: bool, poison: bool = False) -> None:
+        self.r = r
         self.smooth = smooth
         self.poison = poison
         # Arrays that are not defined where those that they are made of are negative: name, and what of.
@@ -91,10 +92,10 @@ class Texts:
         self.fresh = (f"{letter}{number}" for number in itertools.count(1) for letter in "ijk")
 
     def one(self, options: Sequence[Any]) -> Any:
-        return self.draw(st.sampled_from(options))
+        return self.r.choice(options)
 
     def chance(self, one_in: int = 2) -> bool:
-        return self.draw(st.integers(1, one_in)) == 1
+        return self.r.randint(1, one_in) == 1
 
     # Integers ------------------------------------------------------------------------------------------------------
 
@@ -134,7 +135,7 @@ class Texts:
         return self.one(options[::-1])
 
     def condition(self, ranges: Sequence[Range], depth: int) -> Term:
-        how = self.draw(st.integers(0, 4))
+        how = self.r.randint(0, 4)
         if ranges and how < 2:
             r, s = self.one(ranges), self.one(ranges)
             if r is s:
@@ -161,9 +162,9 @@ class Texts:
     # Numbers -------------------------------------------------------------------------------------------------------
 
     def leaf(self, ranges: Sequence[Range]) -> Term:
-        how = self.draw(st.integers(0, 7))
+        how = self.r.randint(0, 7)
         if how == 0:
-            number = self.draw(st.integers(-4, 4)) / 2
+            number = self.r.randint(-4, 4) / 2
             return Term(f"({number})", lambda env: number)
         if how == 1 and ranges:
             r = self.one(ranges)
@@ -222,7 +223,7 @@ class Texts:
             return self.leaf(ranges)
         if self.poison and self.chance(4):
             return self.guarded(ranges, depth)
-        how = self.draw(st.integers(0, 9))
+        how = self.r.randint(0, 9)
         if how <= 1:
             return unary(
                 self.one(["sin", "cos", "tanh", "exp"] if self.smooth else list(UNARY)), self.number(ranges, depth - 1)
@@ -252,7 +253,7 @@ class Texts:
 
     def binders(self, ranges: Sequence[Range], least: int = 1) -> list[Range]:
         made: list[Range] = []
-        for _ in range(self.draw(st.integers(least, 2))):
+        for _ in range(self.r.randint(least, 2)):
             name, size = next(self.fresh), self.one(SIZES)
             options = [Range(name, "0", size)] * 4
             options += [Range(name, "0", f"{size}-1"), Range(name, "1", size), Range(name, "0", f"{size}//2")]
@@ -309,7 +310,7 @@ class Texts:
 
     def array(self, ranges: Sequence[Range], depth: int) -> Term:
         """An array (or a number, where its axes are used up)."""
-        how = self.draw(st.integers(0, 12)) if depth > 0 else 12
+        how = self.r.randint(0, 12) if depth > 0 else 12
         if how == 0:
             made = self.binders(ranges)
             made = [r for r in made if r.low == "0" and r.high in SIZES] or [
@@ -341,7 +342,7 @@ class Texts:
                 left.bare + right.bare,
             )
         if how == 5 and len(inner.shape) == 2:
-            axis = self.draw(st.integers(0, 1))
+            axis = self.r.randint(0, 1)
             kind = self.one(["sum", "mean", "logsumexp", "prod"] if self.smooth else ["sum", "max", "norm", "prod"])
             shape = (inner.shape[1 - axis],)
             return Term(
@@ -353,7 +354,7 @@ class Texts:
         if how == 6 and len(inner.shape) == 2:
             return Term(f"{inner.text}.T", lambda env: inner.value(env).T, inner.shape[::-1], inner.bare)
         if how == 7:
-            axis = self.draw(st.integers(0, len(inner.shape) - 1))
+            axis = self.r.randint(0, len(inner.shape) - 1)
             kind = self.one(["cumsum", "cumprod", "softmax"] + ([] if self.smooth else ["sort"]))
             return Term(
                 f"{kind}({inner.text}, axis={axis})",
@@ -428,7 +429,7 @@ class Texts:
     def statement(self, number: int) -> None:
         name = f"z{number}"
         if self.chance():
-            made = [Range(next(self.fresh), "0", self.one(SIZES)) for _ in range(self.draw(st.integers(1, 2)))]
+            made = [Range(next(self.fresh), "0", self.one(SIZES)) for _ in range(self.r.randint(1, 2))]
             body = self.number(made, 3)
             text = f"{name}[{', '.join(r.name for r in made)}] = {body.text} for {self.clauses(made, body.bare)}"
 
@@ -510,20 +511,24 @@ param w[m]
 """
 
 
-@st.composite
-def array_texts(draw: st.DrawFn, *, smooth: bool = False, most: int = 3, poison: bool = False) -> Text:
+def array_text(r: random.Random, *, smooth: bool = False, most: int = 3, poison: bool = False) -> Text:
     """A program over the inputs of ``DECLARATIONS``, for sizes n and m from 1 on; p and q name places of x.
 
     With ``poison`` branches that are not taken are undefined, or have no derivative.
     """
-    made = Texts(draw, smooth, poison)
-    for number in range(draw(st.integers(1, most))):
+    made = Texts(r, smooth, poison)
+    for number in range(r.randint(1, most)):
         if poison:
             made.hidden(number)
         made.statement(number)
     names = [name for name, _ in made.meanings if name not in made.bad]
     source = DECLARATIONS + "\n".join(made.statements) + f"\noutput {', '.join(names)}\n"
     return Text(source, made.meanings, {name: made.arrays[name] for name in names})
+
+
+def array_texts(**kind: Any) -> st.SearchStrategy[Text]:
+    """The same as a strategy."""
+    return st.randoms(use_true_random=False).map(lambda r: array_text(r, **kind))
 
 
 def random_inputs(n: int, m: int, seed: int) -> Env:

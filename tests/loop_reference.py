@@ -82,9 +82,22 @@ def term(value: Any) -> Term:
 FUNCTIONS: dict[str, Any] = {
     "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "abs": np.abs,
     "relu": lambda x: np.maximum(x, 0), "sign": np.sign, "max": np.maximum, "min": np.minimum,
-    "stop_gradient": lambda x: x, "cbrt": np.cbrt,
+    "stop_gradient": lambda x: x, "cbrt": np.cbrt, "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "mod": np.mod,
 }  # fmt: skip
 """Functions of numbers and, element by element, of arrays."""
+
+
+def logsumexp(x: Any) -> Any:
+    most = np.max(x)
+    return np.log(np.sum(np.exp(x - most))) + most if np.isfinite(most) else most
+
+
+WHOLE: dict[str, Any] = {
+    "sum": np.sum, "mean": np.mean, "prod": np.prod, "norm": np.linalg.norm, "logsumexp": logsumexp, "max": np.max,
+    "min": np.min, "cumsum": np.cumsum, "softmax": lambda x: np.exp(x - logsumexp(x)),
+}  # fmt: skip
+"""Functions of whole arrays."""
+REDUCTIONS = frozenset(WHOLE) - {"cumsum", "softmax"}
 
 OPERATORS: dict[str, Any] = {
     "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "//": np.floor_divide,
@@ -94,7 +107,7 @@ OPERATORS: dict[str, Any] = {
 
 MOST = 300
 """So many names a program of steps has at most."""
-DERIVATIVES = ("grad", "hessian", "jacobian", "jvp", "vjp")
+DERIVATIVES = ("grad", "hessian", "jacobian", "jvp", "vjp", "hvp")
 KINKS = ("abs", "relu", "sign", "max", "min")
 
 
@@ -107,7 +120,8 @@ def number(value: Any) -> Any:
 class Steps:
     """A program, run at its defaults: ``values`` of its outputs, and ``text``, its steps.
 
-    ``changes`` gives scalar inputs other values; ``smooth`` says whether no kink was met on the way.
+    ``changes`` gives scalar inputs other values; ``smooth`` says whether no kink was met on the way, ``finite`` whether
+    nothing but numbers was.
     """
 
     source: str
@@ -115,6 +129,7 @@ class Steps:
     values: dict[str, Any] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     smooth: bool = True
+    finite: bool = True
 
     def __post_init__(self) -> None:
         self.count = self.work = 0
@@ -171,6 +186,7 @@ class Steps:
         """The value under a new name; ints need none."""
         if whole(found.value) and not isinstance(found.value, Weak):
             return term(found.value)
+        self.finite &= isinstance(found.value, Unknown) or bool(np.all(np.isfinite(found.value)))
         self.count += 1
         if self.count > MOST:
             raise Undecidable
@@ -364,6 +380,11 @@ class Steps:
         if isinstance(node, tree.ArrayLiteral):
             items = [self.evaluate(item, env, functions) for item in node.items]
             return stacked({(at,): item for at, item in enumerate(items)}, (len(items),))
+        if isinstance(node, tree.Attribute):
+            array = self.evaluate(node.value, env, functions)
+            return Term(UNKNOWN if isinstance(array.value, Unknown) else array.value.T, f"{array.text}.T")
+        if isinstance(node, tree.Subscript) and any(isinstance(item, tree.Slice) for item in node.items):
+            return self.sliced(node, env, functions)
         if isinstance(node, tree.Subscript):
             array = self.evaluate(node.value, env, functions)
             places = [self.index(item, env, functions) for item in node.items]
@@ -380,6 +401,24 @@ class Steps:
         if node.function.id in functions:
             return self.call(node, env, functions)[0]
         return self.built_in(node, env, functions)
+
+    def sliced(self, node: tree.Subscript, env: Env, functions: dict[str, Closure]) -> Term:
+        """Part of an array, along some axis."""
+        array = self.evaluate(node.value, env, functions)
+        items: list[Any] = []
+        texts = []
+        for item in node.items:
+            if isinstance(item, tree.Slice):
+                parts = (item.lower, item.upper, item.step)
+                found = [None if part is None else self.index(part, env, functions) for part in parts]
+                items.append(slice(*found))
+                shown = ":".join("" if part is None else str(part) for part in found)
+                texts.append(shown.removesuffix(":") if found[2] is None else shown)
+            else:
+                items.append(self.index(item, env, functions))
+                texts.append(str(items[-1]))
+        value = UNKNOWN if isinstance(array.value, Unknown) else number(array.value[tuple(items)])
+        return Term(value, f"{array.text}[{', '.join(texts)}]")
 
     def listed(
         self, node: tree.Comprehension, env: Env, functions: dict[str, Closure]
@@ -407,7 +446,9 @@ class Steps:
         places = [argument.value for argument in node.arguments]
         if name in DERIVATIVES:
             return Term(UNKNOWN, f"{name}({', '.join(self.evaluate(place, env, functions).text for place in places)})")
-        if len(places) == 1 and isinstance(places[0], tree.Comprehension):
+        if name == "where":
+            return self.evaluate(places[1 if self.truth(places[0], env, functions) else 2], env, functions)
+        if len(places) == 1 and isinstance(places[0], tree.Comprehension) and name in REDUCTIONS:
             self.smooth &= name not in KINKS
             items = list(self.listed(places[0], env, functions)[0].values())
             return reduced(name, items)
@@ -421,8 +462,11 @@ class Steps:
             return Term(np.zeros([int(value) for value in values]), shown)
         if name == "float":
             return term(float(values[0]))
-        if name == "sum":
-            return Term(float(np.sum(values[0])), shown)
+        if name == "ones":
+            return Term(np.ones([int(value) for value in values]), shown)
+        if len(values) == 1 and name in WHOLE and np.ndim(values[0]):
+            self.smooth &= name not in KINKS
+            return Term(number(WHOLE[name](np.asarray(values[0], float))), shown)
         if len(values) == 2 or name in ("max", "min"):
             found = values[0]
             for value in values[1:]:
@@ -478,12 +522,18 @@ def reduced(name: str, items: Sequence[Term]) -> Term:
     values = [item.value for item in items]
     texts = [item.text for item in items]
     unknown = any(isinstance(value, Unknown) for value in values)
+    if unknown and name not in ("sum", "prod"):
+        return Term(UNKNOWN, f"{name}([{', '.join(texts)}])")
     if name in ("sum", "prod"):
         sign = "+" if name == "sum" else "*"
         total: Any = 0.0 if name == "sum" else 1.0
         for value in values:
             total = op(sign, total, value)
         return Term(UNKNOWN if unknown else total, f"({f' {sign} '.join(texts)})" if texts else literal(total))
+    if name not in FUNCTIONS:
+        # Of all of them at once.
+        value = UNKNOWN if unknown else number(WHOLE[name](np.array(values, float)))
+        return Term(value, f"{name}([{', '.join(texts)}])")
     extreme = FUNCTIONS[name]
     found = values[0]
     for value in values[1:]:

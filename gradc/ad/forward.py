@@ -268,10 +268,10 @@ class _Sweep:
         return self.builder.apply("not", condition)
 
     def both(self, guard: int | None, condition: int) -> int:
-        """The condition that both hold."""
+        """The condition that both hold: the guard stands behind the condition, where that fails it may have no value."""
         if guard is None or guard == condition:
             return condition
-        return build.connect(self.builder, "and", guard, condition)
+        return build.connect(self.builder, "and", condition, guard)
 
     def either(self, guard: int | None, other: int | None) -> int | None:
         """The condition that one of them holds."""

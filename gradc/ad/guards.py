@@ -172,7 +172,9 @@ class Guards:
             if known.issuperset(found.free) and found.shape in ((), shape):
                 kept = self.within(kept, step.condition, step.taken)
             elif steep:
-                left = self._both(step, left)
+                # Behind those around it: where one of them fails it may have no value.
+                own = self._own(step)
+                left = own if left is None else build.connect(self.builder, "and", left, own)
             self._passed[step, shape, type.free, steep] = kept, left
         return kept, left
 
@@ -242,9 +244,13 @@ class Guards:
                 above[outer] = self._either(above[outer], guard, need) if outer in above else self._both(guard, need)
             depth -= 1
 
+    def _own(self, guard: Guard) -> int:
+        """The guard's own condition."""
+        return guard.condition if guard.taken else self.builder.apply("not", guard.condition)
+
     def _both(self, guard: Guard, need: int | None) -> int:
-        """The guard's own condition and what is needed besides."""
-        condition = guard.condition if guard.taken else self.builder.apply("not", guard.condition)
+        """The guard's own condition and, behind it, what is needed besides."""
+        condition = self._own(guard)
         return condition if need is None else build.connect(self.builder, "and", condition, need)
 
     def _either(self, known: int | None, guard: Guard, need: int | None) -> int | None:

@@ -208,6 +208,8 @@ def needs(
             if op == "select" and position:
                 condition = _wide(graph, operands[0], node, read, full)
                 need = np.logical_and(mine, condition if position == 1 else np.logical_not(condition))
+            elif op == "select" and indifferent(graph, node):
+                need = np.logical_and(mine, _differ(graph, node, read, full))
             elif op in ("and", "or") and position:
                 first = _wide(graph, operands[0], node, read, full)
                 need = np.logical_and(mine, first if op == "and" else np.logical_not(first))
@@ -230,6 +232,24 @@ def masked_indices(graph: Graph, node: int) -> dict[int, int]:
         return {}
     shift = graph.op(node) == "accumulate"
     return {place + shift: start + shift for start, _, _, places in parts(attrs) for place in places}
+
+
+def indifferent(graph: Graph, node: int) -> bool:
+    """Whether a choice has no need of its condition where both of its branches are equal.
+
+    It is one of a derivative: what flows into it was selected by the conditions around its own, and is 0 where they do
+    not hold; then its own may have no value.
+    """
+    return graph.op(node) == "select" and graph.data[node].get("adjoint_of") is not None
+
+
+def _differ(graph: Graph, node: int, read: Callable[[int], Any], full: Callable[[int], tuple[int, ...]]) -> Any:
+    """Where the branches of a choice are not equal."""
+    branches = graph.operands(node)[1:]
+    if any(read(branch) is None for branch in branches):
+        return True
+    then, other = (_wide(graph, branch, node, read, full) for branch in branches)
+    return np.not_equal(then, other)
 
 
 def _weighs(

@@ -312,16 +312,21 @@ def has_arrays(graph: Graph) -> bool:
 
 
 def _weights(planner: Planner) -> set[int]:
-    """The values that say whether an index that may have no result is asked for."""
+    """The values that say whether an index, or the condition of a derivative, that may have no result is asked for."""
     graph = cast("Graph", planner.graph)
     failing = {step.node for step in planner.steps if 0 in step.operands}
+    # What fails whatever is given was computed as the plan was made.
+    failing |= {fault.node for fault in planner.constant_faults}
     found: set[int] = set()
     for node in planner.order:
         operands = graph.operands(node)
-        if graph.type(node).dtype == "int" and not failing.isdisjoint(operands):
+        own = graph.type(node).dtype in ("int", "bool") or graph.ops[graph.op(node)].elementwise
+        if own and not failing.isdisjoint(operands):
             failing.add(node)
         weighed = faults.masked_indices(graph, node)
         found |= {operands[value] for place, value in weighed.items() if operands[place] in failing}
+        if faults.indifferent(graph, node) and operands[0] in failing:
+            found.update(operands[1:])
     return found
 
 

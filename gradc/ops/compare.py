@@ -52,6 +52,7 @@ ROWS = (
     _comparison("ge", ">=", "≥", "is at least", operator.ge, np.greater_equal),
     _comparison("eq", "==", "=", "equals", operator.eq, np.equal),
     _comparison("ne", "!=", "≠", "differs from", operator.ne, np.not_equal),
+    # Not commutative: what the first operand decides, the second may have no result for.
     Op(
         name="and",
         doc="Whether both truth values hold. Both are computed: values have no side effects.",
@@ -61,7 +62,6 @@ ROWS = (
         array=np.logical_and,
         complex=operator.and_,
         precise=lambda mp, a, b: a and b,
-        commutative=True,
         dependence=("none", "none"),
         domain=((0, 1), (0, 1)),
         reference="Boolean algebra",
@@ -79,7 +79,6 @@ ROWS = (
         array=np.logical_or,
         complex=operator.or_,
         precise=lambda mp, a, b: a or b,
-        commutative=True,
         dependence=("none", "none"),
         domain=((0, 1), (0, 1)),
         reference="Boolean algebra",

@@ -1,0 +1,478 @@
+"""What is compared of one program, whose point stands in its defaults: each check says what does not agree.
+
+A check is a generator of sentences, empty where all is well. What it raises is a finding as well, but for
+``NotAProgram``. Numbers that hang on the program alone, as directions do, are the same whenever it is checked.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import pickle
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+from loop_reference import Steps, Unknown
+
+import gradc
+from gradc.backends import loops, straight
+from gradc.errors import CallError, CompileError
+from gradc.ir import diff, sizes, text
+from gradc.ir.graph import Graph
+from gradc.ir.verify import verify
+from gradc.source import Source
+
+LEVELS: Final = (0, 1, 2, 3)
+CLOSE: Final = {0: 1e-9, 1: 1e-9, 2: 1e-7, 3: 1e-7}
+"""So much may differ for each level: sums are added in another order, and -O2 computes by other formulas."""
+_MOST_ELEMENTS = 40
+
+
+class NotAProgram(Exception):
+    """The compiler refuses the text, or it has no point to be run at."""
+
+
+class Case:
+    """A program, compiled once for each of the ways in which the checks want it."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._models: dict[Any, gradc.Model] = {}
+        try:
+            self.graph = self.model(0).graph
+            self.model(0).optimized()
+        except CompileError as error:
+            raise NotAProgram(error.diagnostics[0].code) from None
+        if any(self.graph.attrs(node).get("default") is None for node in self.graph.inputs):
+            raise NotAProgram("no values")
+
+    def model(self, level: int = 2, **options: Any) -> gradc.Model:
+        key = (level, *sorted((name, str(value)) for name, value in options.items()))
+        if key not in self._models:
+            self._models[key] = gradc.compile(self.source, name="case.grad", level=level, **options)
+        return self._models[key]
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """The point."""
+        found = {}
+        for node in self.graph.inputs:
+            dtype = {"int": np.int64, "bool": np.bool_}.get(self.graph.type(node).dtype, np.float64)
+            found[self.graph.name(node) or ""] = np.array(self.graph.attrs(node)["default"], dtype)
+        return {name: value if value.ndim else value.item() for name, value in found.items()}
+
+    @cached_property
+    def due(self) -> Any:
+        """What comes out at -O0."""
+        return outcome(lambda: self.model(0)())
+
+    def real(self, inputs: bool, most: int = 4) -> list[str]:
+        """Some real inputs or outputs; of what are derivatives already, one."""
+        if inputs:
+            names = [(self.graph.name(node) or "", self.graph.type(node)) for node in self.graph.inputs]
+        else:
+            names = [(name, self.graph.type(node)) for name, node in self.graph.outputs]
+            derived = [pair for pair in names if pair[0][0] == "D"]
+            names = [pair for pair in names if pair[0][0] != "D"] + derived[:1]
+        return [name for name, type in names if type.real][:most]
+
+    def random(self, name: str, shape: Sequence[int] = ()) -> Any:
+        """Numbers of moderate size that belong to a name."""
+        found = np.round(np.random.default_rng(zlib.crc32(name.encode())).uniform(-1, 1, tuple(shape)), 3)
+        return found if shape else float(found)
+
+
+# Outcomes ------------------------------------------------------------------------------------------------------------
+
+
+def outcome(run: Callable[[], Any]) -> Any:
+    """What a call gives, or the code of the diagnostic that it ends in."""
+    try:
+        return dict(run())
+    except CallError as error:
+        return error.diagnostics[0].code
+
+
+def bits(value: Any) -> Any:
+    """A value as what tells it from any other, to the bit; one NaN is as good as another."""
+    if isinstance(value, dict):
+        return {name: bits(each) for name, each in value.items()}
+    if isinstance(value, str):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind == "f":
+        array = np.where(np.isnan(array), np.nan, array)
+    return type(value).__name__, str(array.dtype), array.shape, array.tobytes()
+
+
+def same(found: Any, due: Any, close: float) -> bool:
+    """Whether numbers agree: NaN with NaN, infinities with infinities, the others up to a fraction of the largest."""
+    found, due = np.asarray(found, float), np.asarray(due, float)
+    if found.shape != due.shape:
+        # Of rows that no step gives, the naive evaluator does not know the length.
+        return not found.size and not due.size
+    with np.errstate(all="ignore"):
+        scale = np.maximum(1, np.maximum(abs(found), abs(due)))
+        finite = scale[np.isfinite(scale)]
+        # What cancels in one element is as large as the others are.
+        scale = np.maximum(scale, 1e-3 * np.max(finite, initial=0.0))
+        alike = (found == due) | (np.isnan(found) & np.isnan(due)) | (abs(found - due) <= close * scale)
+        # Where nearly everything overflows, which sum does first is a matter of order.
+        alike |= (abs(found) > 1e12) & (abs(due) > 1e12)
+    return bool(alike.all())
+
+
+def unlike(what: str, found: Any, due: Any, close: float) -> Iterator[str]:
+    """The outputs of two outcomes that do not agree."""
+    if isinstance(found, str) or isinstance(due, str):
+        if found != due:
+            yield f"{what}: {_brief(found)}, not {_brief(due)}"
+        return
+    for name, value in found.items():
+        if not same(value, due[name], close):
+            yield f"{what}: {name} is {_brief(value)}, not {_brief(due[name])}"
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a result"
+    shown = " ".join(str(value).split())
+    return shown if len(shown) < 200 else shown[:200] + "…"
+
+
+# Checks --------------------------------------------------------------------------------------------------------------
+
+
+def levels(case: Case) -> Iterator[str]:
+    """-O1, -O2 and -O3 give what -O0 gives."""
+    for level in LEVELS[1:]:
+        yield from unlike(f"-O{level}", outcome(lambda level=level: case.model(level)()), case.due, CLOSE[level])
+
+
+def steps(case: Case) -> Iterator[str]:
+    """The program gives what its text says, and its derivatives are those of its steps, written one below the other."""
+    try:
+        known = Steps(case.source)
+    except Exception:
+        # The naive evaluator knows part of the language, and programs that are right.
+        return
+    try:
+        unrolled = gradc.compile(known.text, level=0)()
+    except CompileError:
+        # A name may have become a number, by which nothing can be differentiated.
+        return
+    if isinstance(case.due, str):
+        yield f"-O0: {case.due}, not a result"
+        return
+    for name, value in case.due.items():
+        by_hand, due = known.values[name], unrolled[f"{name}_out"]
+        if not isinstance(by_hand, Unknown) and not same(value, by_hand, CLOSE[0]):
+            yield f"-O0: {name} is {_brief(value)}, by hand {_brief(by_hand)}"
+        elif not same(value, due, CLOSE[0]):
+            finite = np.isfinite(np.asarray(value, float)) & np.isfinite(np.asarray(due, float))
+            # Where a step gives no number, what depends on it may be NaN in one text and infinite in the other.
+            if known.finite or (np.shape(value) == np.shape(due) and not same(np.where(finite, value, 0), np.where(finite, due, 0), CLOSE[0])):
+                yield f"-O0: {name} is {_brief(value)}, unrolled {_brief(due)}"
+
+
+def printed(case: Case) -> Iterator[str]:
+    """Graphs are valid, and textual IR, pickles and NetworkX hold all there is of them."""
+    for level in (None, *LEVELS):
+        model = case.model(level or 0)
+        graph = model.graph if level is None else model.optimized()
+        verify(graph)
+        shown = text.dump(graph)
+        again = text.load(Source("case.gir", shown), gradc.TABLE)
+        others = {"text": again, "pickle": pickle.loads(pickle.dumps(graph)), "NetworkX": Graph.from_nx(graph.copy())}
+        for way, other in others.items():
+            if text.dump(other) != shown or diff.diff(graph, other, spans=True):
+                yield f"level {level}: the graph that went through {way} is another"
+        if level is not None:
+            read = gradc.Model(again, case.model(level).options)
+            # It is optimised already; another walk may find more.
+            yield from unlike(f"-O{level} from text", outcome(read), outcome(case.model(level)), CLOSE[level])
+    model = pickle.loads(pickle.dumps(case.model(2)))
+    if bits(outcome(model)) != bits(outcome(case.model(2))):
+        yield "the pickled model gives another result"
+
+
+def again(case: Case) -> Iterator[str]:
+    """Compiled once more, everything is the same to the bit."""
+    for level in (0, 2):
+        fresh = gradc.compile(case.source, name="case.grad", level=level)
+        if fresh.ir != case.model(level).ir:
+            yield f"-O{level}: another compilation has another text"
+        if bits(outcome(fresh)) != bits(outcome(case.model(level))):
+            yield f"-O{level}: another compilation has another result"
+
+
+@contextmanager
+def worth(iterations: int, runs: int) -> Iterator[None]:
+    """Loops and plans become functions after so many iterations and runs."""
+    before = loops._WORTH, straight.RUNS
+    modules = [module for module in _modules() if hasattr(module, "RUNS")]
+    try:
+        loops._WORTH = iterations  # type: ignore[misc]
+        for module in modules:
+            module.RUNS = runs
+        yield
+    finally:
+        loops._WORTH = before[0]  # type: ignore[misc]
+        for module in modules:
+            module.RUNS = before[1]
+
+
+def _modules() -> list[Any]:
+    from gradc.backends import interp, plan
+
+    return [straight, interp, plan]
+
+
+def warm(case: Case) -> Iterator[str]:
+    """What has become a function of its own gives what its plan gives, to the bit."""
+    for level in (0, 2):
+        found = []
+        for count in (10**9, 0):
+            with worth(count, min(count, 10**9)):
+                model = gradc.compile(case.source, level=level)
+                found += [bits(outcome(model)) for _ in range(3)]
+        if any(each != found[0] for each in found):
+            yield f"-O{level}: as functions, plans give other results"
+
+
+def modes(case: Case) -> Iterator[str]:
+    """Forward and reverse mode agree: ``<u, J v> = <J' u, v>``."""
+    model = case.model(2)
+    for y in case.real(False, 3):
+        for x in case.real(True):
+            shape = np.shape(case.values[x])
+            if isinstance(case.due, str):
+                return
+            v, u = case.random(f"v{x}", shape), case.random(f"u{y}", np.shape(case.due[y]))
+            forward = outcome(lambda y=y, x=x, v=v: model.jvp(y, x)({f"tangent_{x}": v}))
+            backward = outcome(lambda y=y, x=x, u=u: model.vjp(y, x)({f"cotangent_{y}": u}))
+            if isinstance(forward, str) or isinstance(backward, str):
+                yield f"d{y}/d{x}: {_brief(forward)} forward, {_brief(backward)} backward"
+                continue
+            (one,), (other,) = forward.values(), backward.values()
+            left, right = np.asarray(u) * one, np.asarray(v) * other
+            size = float(np.sum(abs(left)) + np.sum(abs(right)))
+            if math.isfinite(size) and size < 1e12 and abs(left.sum() - right.sum()) > 1e-8 * (1 + size):
+                yield f"<u, dy v> of {y} by {x} is {left.sum()} forward, {right.sum()} backward"
+
+
+def sweeps(case: Case) -> Iterator[str]:
+    """Jacobians and Hessians have for rows what single products give; sparse ones are the same."""
+    model = case.model(2)
+    if isinstance(case.due, str):
+        return
+    for y in case.real(False, 2):
+        value = np.asarray(case.due[y])
+        for x in case.real(True, 3):
+            shape = np.shape(case.values[x])
+            if value.size * max(1, math.prod(shape)) > _MOST_ELEMENTS or not value.size:
+                continue
+            whole = outcome(model.jacobian(y, x))
+            single = model.vjp(y, x)
+            rows = [outcome(lambda u=u: single({f"cotangent_{y}": u})) for u in _units(value.shape)]
+            yield from _rows(f"jacobian({y}, {x})", whole, rows, value.shape)
+            yield from _sparse(f"jacobian({y}, {x})", whole, lambda y=y, x=x: model.sparse_jacobian(y, x), value.size)
+            if not value.ndim:
+                whole = outcome(model.hessian(y, x))
+                product = model.hvp(y, x)
+                rows = [outcome(lambda v=v: product({f"tangent_{x}": v})) for v in _units(shape)]
+                yield from _rows(f"hessian({y}, {x})", whole, rows, shape)
+                count = math.prod(shape)
+                yield from _sparse(f"hessian({y}, {x})", whole, lambda y=y, x=x: model.sparse_hessian(y, x), count)
+
+
+def _units(shape: Sequence[int]) -> list[Any]:
+    if not shape:
+        return [1.0]
+    return [unit.reshape(tuple(shape)) for unit in np.eye(math.prod(shape))]
+
+
+def _rows(what: str, whole: Any, rows: list[Any], shape: Sequence[int]) -> Iterator[str]:
+    failed = [row for row in rows if isinstance(row, str)]
+    if isinstance(whole, str) or failed:
+        if whole not in failed or len(failed) < len(rows):
+            yield f"{what}: {_brief(whole)} at once, {failed or 'results'} row by row"
+        return
+    (found,) = whole.values()
+    listed = np.array([np.asarray(next(iter(row.values()))) for row in rows])
+    if not same(found, listed.reshape(np.shape(found)), CLOSE[2]):
+        yield f"{what} is {_brief(found)}, row by row {_brief(listed)}"
+
+
+def _sparse(what: str, whole: Any, make: Callable[[], Any], count: int) -> Iterator[str]:
+    if isinstance(whole, str):
+        return
+    (dense,) = whole.values()
+    try:
+        found = make()().toarray()
+    except gradc.Error as error:
+        yield f"sparse {what}: {error.diagnostics[0].code}"
+        return
+    if not same(found, np.reshape(dense, (count, -1)), CLOSE[2]):
+        yield f"sparse {what} is {_brief(found)}, dense {_brief(dense)}"
+
+
+def rows(case: Case) -> Iterator[str]:
+    """``map`` gives for each row what a call gives."""
+    varied = {}
+    for name, value in case.values.items():
+        if np.asarray(value).dtype.kind == "f":
+            shape = np.shape(value)
+            varied[name] = np.stack([np.asarray(value), value + 0.1 * case.random(f"r{name}", shape), value * 0.5])
+    if not varied:
+        return
+    model = case.model(2)
+    single = [outcome(lambda at=at: model({name: value[at] for name, value in varied.items()})) for at in range(3)]
+    whole = outcome(lambda: model.map(varied))
+    if isinstance(whole, str) or any(isinstance(each, str) for each in single):
+        if whole not in single:
+            yield f"map: {_brief(whole)}, row by row {[_brief(each) for each in single]}"
+        return
+    for at, row in enumerate(single):
+        yield from unlike(f"row {at}", {name: value[at] for name, value in whole.items()}, row, CLOSE[2])
+
+
+def differences(case: Case) -> Iterator[str]:
+    """Derivatives are what differences tend to, where these tell."""
+    if isinstance(case.due, str):
+        return
+    model = case.model(0)
+    for y in [name for name in case.real(False) if not np.ndim(case.due[name])][:2]:
+        for x in case.real(True):
+            v = case.random(f"d{x}", np.shape(case.values[x]))
+
+            def at(step: float, x: str = x, y: str = y, v: Any = v) -> float:
+                found = outcome(lambda: model({x: case.values[x] + step * v}))
+                return math.nan if isinstance(found, str) else float(found[y])
+
+            coarse, fine = ((at(h) - at(-h)) / (2 * h) for h in (2e-4, 1e-4))
+            scale = 1 + abs(fine) + abs(float(case.due[y]))
+            if not math.isfinite(fine + coarse) or abs(fine - coarse) > 1e-6 * scale:
+                continue
+            slope = outcome(lambda y=y, x=x, v=v: model.jvp(y, x)({f"tangent_{x}": v}))
+            found = math.nan if isinstance(slope, str) else float(next(iter(slope.values())))
+            # One side of a kink has a slope, too: the other half of it tells.
+            if not abs(found - (4 * fine - coarse) / 3) <= 1e-5 * scale:
+                near = [(at(h) - at(0.0)) / h for h in (1e-5, -1e-5)]
+                if abs(near[0] - near[1]) < 1e-3 * scale:
+                    yield f"d{y}/d{x} along a direction is {found}, by differences {(4 * fine - coarse) / 3}"
+
+
+def specialised(case: Case) -> Iterator[str]:
+    """With numbers for its sizes the program gives the same."""
+    sizes: dict[str, int] = {}
+    for node in case.graph.inputs:
+        shape = np.shape(case.graph.attrs(node)["default"])
+        for extent, count in zip(case.graph.type(node).shape, shape, strict=True):
+            if str(extent).isidentifier():
+                sizes[str(extent)] = count
+    if sizes:
+        for level in (0, 2):
+            found = outcome(lambda level=level: case.model(level, sizes=sizes)())
+            yield from unlike(f"-O{level} at {sizes}", found, case.due, CLOSE[level])
+
+
+_SPECIAL = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e300, -1e-300, 1.0)
+
+
+def special(case: Case) -> Iterator[str]:
+    """Infinities, NaN and zeros among the inputs give results or a diagnostic, and -O1 those that -O0 gives."""
+    for turn in range(2):
+        values = {}
+        for name, value in case.values.items():
+            if np.asarray(value).dtype.kind == "f":
+                chosen = np.random.default_rng(zlib.crc32(f"{turn}{name}".encode()))
+                mask = chosen.random(np.shape(value)) < 0.5
+                replaced = np.where(mask, chosen.choice(_SPECIAL, np.shape(value)), value)
+                values[name] = replaced if np.ndim(value) else float(replaced)
+        due = outcome(lambda values=values: case.model(0)(values))
+        for level in LEVELS[1:]:
+            found = outcome(lambda values=values, level=level: case.model(level)(values))
+            if level == 1:
+                yield from unlike(f"-O1 at special values {turn}", found, due, 1e-9)
+
+
+def resized(case: Case) -> Iterator[str]:
+    """At other sizes, from 0 on, all levels give the same, be it a diagnostic."""
+    names = {str(extent) for node in case.graph.inputs for extent in case.graph.type(node).shape}
+    names = {name for name in names if name.isidentifier()}
+    for count in (0, 1, 5):
+        if names:
+            values = {}
+            for node in case.graph.inputs:
+                name, value = case.graph.name(node) or "", case.values[case.graph.name(node) or ""]
+                shape = [_extent(extent, count) for extent in case.graph.type(node).shape]
+                if any(extent is None for extent in shape):
+                    return
+                values[name] = np.resize(value, shape) if np.size(value) and shape else value
+            due = outcome(lambda values=values: case.model(0)(values))
+            for level in (1, 2, 3):
+                found = outcome(lambda values=values, level=level: case.model(level)(values))
+                yield from unlike(f"-O{level} at sizes {count}", found, due, CLOSE[level])
+
+
+def _extent(extent: Any, count: int) -> int | None:
+    if isinstance(extent, int):
+        return extent
+    try:
+        found = sizes.evaluate(extent, dict.fromkeys(sizes.names(extent), count))
+    except (KeyError, ArithmeticError):
+        return None
+    return found if found >= 0 else None
+
+
+def shown(case: Case) -> Iterator[str]:
+    """Whatever can be asked about a program has an answer."""
+    model = case.model(2)
+    for level in ("ops", "names"):
+        if not str(model.dot(level=level)).lstrip().startswith(("digraph", "//", "strict")):
+            yield f"the diagram at level {level} is none"
+    for y in case.real(False, 2):
+        shape = model.graph.type(dict(model.graph.outputs)[y]).shape
+        if shape:
+            continue
+        for x in case.real(True, 2):
+            try:
+                found = model.explain(y, x)
+            except CallError as error:
+                if not isinstance(case.due, str):
+                    yield f"explain({y}, {x}): {error.diagnostics[0].code}"
+                continue
+            if not str(found) or not json.dumps(found.to_dict(), allow_nan=True):
+                yield f"explain({y}, {x}) says nothing"
+
+
+Check = Callable[[Case], Iterator[str]]
+CHECKS: Final[dict[str, Check]] = {
+    check.__name__: check
+    for check in (
+        steps, levels, printed, again, warm, modes, sweeps, rows, differences, specialised, special, resized, shown,
+    )
+}  # fmt: skip
+"""By name, those that find most first."""
+
+
+def findings(name: str, source: str) -> list[str]:
+    """What a check has to say about a program; what it raises is a finding. Raises ``NotAProgram``."""
+    try:
+        case = Case(source)
+        return list(CHECKS[name](case))
+    except (NotAProgram, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        return [f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"]
+
+
+def kind(found: Sequence[str]) -> str:
+    """What tells one sort of finding from another: a reducer keeps to it."""
+    first = found[0].split(":")[0] if found else ""
+    return first if first.isidentifier() else "differs"
