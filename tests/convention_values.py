@@ -342,6 +342,14 @@ inf  | inf | 0    | 0
 nan  | nan | nan  | nan
 -1   | nan | nan  | nan
 
+# sqrt1pm1
+0    | 0   | .5  | -.25
+-0.  | -0. | .5  | -.25
+inf  | inf | 0   | 0
+-inf | nan | nan | nan
+nan  | nan | nan | nan
+-1   | -1  | inf | -inf
+
 # cbrt
 0    | 0    | inf | -inf
 -0.  | -0.  | inf | inf
@@ -634,6 +642,53 @@ nan, .5  | nan | nan, nan | 0, 0, 0
 inf, inf | inf | .5, .5   | 0, 0, 0
 1, 1, 1  | 1   | 1/3, 1/3, 1/3 | 0, 0, 0, 0, 0, 0
 
+# logaddexp
+0, .5    | log(1 + exp(.5)) | 1/(1 + exp(.5)), 1/(1 + exp(-.5)) | .25/cosh(.25)**2, -.25/cosh(.25)**2, .25/cosh(.25)**2
+-0., .5  | log(1 + exp(.5)) | 1/(1 + exp(.5)), 1/(1 + exp(-.5)) | .25/cosh(.25)**2, -.25/cosh(.25)**2, .25/cosh(.25)**2
+inf, .5  | inf              | 1, 0                              | 0, 0, 0
+-inf, .5 | .5               | 0, 1                              | 0, 0, 0
+nan, .5  | nan              | nan, nan                          | nan, nan, nan
+.5, 0    | log(1 + exp(.5)) | 1/(1 + exp(-.5)), 1/(1 + exp(.5)) | .25/cosh(.25)**2, -.25/cosh(.25)**2, .25/cosh(.25)**2
+.5, -0.  | log(1 + exp(.5)) | 1/(1 + exp(-.5)), 1/(1 + exp(.5)) | .25/cosh(.25)**2, -.25/cosh(.25)**2, .25/cosh(.25)**2
+.5, inf  | inf              | 0, 1                              | 0, 0, 0
+.5, -inf | .5               | 1, 0                              | 0, 0, 0
+.5, nan  | nan              | nan, nan                          | nan, nan, nan
+
+# log1mexp
+0    | -inf | inf  | nan
+-0.  | -inf | -inf | -inf
+inf  | nan  | nan  | nan
+-inf | -0.  | 0    | 0
+nan  | nan  | nan  | nan
+
+# logexpm1
+0    | -inf | inf  | -inf
+-0.  | -inf | -inf | -inf
+inf  | inf  | 1    | 0
+-inf | nan  | 0    | nan
+nan  | nan  | nan  | nan
+
+# erfcx
+0    | 1   | -2/sqrt(pi) | 2
+-0.  | 1   | -2/sqrt(pi) | 2
+inf  | 0   | 0           | 0
+-inf | inf | -inf        | inf
+nan  | nan | nan         | nan
+
+# ierfcx
+1, 0    | 2/sqrt(pi) | -2   | 8/sqrt(pi)
+1, -0.  | 2/sqrt(pi) | -2   | 8/sqrt(pi)
+1, inf  | 0          | 0    | 0
+1, -inf | inf        | -inf | inf
+1, nan  | nan        | nan  | nan
+
+# logerfc
+0    | -0.    | -2/sqrt(pi) | -4/pi
+-0.  | 0      | -2/sqrt(pi) | -4/pi
+inf  | -inf   | -inf        | nan
+-inf | log(2) | 0           | nan
+nan  | nan    | nan         | nan
+
 # hypot
 0, .5    | .5  | 0, 1     | 2, 0, 0
 -0., .5  | .5  | 0, 1     | 2, 0, 0
@@ -647,8 +702,8 @@ nan, .5  | nan | nan, nan | nan, nan, nan
 .5, nan  | nan | nan, nan | nan, nan, nan
 0, 0     | 0   | 0, 0     | 0, 0, 0
 0, -0.   | 0   | 0, 0     | 0, 0, 0
-nan, inf | inf | nan, nan | nan, nan, nan
-inf, nan | inf | nan, nan | nan, nan, nan
+nan, inf | nan | nan, nan | nan, nan, nan
+inf, nan | nan | nan, nan | nan, nan, nan
 inf, inf | inf | nan, nan | nan, nan, nan
 
 # clip

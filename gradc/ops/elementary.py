@@ -164,6 +164,7 @@ ROOTS: Final = (
         complex=lambda z: z / (1 + cmath.sqrt(1 + z)),
         precise=lambda mp, x: x / (1 + mp.sqrt(1 + x)),
         domain=((-0.9, 10),),
+        conventions=(Convention((-1.0,), "a vertical tangent: the limits from the right"),),
         reference="Higham, Accuracy and Stability of Numerical Algorithms (2002), 1.7",
         emit=own("sqrt1pm1"),
     ),
