@@ -48,9 +48,9 @@ def add_tapes(planner: Planner, node: int) -> Value:
     places = graph.operands(node)
     operands = [planner.values[operand] for operand in places]
     over = graph.attrs(node).get("over", ())
-    if not over:
-        return planner.emit(loops.add_tapes, operands, None)
     free = [graph.type(operand).free for operand in places]
+    if not over:
+        return planner.emit(_adder(planner, node, free), operands, None)
     axes = [tuple(at for at, index in enumerate(own) if index in over) for own in free]
     # What does not depend on an index is there once for each of its values.
     times = [math.prod(planner.batch(index for index in over if index not in own)) for own in free]
@@ -61,6 +61,26 @@ def add_tapes(planner: Planner, node: int) -> Value:
         return [float(x) for x in found] if single else found
 
     return planner.emit(run, operands, None)
+
+
+def _adder(planner: Planner, node: int, free: Sequence[Sequence[Index]]) -> Callable[..., Any]:
+    """The sum of tapes, whose members it adds one by one where these are of different lengths."""
+    type = planner.graph.type(node)
+    batch, scalar = planner.batch(type.free), not type.parts[0].shape
+    axes = [[at for at, index in enumerate(type.free) if index in own] for own in free]
+
+    def run(*tapes: Any) -> Any:
+        if not any(isinstance(tape, Lanes) for tape in tapes):
+            blank = next((tape for tape in tapes if isinstance(tape, _BlankTape)), None)
+            return loops.add_tapes(*tapes) if blank is None else blank
+        found = Lanes()
+        for place in np.ndindex(*batch):
+            parts = zip(tapes, axes, strict=True)
+            members = [_member(tape, tuple(place[at] for at in own), scalar) if own else tape for tape, own in parts]
+            found[place] = run(*members)
+        return found
+
+    return run
 
 
 def _summed(tape: Any, axes: tuple[int, ...], times: int) -> Any:

@@ -120,3 +120,11 @@ def test_an_order_that_grows_is_refused() -> None:
     with pytest.raises(gradc.CompileError) as caught:
         gradc.compile(text)()
     assert [each.code for each in caught.value.diagnostics] == ["E0406"]
+
+
+def test_rows_whose_loops_make_different_numbers_of_steps_at_third_order() -> None:
+    loop = "z = w\nd = 0\nwhile d < 3 and w < 2 {\n  z = 0.5/(1 + z^4)\n  d = d + 1\n}"
+    model = gradc.compile(f"input w = 1\n{loop}\nL = z*w\nH = hessian(L, w)\noutput H").grad("H", "w")
+    rows = [0.5, 0.6, 3.0]
+    found = model.map(w=rows)["grad(H, w)"]
+    assert found.tolist() == [model(w=w)["grad(H, w)"] for w in rows]
