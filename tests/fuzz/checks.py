@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from fuzz.reduce import damages
 from loop_reference import Steps, Unknown
 
 import gradc
@@ -451,11 +452,28 @@ def shown(case: Case) -> Iterator[str]:
                 yield f"explain({y}, {x}) says nothing"
 
 
+def damaged(case: Case) -> Iterator[str]:
+    """With some part cut out or in another's place it is a program, or there are diagnostics; either is shown."""
+    for source in damages(case.source, 12):
+        try:
+            model = gradc.compile(source, name="case.grad")
+            model.optimized()
+        except CompileError as error:
+            if not str(error):
+                yield "a diagnostic without words"
+            continue
+        except Exception as error:
+            yield f"{type(error).__name__}: {' '.join(str(error).split())[:200]} of\n{source}"
+            return
+        outcome(model)
+
+
 Check = Callable[[Case], Iterator[str]]
 CHECKS: Final[dict[str, Check]] = {
     check.__name__: check
     for check in (
         steps, levels, printed, again, warm, modes, sweeps, rows, differences, specialised, special, resized, shown,
+        damaged,
     )
 }  # fmt: skip
 """By name, those that find most first."""

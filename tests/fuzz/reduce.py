@@ -7,14 +7,15 @@ Isolating Failure-Inducing Input, 2002, for the order: large parts first.)
 
 from __future__ import annotations
 
+import random
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from fuzz.writing import children, written
 
-from gradc.errors import CompileError
 from gradc.source import Source
 from gradc.syntax import tree
 from gradc.syntax.parse import parse_program
@@ -267,6 +268,25 @@ def _scalars(program: tree.Program) -> list[tree.Name]:
     return [item.name for item in items if item.shape is None and item.dtype is None][:2]
 
 
+def damages(text: str, count: int) -> Iterator[str]:
+    """Programs with some mistakes: parts are missing, or stand in the place of others; the same for the same text."""
+    r = random.Random(zlib.crc32(text.encode()))
+    program = _parsed(text)
+    ways = list(candidates(program))
+    places = [place for place in walk(program, ()) if isinstance(place[1], _EXPRESSIONS)]
+    for _ in range(count):
+        made: Any = None
+        if r.random() < 0.4:
+            made = r.choice(ways)()
+        else:
+            (path, node), (_, other) = r.choice(places), r.choice(places)
+            if r.random() < 0.2:
+                other = tree.Name(0, 0, "unknown", "unknown")
+            made = put(program, path, replace(other, start=node.start, end=node.end))
+        if made is not None:
+            yield written(made)
+
+
 # Sizes ---------------------------------------------------------------------------------------------------------------
 
 
@@ -319,15 +339,3 @@ def _extent(node: Any, sizes: dict[str, int]) -> int:
         left, right = _extent(node.left, sizes), _extent(node.right, sizes)
         return {"+": left + right, "-": left - right, "*": left * right, "//": left // max(right, 1)}.get(node.op, left)
     return 1
-
-
-def guarded(fails: Callable[[str], bool]) -> Callable[[str], bool]:
-    """The predicate, false of what is no program."""
-
-    def run(text: str) -> bool:
-        try:
-            return fails(text)
-        except CompileError:
-            return False
-
-    return run
