@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(corpus(options.target)):
         (folder / f"seed-{number:03}").write_bytes(data)
-    flags = [f"-max_total_time={60 * options.minutes:.0f}", f"-seed={options.seed}", "-max_len=4096", "-timeout=30"]
+    flags = [f"-max_total_time={60 * options.minutes:.0f}", f"-seed={options.seed}", "-max_len=4096", "-timeout=60"]
     flags += [f"-artifact_prefix={folder}/", "-rss_limit_mb=4096"]
     atheris.Setup([sys.argv[0], *flags, str(folder)], TARGETS[options.target])
     atheris.Fuzz()

@@ -210,7 +210,9 @@ def _named(node: Any, name: str, value: tree.Expr) -> Any:
         if field.name in _NAMING and not isinstance(value, tree.Name):
             continue
         if isinstance(inner, (list, tuple)):
-            changes[field.name] = type(inner)(_named(each, name, value) if isinstance(each, tree.Node) else each for each in inner)
+            changes[field.name] = type(inner)(
+                _named(each, name, value) if isinstance(each, tree.Node) else each for each in inner
+            )
         elif isinstance(inner, tree.Node):
             changes[field.name] = _named(inner, name, value)
     return replace(node, **changes)
@@ -247,7 +249,7 @@ def _simpler(node: Any, names: Sequence[tree.Name]) -> Iterator[Any]:
             if isinstance(each, _EXPRESSIONS):
                 yield each
     if isinstance(node, tree.Comprehension) and len(node.binders) > 1:
-        for at, binder in enumerate(node.binders):
+        for at in range(len(node.binders)):
             yield replace(node, binders=[*node.binders[:at], *node.binders[at + 1 :]])
     if isinstance(node, tree.ArrayLiteral):
         for kept in _fewer(node.items, 1):
@@ -324,7 +326,9 @@ def _resized(program: tree.Program, name: str) -> tree.Program | None:
     statements = []
     for each in program.statements:
         if isinstance(each, tree.Declaration):
-            items = [replace(item, default=cut(item.default, item.shape)) if item.shape else item for item in each.items]
+            items = [
+                replace(item, default=cut(item.default, item.shape)) if item.shape else item for item in each.items
+            ]
             each = replace(each, items=items)
         statements.append(each)
     return tree.Program(statements)

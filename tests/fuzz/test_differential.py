@@ -1,6 +1,7 @@
 """Random programs of all kinds, and those that once went wrong, through all checks of the differential harness.
 
-``python -m pytest -m slow tests/fuzz`` runs many more; ``python -m tests.fuzz --minutes N`` as many as there is time for.
+``python -m pytest -m slow tests/fuzz`` runs many more, ``python -m tests.fuzz --minutes N`` as many as there is
+time for.
 """
 
 from __future__ import annotations
