@@ -7,7 +7,6 @@ all choices of the indices; where some lie beyond the axis, a condition leaves t
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -193,9 +192,8 @@ class Mixed:
             raise Beyond
         tests: list[str] = []
         inner = scope.where(lambda env: 0 <= place.at(env) < axis.value)
-        if min(values, default=0) >= 0 and max(values, default=0) < axis.value:
-            if self.chance(0.9):
-                return [], scope
+        if min(values, default=0) >= 0 and max(values, default=0) < axis.value and self.chance(0.9):
+            return [], scope
         if scope.indices and self.chance(0.35):
             # Comparisons of indices that happen to imply it.
             for _ in range(4):
@@ -261,7 +259,9 @@ class Mixed:
             if self.chance(0.5):
                 tests = tests[-1:] + tests[:-1]
         if self.chance(0.15) and len(tests) > 1:
-            return f"(if {tests[0]} then (if {' and '.join(tests[1:])} then {taken} else {other}) else {self.leaf(scope)})"
+            return (
+                f"(if {tests[0]} then (if {' and '.join(tests[1:])} then {taken} else {other}) else {self.leaf(scope)})"
+            )
         if self.chance(0.2):
             turned = " or ".join(f"not ({test})" for test in tests)
             return f"(if {turned} then {other} else {taken})"
@@ -312,7 +312,9 @@ class Mixed:
         clauses: list[str] = []
         for _ in range(r.choice([1, 1, 2][: most + 1])):
             i, size = self.name("i"), self.extent()
-            options: list[tuple[str, str, Callable[[Env], range]]] = [("0", size.text, lambda _, s=size: range(s.value))] * 5
+            options: list[tuple[str, str, Callable[[Env], range]]] = [
+                ("0", size.text, lambda _, s=size: range(s.value))
+            ] * 5
             if size.value > 1:
                 options += [
                     ("1", size.text, lambda _, s=size: range(1, s.value)),
@@ -368,7 +370,13 @@ class Mixed:
         r = self.r
         size = self.extent()
         a = self.vector(size, scope, depth - 1)
-        kinds = [f"sum({a})", f"sum({a})", f"({a} @ {self.vector(size, scope, depth - 1)})", f"mean({a})", f"logsumexp({a})"]
+        kinds = [
+            f"sum({a})",
+            f"sum({a})",
+            f"({a} @ {self.vector(size, scope, depth - 1)})",
+            f"mean({a})",
+            f"logsumexp({a})",
+        ]
         if self.nasty:
             kinds += [f"max({a})", f"min({a})", f"norm({a})", f"prod({a})"]
         return r.choice(kinds)
@@ -615,9 +623,8 @@ class Mixed:
     def inputs(self) -> None:
         n, m = self.n, self.m
         shapes: dict[str, tuple[Extent, ...]] = {"x": (n,), "A": (n, m), "w": (), "v": ()}
-        for name, shape in {"y": (m,), "S": (n, n), "z": (Extent("n + 1", n.value + 1),), "B": (m, n)}.items():
-            if self.chance(0.5):
-                shapes[name] = shape
+        some = {"y": (m,), "S": (n, n), "z": (Extent("n + 1", n.value + 1),), "B": (m, n)}
+        shapes |= {name: shape for name, shape in some.items() if self.chance(0.5)}
         if self.chance(0.3):
             shapes["f"] = (Extent("n*m", n.value * m.value),)
         kind = {"w": "param", "x": self.r.choice(["input", "param"])}
@@ -628,7 +635,7 @@ class Mixed:
                 self.names.arrays[name] = shape
             else:
                 self.names.reals.append(name)
-        self.given = [name for name in shapes]
+        self.given = list(shapes)
         for name, size in (("k", n), ("l", m)):
             if self.chance(0.6):
                 values = [self.r.randint(-1, n.value) for _ in range(size.value)]
@@ -651,14 +658,21 @@ class Mixed:
             self.add(f"X = {r.choice([name, f'0.5*{name}'])}")
             self.define("X", self.names.arrays[name])
             for _ in range(r.randint(1, 2)):
-                r.choice([lambda: self.loop(top, 2), lambda: self.loop(top, 2), lambda: self.repeat(top, 2), lambda: self.choose(top, 2)])()
+                r.choice(
+                    [
+                        lambda: self.loop(top, 2),
+                        lambda: self.loop(top, 2),
+                        lambda: self.repeat(top, 2),
+                        lambda: self.choose(top, 2),
+                    ]
+                )()
         for _ in range(r.choice([1, 1, 2])):
             r.choice([self.table, self.table, self.local, self.slope])(top)
         self.left = max(self.left, 10)
         made = [name for name in (*self.names.reals, *self.names.arrays) if name not in self.given]
         parts = [name if name in self.names.reals else f"sum({name}^2)" for name in made if self.chance(0.7)]
         self.add(f"L = {' + '.join([*parts, self.real(top, 2)])}")
-        self.requests([name for name in made])
+        self.requests(list(made))
         return "\n".join(self.lines) + "\n"
 
     def requests(self, made: list[str]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-_UNARY = "sin cos tanh exp sqrt sigmoid softplus atan erf cosh log1p expm1 cbrt asinh".split()
+_UNARY = (
+    "sin", "cos", "tanh", "exp", "sqrt", "sigmoid", "softplus", "atan", "erf", "cosh", "log1p", "expm1", "cbrt", "asinh",
+)  # fmt: skip
 
 
 class Scalars:
@@ -37,7 +39,9 @@ class Scalars:
             return f"(if {test} then {self.expression(depth - 1)} else {self.expression(depth - 1)})"
         if how < 0.9 and self.functions:
             return f"{r.choice(self.functions)}({a}, {b})"
-        return r.choice([f"hypot({a}, 1 + ({b})^2)", f"atan2({a}, 1 + ({b})^2)", f"(2 + tanh({a}))^({b})", f"log(2 + tanh({a}))"])
+        return r.choice(
+            [f"hypot({a}, 1 + ({b})^2)", f"atan2({a}, 1 + ({b})^2)", f"(2 + tanh({a}))^({b})", f"log(2 + tanh({a}))"]
+        )
 
     def function(self, number: int) -> str:
         outside, self.names = self.names, ["p", "q"]
@@ -58,7 +62,14 @@ class Scalars:
             self.names.append(f"u{number}")
         middle = r.choice(self.names[3:])
         lines += [f"L = {self.expression(3)} + {middle}", "g = grad(L, x)"]
-        requests = ["grad(L, w)", f"grad(L, {middle})", "hessian(L, w)", "hessian(L, x, y)", "grad(g, x)", "jvp(L, y, 0.5)"]
+        requests = [
+            "grad(L, w)",
+            f"grad(L, {middle})",
+            "hessian(L, w)",
+            "hessian(L, x, y)",
+            "grad(g, x)",
+            "jvp(L, y, 0.5)",
+        ]
         requests += [f"grad(g^2, {r.choice(['x', 'w', middle])})", "hvp(L, x, w)"]
         lines += [f"D{at} = {request}" for at, request in enumerate(requests)]
         return "\n".join([*lines, "output L, g, " + ", ".join(f"D{at}" for at in range(len(requests))), ""])

@@ -268,7 +268,7 @@ class _Sweep:
         return self.builder.apply("not", condition)
 
     def both(self, guard: int | None, condition: int) -> int:
-        """The condition that both hold; the guard stands behind, as it may have no value where the condition fails."""
+        """The condition that both hold. The guard stands behind: where the condition fails it may have no value."""
         if guard is None or guard == condition:
             return condition
         return build.connect(self.builder, "and", condition, guard)

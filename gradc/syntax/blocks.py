@@ -127,12 +127,15 @@ class _Lowerer:
             test = self._test(statement, region, known, list(carried))
         block.run(statement.body)
         region.finish()
-        if len(program.errors) > errors:
+        # What is wrong with a value may have been reported where that came from, before the loop.
+        unfinished = any(array.value < 0 for array in region.collected.values())
+        if len(program.errors) > errors or unfinished or (test is None and isinstance(statement, tree.While)):
             return
         outputs: list[tuple[str, int]] = []
         for key in carried:
             value = block.scope.values[key].value
-            assert not isinstance(value, Poison)
+            if isinstance(value, Poison):
+                return
             outputs.append((known[key][0].shown, self._as(body, value, carried[key])))
         for found_array in region.collected.values():
             outputs.append((found_array.target.shown, found_array.value))

@@ -16,10 +16,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from fuzz.checks import CHECKS, NotAProgram, findings, kind  # noqa: E402
-from fuzz.kinds import KINDS, program  # noqa: E402
-from fuzz.reduce import reduced  # noqa: E402
-
+from fuzz.checks import CHECKS, NotAProgram, findings, kind
+from fuzz.kinds import KINDS, program
+from fuzz.reduce import reduced
 
 # So many of the checks that take long are made of each program.
 _TURN = 3
@@ -85,12 +84,12 @@ class Run:
 
         def fails(smaller: str) -> bool:
             try:
-                return kind(self.within(check, smaller)) == sort if sort != "" else False
+                return kind(self.within(check, smaller)) == sort
             except NotAProgram:
                 return False
 
         if self.reduce and sort != "TooLong":
-            source = reduced(source, lambda smaller: bool(fails(smaller)), self.reduce)
+            source = reduced(source, fails, self.reduce)
             wrong = self.within(check, source) or wrong
         said = "".join(f"# {line}\n" for each in wrong[:4] for line in each.splitlines())
         target = self.keep / f"{check}-{name}-{seed}.grad"
@@ -117,17 +116,27 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGALRM, _alarm)
     start = said = time.monotonic()
     seed = options.seed
-    while time.monotonic() < start + 60 * options.minutes if options.programs is None else seed < options.seed + options.programs:
+    while (
+        time.monotonic() < start + 60 * options.minutes
+        if options.programs is None
+        else seed < options.seed + options.programs
+    ):
         for name in options.kind or KINDS:
             run.one(name, seed)
             if time.monotonic() > said + 60:
                 said = time.monotonic()
-                print(f"{said - start:.0f} s, seed {seed}: {sum(run.programs.values())} programs, {len(run.found)} findings", flush=True)
+                print(
+                    f"{said - start:.0f} s, seed {seed}: {run.programs.total()} programs, {len(run.found)} findings",
+                    flush=True,
+                )
             if options.programs is None and time.monotonic() > start + 60 * options.minutes:
                 break
         seed += 1
     counts = ", ".join(f"{count} {name}" for name, count in run.programs.items())
-    print(f"\n{sum(run.programs.values())} programs ({counts}), seeds {options.seed} to {seed - 1}, {time.monotonic() - start:.0f} s")
+    print(
+        f"\n{run.programs.total()} programs ({counts}), seeds {options.seed} to {seed - 1}, "
+        f"{time.monotonic() - start:.0f} s"
+    )
     refused: Any = ", ".join(f"{count} {why}" for why, count in run.refused.most_common(8)) or "none"
     print(f"refused by the compiler: {refused}")
     print("seconds: " + ", ".join(f"{check} {ms / 1000:.0f}" for check, ms in run.times.most_common()))

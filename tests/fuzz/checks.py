@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from fuzz.reduce import damages
 from loop_reference import Steps, Unknown
 
 import gradc
@@ -175,7 +176,10 @@ def steps(case: Case) -> Iterator[str]:
         elif not same(value, due, CLOSE[0]):
             finite = np.isfinite(np.asarray(value, float)) & np.isfinite(np.asarray(due, float))
             # Where a step gives no number, what depends on it may be NaN in one text and infinite in the other.
-            if known.finite or (np.shape(value) == np.shape(due) and not same(np.where(finite, value, 0), np.where(finite, due, 0), CLOSE[0])):
+            if known.finite or (
+                np.shape(value) == np.shape(due)
+                and not same(np.where(finite, value, 0), np.where(finite, due, 0), CLOSE[0])
+            ):
                 yield f"-O0: {name} is {_brief(value)}, unrolled {_brief(due)}"
 
 
@@ -278,13 +282,13 @@ def sweeps(case: Case) -> Iterator[str]:
                 continue
             whole = outcome(model.jacobian(y, x))
             single = model.vjp(y, x)
-            rows = [outcome(lambda u=u: single({f"cotangent_{y}": u})) for u in _units(value.shape)]
+            rows = _products(single, f"cotangent_{y}", value.shape)
             yield from _rows(f"jacobian({y}, {x})", whole, rows, value.shape)
             yield from _sparse(f"jacobian({y}, {x})", whole, lambda y=y, x=x: model.sparse_jacobian(y, x), value.size)
             if not value.ndim:
                 whole = outcome(model.hessian(y, x))
                 product = model.hvp(y, x)
-                rows = [outcome(lambda v=v: product({f"tangent_{x}": v})) for v in _units(shape)]
+                rows = _products(product, f"tangent_{x}", shape)
                 yield from _rows(f"hessian({y}, {x})", whole, rows, shape)
                 count = math.prod(shape)
                 yield from _sparse(f"hessian({y}, {x})", whole, lambda y=y, x=x: model.sparse_hessian(y, x), count)
@@ -296,6 +300,11 @@ def _units(shape: Sequence[int]) -> list[Any]:
     return [unit.reshape(tuple(shape)) for unit in np.eye(math.prod(shape))]
 
 
+def _products(model: gradc.Model, name: str, shape: Sequence[int]) -> list[Any]:
+    """The products with one unit after the other."""
+    return [outcome(lambda unit=unit: model({name: unit})) for unit in _units(shape)]
+
+
 def _rows(what: str, whole: Any, rows: list[Any], shape: Sequence[int]) -> Iterator[str]:
     failed = [row for row in rows if isinstance(row, str)]
     if isinstance(whole, str) or failed:
@@ -303,6 +312,9 @@ def _rows(what: str, whole: Any, rows: list[Any], shape: Sequence[int]) -> Itera
             yield f"{what}: {_brief(whole)} at once, {failed or 'results'} row by row"
         return
     (found,) = whole.values()
+    if not np.all(np.isfinite(np.asarray(found, float))):
+        # At a point without derivatives, what is 0 in one product is NaN in another.
+        return
     listed = np.array([np.asarray(next(iter(row.values()))) for row in rows])
     if not same(found, listed.reshape(np.shape(found)), CLOSE[2]):
         yield f"{what} is {_brief(found)}, row by row {_brief(listed)}"
@@ -312,6 +324,8 @@ def _sparse(what: str, whole: Any, make: Callable[[], Any], count: int) -> Itera
     if isinstance(whole, str):
         return
     (dense,) = whole.values()
+    if not np.all(np.isfinite(np.asarray(dense, float))):
+        return
     try:
         found = make()().toarray()
     except gradc.Error as error:
@@ -451,11 +465,28 @@ def shown(case: Case) -> Iterator[str]:
                 yield f"explain({y}, {x}) says nothing"
 
 
+def damaged(case: Case) -> Iterator[str]:
+    """With some part cut out or in another's place it is a program, or there are diagnostics; either is shown."""
+    for source in damages(case.source, 12):
+        try:
+            model = gradc.compile(source, name="case.grad")
+            model.optimized()
+        except CompileError as error:
+            if not str(error):
+                yield "a diagnostic without words"
+            continue
+        except Exception as error:
+            yield f"{type(error).__name__}: {' '.join(str(error).split())[:200]} of\n{source}"
+            return
+        outcome(model)
+
+
 Check = Callable[[Case], Iterator[str]]
 CHECKS: Final[dict[str, Check]] = {
     check.__name__: check
     for check in (
         steps, levels, printed, again, warm, modes, sweeps, rows, differences, specialised, special, resized, shown,
+        damaged,
     )
 }  # fmt: skip
 """By name, those that find most first."""
@@ -474,5 +505,7 @@ def findings(name: str, source: str) -> list[str]:
 
 def kind(found: Sequence[str]) -> str:
     """What tells one sort of finding from another: a reducer keeps to it."""
-    first = found[0].split(":")[0] if found else ""
+    if not found:
+        return ""
+    first = found[0].split(":")[0]
     return first if first.isidentifier() else "differs"

@@ -25,7 +25,9 @@ def _arrays(r: random.Random, **kind: bool) -> str:
 def pointed(source: str, values: dict[str, Any]) -> str:
     """The program with these values for the defaults of its inputs."""
     for name, value in values.items():
-        shown = re.sub(r"\s+", " ", np.array2string(np.asarray(value), separator=", ", floatmode="maxprec", precision=3))
+        shown = re.sub(
+            r"\s+", " ", np.array2string(np.asarray(value), separator=", ", floatmode="maxprec", precision=3)
+        )
         # In the declarations, which stand in the first lines.
         source = re.sub(
             rf"^((?:input|param) (?:[^\n]*, )?{name}(?:\[[^\]\n]*\])?(?:: int)?)(?=,|$)",

@@ -7,14 +7,15 @@ Isolating Failure-Inducing Input, 2002, for the order: large parts first.)
 
 from __future__ import annotations
 
+import random
 import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
 from fuzz.writing import children, written
 
-from gradc.errors import CompileError
 from gradc.source import Source
 from gradc.syntax import tree
 from gradc.syntax.parse import parse_program
@@ -209,7 +210,9 @@ def _named(node: Any, name: str, value: tree.Expr) -> Any:
         if field.name in _NAMING and not isinstance(value, tree.Name):
             continue
         if isinstance(inner, (list, tuple)):
-            changes[field.name] = type(inner)(_named(each, name, value) if isinstance(each, tree.Node) else each for each in inner)
+            changes[field.name] = type(inner)(
+                _named(each, name, value) if isinstance(each, tree.Node) else each for each in inner
+            )
         elif isinstance(inner, tree.Node):
             changes[field.name] = _named(inner, name, value)
     return replace(node, **changes)
@@ -246,7 +249,7 @@ def _simpler(node: Any, names: Sequence[tree.Name]) -> Iterator[Any]:
             if isinstance(each, _EXPRESSIONS):
                 yield each
     if isinstance(node, tree.Comprehension) and len(node.binders) > 1:
-        for at, binder in enumerate(node.binders):
+        for at in range(len(node.binders)):
             yield replace(node, binders=[*node.binders[:at], *node.binders[at + 1 :]])
     if isinstance(node, tree.ArrayLiteral):
         for kept in _fewer(node.items, 1):
@@ -265,6 +268,25 @@ def _scalars(program: tree.Program) -> list[tree.Name]:
     """A real input or two that are single numbers."""
     items = [item for each in program.statements if isinstance(each, tree.Declaration) for item in each.items]
     return [item.name for item in items if item.shape is None and item.dtype is None][:2]
+
+
+def damages(text: str, count: int) -> Iterator[str]:
+    """Programs with some mistakes: parts are missing, or stand in the place of others; the same for the same text."""
+    r = random.Random(zlib.crc32(text.encode()))
+    program = _parsed(text)
+    ways = list(candidates(program))
+    places = [place for place in walk(program, ()) if isinstance(place[1], _EXPRESSIONS)]
+    for _ in range(count):
+        made: Any = None
+        if r.random() < 0.4:
+            made = r.choice(ways)()
+        else:
+            (path, node), (_, other) = r.choice(places), r.choice(places)
+            if r.random() < 0.2:
+                other = tree.Name(0, 0, "unknown", "unknown")
+            made = put(program, path, replace(other, start=node.start, end=node.end))
+        if made is not None:
+            yield written(made)
 
 
 # Sizes ---------------------------------------------------------------------------------------------------------------
@@ -304,7 +326,9 @@ def _resized(program: tree.Program, name: str) -> tree.Program | None:
     statements = []
     for each in program.statements:
         if isinstance(each, tree.Declaration):
-            items = [replace(item, default=cut(item.default, item.shape)) if item.shape else item for item in each.items]
+            items = [
+                replace(item, default=cut(item.default, item.shape)) if item.shape else item for item in each.items
+            ]
             each = replace(each, items=items)
         statements.append(each)
     return tree.Program(statements)
@@ -319,15 +343,3 @@ def _extent(node: Any, sizes: dict[str, int]) -> int:
         left, right = _extent(node.left, sizes), _extent(node.right, sizes)
         return {"+": left + right, "-": left - right, "*": left * right, "//": left // max(right, 1)}.get(node.op, left)
     return 1
-
-
-def guarded(fails: Callable[[str], bool]) -> Callable[[str], bool]:
-    """The predicate, false of what is no program."""
-
-    def run(text: str) -> bool:
-        try:
-            return fails(text)
-        except CompileError:
-            return False
-
-    return run

@@ -1,20 +1,19 @@
 """Loops mean their steps: random programs, and those that once went wrong, against the same program unrolled.
 
 ``python -m pytest -m slow tests/fuzz/test_loops.py`` runs many more programs. A seed that fails is reproduced by
-``loop_texts.program(seed)``, and made small by ``loop_shrink.shrink``.
+``loop_texts.program(seed)``, and made small by ``fuzz.reduce.reduced``.
 """
 
 from __future__ import annotations
 
 import pickle
-import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fuzz.reduce import reduced
 from loop_reference import Steps, Undecidable, Unknown
-from loop_shrink import shrink
 from loop_texts import program
 
 import gradc
@@ -93,7 +92,7 @@ def check(seed: int, levels: tuple[int, ...] = LEVELS, **kind: bool) -> None:
             # It is no program any more.
             return False
 
-    pytest.fail(f"seed {seed}:\n{shrink(text, fails)}\n" + "\n".join(wrong))
+    pytest.fail(f"seed {seed}:\n{reduced(text, fails, 60.0)}\n" + "\n".join(wrong))
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -192,9 +191,3 @@ def test_the_text_of_graphs_with_loops_reads_back(seed: int, level: int) -> None
     again = load(Source("loops.gir", dump(graph)), TABLE)
     assert equal(again, graph)
     assert dump(again) == dump(graph)
-
-
-def test_a_program_that_fails_is_made_small() -> None:
-    text = program(random.Random(0).randrange(1000))
-    small = shrink(text, lambda smaller: "input" in smaller and "for t" in smaller, 5.0)
-    assert len(small) < len(text) // 4

@@ -75,7 +75,9 @@ def _bracketed(node: tree.Comprehension) -> bool:
 def _clauses(binders: Sequence[tree.Binder], condition: tree.Expr | None) -> str:
     texts = []
     for binder in binders:
-        between = f" in {expression(binder.lower, 5)}..{expression(binder.upper, 5)}" if binder.lower and binder.upper else ""
+        between = (
+            f" in {expression(binder.lower, 5)}..{expression(binder.upper, 5)}" if binder.lower and binder.upper else ""
+        )
         texts.append(binder.name.shown + between)
     return (f" for {', '.join(texts)}" if texts else "") + (f" if {expression(condition)}" if condition else "")
 
@@ -103,11 +105,14 @@ def _statement(node: tree.Statement) -> Iterator[str]:
     elif isinstance(node, tree.Assign):
         yield f"{', '.join(name.shown for name in node.targets)} = {expression(node.value)}"
     elif isinstance(node, tree.IndexAssign):
-        yield f"{node.target.shown}[{_list(node.indices)}] = {expression(node.value)}{_clauses(node.binders, node.condition)}"
+        clauses = _clauses(node.binders, node.condition)
+        yield f"{node.target.shown}[{_list(node.indices)}] = {expression(node.value)}{clauses}"
     elif isinstance(node, tree.Output):
         yield f"output {', '.join(name.shown for name in node.names)}"
     elif isinstance(node, tree.FunctionDef):
-        given = ", ".join(each.name.shown + (f" = {expression(each.default)}" if each.default else "") for each in node.parameters)
+        given = ", ".join(
+            each.name.shown + (f" = {expression(each.default)}" if each.default else "") for each in node.parameters
+        )
         head = f"fn {node.name.shown}({given})"
         if not node.body and len(node.results) == 1:
             yield f"{head} = {expression(node.results[0])}"
@@ -159,7 +164,9 @@ def children(node: Any) -> list[Any]:
     found: list[Any] = []
     for name in node.__dataclass_fields__:
         value = getattr(node, name)
-        found += [each for each in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(each, tree.Node)]
+        found += [
+            each for each in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(each, tree.Node)
+        ]
     return found
 
 
@@ -170,4 +177,7 @@ def outline(node: Any) -> Any:
     if not hasattr(node, "__dataclass_fields__"):
         return repr(node)
     skipped = ("start", "end", "at", "path_start", "path_end", "depth")
-    return [type(node).__name__, *(outline(getattr(node, name)) for name in node.__dataclass_fields__ if name not in skipped)]
+    return [
+        type(node).__name__,
+        *(outline(getattr(node, name)) for name in node.__dataclass_fields__ if name not in skipped),
+    ]
