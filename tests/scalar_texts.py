@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 _UNARY = (
-    "sin", "cos", "tanh", "exp", "sqrt", "sigmoid", "softplus",
-    "atan", "erf", "cosh", "log1p", "expm1", "cbrt", "asinh",
+    "sin", "cos", "tanh", "exp", "sqrt", "sigmoid", "softplus", "atan", "erf", "cosh", "log1p", "expm1", "cbrt",
+    "asinh",
 )  # fmt: skip
 
 

@@ -308,7 +308,7 @@ def replay(source: Graph, node: int, builder: Builder, number: Mapping[int, int]
     op = data["op"]
     builder.span = data.get("span")
     marked = data.get("adjoint_of")
-    builder.adjoint_of = None if marked is None else number.get(marked)
+    builder.adjoint_of = None if marked is None else number.get(marked, len(builder.data))
     if op == "const":
         new = builder.constant(data["attrs"]["value"], data["type"])
     elif op == "input":

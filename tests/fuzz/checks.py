@@ -30,6 +30,8 @@ from gradc.source import Source
 LEVELS: Final = (0, 1, 2, 3)
 CLOSE: Final = {0: 1e-9, 1: 1e-9, 2: 1e-7, 3: 1e-7}
 """So much may differ for each level: sums are added in another order, and -O2 computes by other formulas."""
+STEPS: Final = 10_000
+"""So many steps a loop may make."""
 _MOST_ELEMENTS = 40
 
 
@@ -54,7 +56,10 @@ class Case:
     def model(self, level: int = 2, **options: Any) -> gradc.Model:
         key = (level, *sorted((name, str(value)) for name, value in options.items()))
         if key not in self._models:
-            self._models[key] = gradc.compile(self.source, name="case.grad", level=level, **options)
+            # What a reducer or a damage makes may not end.
+            self._models[key] = gradc.compile(
+                self.source, name="case.grad", level=level, max_iterations=STEPS, **options
+            )
         return self._models[key]
 
     @cached_property
@@ -207,7 +212,7 @@ def printed(case: Case) -> Iterator[str]:
 def again(case: Case) -> Iterator[str]:
     """Compiled once more, everything is the same to the bit."""
     for level in (0, 2):
-        fresh = gradc.compile(case.source, name="case.grad", level=level)
+        fresh = gradc.compile(case.source, name="case.grad", level=level, max_iterations=STEPS)
         if fresh.ir != case.model(level).ir:
             yield f"-O{level}: another compilation has another text"
         if bits(outcome(fresh)) != bits(outcome(case.model(level))):
@@ -242,7 +247,7 @@ def warm(case: Case) -> Iterator[str]:
         found = []
         for count in (10**9, 0):
             with worth(count, min(count, 10**9)):
-                model = gradc.compile(case.source, level=level)
+                model = gradc.compile(case.source, level=level, max_iterations=STEPS)
                 found += [bits(outcome(model)) for _ in range(3)]
         if any(each != found[0] for each in found):
             yield f"-O{level}: as functions, plans give other results"
@@ -469,7 +474,7 @@ def damaged(case: Case) -> Iterator[str]:
     """With some part cut out or in another's place it is a program, or there are diagnostics; either is shown."""
     for source in damages(case.source, 12):
         try:
-            model = gradc.compile(source, name="case.grad")
+            model = gradc.compile(source, name="case.grad", max_iterations=100)
             model.optimized()
         except CompileError as error:
             if not str(error):

@@ -25,7 +25,7 @@ def broken(name: str, **changes: Any) -> OpTable:
 
 def outcome(source: str, ops: OpTable) -> Any:
     try:
-        found = gradc.compile(source, ops=ops)()
+        found = gradc.compile(source, ops=ops, max_iterations=1000)()
     except gradc.Error:
         return None
     return {name: np.asarray(value, float) for name, value in found.items()}
@@ -76,7 +76,7 @@ output y, g, C
 
     def fails(text: str) -> bool:
         try:
-            model = gradc.compile(text)
+            model = gradc.compile(text, max_iterations=1000)
             return "C" in model.outputs and "for t" in text and not isinstance(model()["C"], str)
         except gradc.Error:
             return False
