@@ -73,11 +73,11 @@ region 1 {
   %3 = operand "y" : f64
   %4 = operand "w" : f64
   %5 = float %0 : f64                     @3:25+5
-  %6 = mul %1, %5 : f64                   @3:25+5
-  %7 = mul %4, %6 : f64                   @3:25+3
-  %8 = mul %3, %6 : f64                   @3:25+3
-  %9 = add %2, %8 : f64
-  %10 = add %1, %7 : f64
+  %6 = mul %1, %5 : f64 adjoint %6        @3:25+5
+  %7 = mul %4, %6 : f64 adjoint %7        @3:25+3
+  %8 = mul %3, %6 : f64 adjoint %8        @3:25+3
+  %9 = add %2, %8 : f64 adjoint %9
+  %10 = add %1, %7 : f64 adjoint %10
   output "y.adjoint" = %10
   output "w.adjoint" = %9
 }
@@ -85,9 +85,9 @@ region 1 {
 %1 = const 1.0 : f64                    @2:1+1
 %2 = const 0 : int                      @2:1+1
 %3 = const 4 : int                      @2:1+1
-%4 = for %2, %3, %1, %0 {body = region 0, carried = 1, tapes = 1} : tuple @3:1+31
-%5 = const 0.0 : f64                    @3:1+31
-%6 = get %4 {place = 1} : tape f64      @3:1+31
+%4 = for %2, %3, %1, %0 {body = region 0, carried = 1, tapes = 1} : tuple adjoint %4 @3:1+31
+%5 = const 0.0 : f64 adjoint %5         @3:1+31
+%6 = get %4 {place = 1} : tape f64 adjoint %6 @3:1+31
 %7 = for %2, %3, %1, %5, %6, %0 {backwards = true, body = region 1, carried = 2, scanned = 1} : tuple @3:1+31
 %8 = get %7 {place = 1} : f64           @3:1+31
 output "grad(y, w)" = %8
