@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import ceil, floor
 from operator import is_
 from typing import TYPE_CHECKING, Any
@@ -26,14 +25,6 @@ if TYPE_CHECKING:
 
 # Parts are looked at for overlap in arrays of up to so many indexed elements.
 _MAPPED = 1 << 22
-
-
-@dataclass
-class Region:
-    """Where one part goes, once for all: a basic index, and how many axes in front of the value it adds up first."""
-
-    where: tuple[Any, ...]
-    value: Value
 
 
 Write = Callable[[Any, Any, Sequence[Any]], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -82,13 +82,14 @@ def _judged(
     ulps = float(error / last)
     condition = float(moved / abs(due)) if due else 0.0 if not moved else math.inf
     # Each input is off by half a unit at the most, and each operation adds as much.
+    verdict: Literal["accurate", "ill-conditioned", "loses digits"]
     if ulps <= most:
         verdict = "accurate"
     elif error <= 8 * (moved * unit + last):
         verdict = "ill-conditioned"
     else:
         verdict = "loses digits"
-    return Accuracy(name, value, shown, ulps, condition, verdict)  # type: ignore[arg-type]
+    return Accuracy(name, value, shown, ulps, condition, verdict)
 
 
 def _flat(results: Sequence[Any]) -> list[Any]:

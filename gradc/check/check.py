@@ -424,9 +424,9 @@ def _backends(problem: Problem) -> list[Comparison]:
         except CallError as error:
             found.append(Comparison(backend.name, "differs", math.inf, error.diagnostics[0].message))
             continue
-        except Exception as problem:
+        except Exception as error:
             # A backend that breaks down is what a check is to find, and nothing to break down of.
-            note = f"it fails with {type(problem).__name__}: {' '.join(str(problem).split())[:200]}"
+            note = f"it fails with {type(error).__name__}: {' '.join(str(error).split())[:200]}"
             found.append(Comparison(backend.name, "differs", math.inf, note))
             continue
         if results is None:

@@ -169,8 +169,7 @@ class Problem:
     @property
     def heavy(self) -> bool:
         """Whether a run takes so long that there is no time for many."""
-        self.found  # noqa: B018
-        return self.cost > _HEAVY
+        return bool(self.found) and self.cost > _HEAVY
 
     # Rounding ------------------------------------------------------------------------------------------------------
 

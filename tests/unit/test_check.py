@@ -281,6 +281,16 @@ def test_a_backend_that_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "DIFFERS" in found.text()
 
 
+def test_a_backend_that_breaks_down_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: Any) -> Any:
+        raise RuntimeError("no such\nregister")
+
+    monkeypatch.setattr(backends, "BACKENDS", (backends.Backend("broken", breaks), *backends.BACKENDS))
+    comparisons = {each.name: each for each in check("param x = 3\ny = x^2").points[0].comparisons}
+    assert comparisons["broken"].note == "it fails with RuntimeError: no such register"
+    assert {each.verdict for name, each in comparisons.items() if name != "broken"} == {"agrees"}
+
+
 # Noise, kinks, points without a derivative ---------------------------------------------------------------------------
 
 
