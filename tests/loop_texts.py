@@ -6,19 +6,21 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from program_text import ProgramText
+
 # Where functions have kinks, corners of their domain or infinite slopes.
 NASTY = ("0.0", "1.0", "-1.0", "2.0", "0.5")
 N = 3
 """The size ``n`` of every program."""
 
 
-class Maker:
+class Maker(ProgramText):
     """Makes one program out of a seed; ``nasty`` ones run at kinks, and leave domains, ``still`` ones meet infinite
     slopes, mostly where these have no influence.
     """
 
     def __init__(self, seed: int, nasty: bool = False, inner: bool = False, still: bool = False) -> None:
-        self.r = random.Random(seed)
+        super().__init__(random.Random(seed))
         self.nasty = nasty
         # Whether derivatives stand in the bodies of loops.
         self.inner = inner
@@ -27,9 +29,6 @@ class Maker:
         self.idle: list[str] = []
         self.steep: list[str] = []
         self.at = {"w": "0.0", "v": "0.0"}
-        self.lines: list[str] = []
-        self.indent = 0
-        self.count = 0
         self.reals: list[str] = []
         self.ints: list[str] = []
         self.vectors: list[str] = []
@@ -45,16 +44,6 @@ class Maker:
         self.steps = 1
 
     # Text ----------------------------------------------------------------------------------------------------------
-
-    def add(self, line: str) -> None:
-        self.lines.append("  " * self.indent + line)
-
-    def name(self, stem: str) -> str:
-        self.count += 1
-        return f"{stem}{self.count}"
-
-    def chance(self, probability: float) -> bool:
-        return self.r.random() < probability
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from program_text import ProgramText
+
 Env = dict[str, int]
 _MOST = 250
 """So many choices of the indices are in scope at most."""
@@ -60,15 +62,12 @@ class Names:
     new: list[str] = field(default_factory=list)
 
 
-class Mixed:
+class Mixed(ProgramText):
     """Makes one program; ``nasty`` ones run at kinks and at the corners of domains."""
 
     def __init__(self, r: random.Random, nasty: bool = False) -> None:
-        self.r = r
+        super().__init__(r)
         self.nasty = nasty
-        self.lines: list[str] = []
-        self.indent = 0
-        self.count = 0
         self.names = Names()
         self.tables: dict[str, tuple[Extent, list[int]]] = {}
         self.functions: dict[str, int] = {}
@@ -80,16 +79,6 @@ class Mixed:
         self.left = 60
 
     # Text ----------------------------------------------------------------------------------------------------------
-
-    def add(self, line: str) -> None:
-        self.lines.append("  " * self.indent + line)
-
-    def name(self, stem: str) -> str:
-        self.count += 1
-        return f"{stem}{self.count}"
-
-    def chance(self, probability: float) -> bool:
-        return self.r.random() < probability
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
