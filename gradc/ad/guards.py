@@ -49,18 +49,33 @@ def conditions(guard: Guard) -> Iterable[tuple[int, bool]]:
         step = step.outer
 
 
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What is known of the nodes where a sweep ends and another one goes on: see ``Guards``."""
+
+    steep: frozenset[int]
+    separate: frozenset[int]
+
+    def standing(self, standins: Mapping[int, int]) -> Beyond:
+        """The same of what stands for the nodes."""
+        return Beyond(
+            frozenset(each for each, node in standins.items() if node in self.steep),
+            frozenset(each for each, node in standins.items() if node in self.separate),
+        )
+
+
 class Guards:
     """Makes the guards of one sweep, each once; conditions that it has to combine become nodes of the builder."""
 
-    def __init__(self, builder: Builder, own: Iterable[Index] = ()) -> None:
+    def __init__(self, builder: Builder, own: Iterable[Index] = (), beyond: Beyond | None = None) -> None:
         self.builder = builder
         # The free indices that every derivative of the sweep may have.
         self.own = frozenset(own)
         self._made: dict[tuple[Guard, int, bool], Guard] = {}
         # Nodes behind which an adjoint is multiplied by local gradients, as far as they are known.
-        self.steep: set[int] = set()
+        self.steep: set[int] = set(beyond.steep if beyond else ())
         # Those of them where it can be told of operands which elements enter which.
-        self.separate: set[int] = set()
+        self.separate: set[int] = set(beyond.separate if beyond else ())
         # What can be said of a guard's conditions as they are, and the rest of them as one condition.
         self._passed: dict[tuple[Guard, object, tuple[Index, ...], bool], tuple[Guard, int | None]] = {}
         self._needed: dict[tuple[int, int, int], int] = {}
@@ -108,16 +123,6 @@ class Guards:
         if key not in self._needed:
             self._needed[key] = needed(self.builder, node, position, operand, left, self.own)
         return self.within(kept, self._needed[key], True)
-
-    def of(self, order: Sequence[int], roots: Mapping[int, Guard]) -> dict[int, Guard]:
-        """The guards of the active nodes; empty where nothing is selected or left out among them, the common case.
-
-        A node that sends no derivative any further needs none of its own.
-        """
-        walk = Walk(self, order, roots)
-        while (region := walk.go()) is not None:
-            walk.through(region)
-        return walk.found
 
     def prepare(self, order: Sequence[int]) -> bool:
         """Find out where adjoints are multiplied, and whether anything is selected or left out on the way."""
@@ -266,6 +271,13 @@ class Guards:
         if guard.taken:
             return self.builder.op(known) == "not" and self.builder.operands(known) == (guard.condition,)
         return known == guard.condition
+
+
+def beyond(builder: Builder, order: Sequence[int]) -> Beyond:
+    """What is known of the active nodes."""
+    guards = Guards(builder)
+    guards.prepare(order)
+    return Beyond(frozenset(guards.steep), frozenset(guards.separate))
 
 
 class Walk:

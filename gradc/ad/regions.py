@@ -87,6 +87,8 @@ def _loop_back(
     under = {place for place, seed in entering.items() if seed.condition is not None or seed.tapes}
     wanted = dependence.active(loop, [loop.input(position) for position in positions])
     wanted &= dependence.useful(loop, adjoints)
+    if not wanted:
+        return {}
     carried = [place for place in sorted(wanted) if place <= loop.carried]
     scanned = [place for place in sorted(wanted) if loop.carried < place <= loop.carried + loop.scanned]
     shared = [place for place in sorted(wanted) if place > loop.carried + loop.scanned]

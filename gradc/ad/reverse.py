@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from gradc.ad import regions
 from gradc.ad.dependence import collects
 from gradc.ad.flow import active, differentiable
-from gradc.ad.guards import ALWAYS, Guard, Guards, Walk, conditions
+from gradc.ad.guards import ALWAYS, Beyond, Guard, Guards, Walk, conditions
 from gradc.ir.builder import Builder
 from gradc.ir.op import Scatter
 from gradc.ir.types import BOOL, TAPE, TUPLE, Index, Type, family
@@ -112,7 +112,8 @@ class Sweep:
     """One reverse sweep: the adjoints of every node on a way from ``wrt`` to one of those that have ``seeds``.
 
     ``bases`` are values to which the adjoints of their nodes are added: in a loop, what earlier iterations gave. A root
-    in ``live`` has an adjoint at all only where that condition holds; its seed is 0 elsewhere.
+    in ``live`` has an adjoint at all only where that condition holds; its seed is 0 elsewhere. What is ``beyond`` the
+    ends of this sweep may go on with another one.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Sweep:
         own: Iterable[Index] = (),
         bases: Mapping[int, int] | None = None,
         live: Mapping[int, int] | None = None,
+        beyond: Beyond | None = None,
     ) -> None:
         self.builder = builder
         self.local = local
@@ -131,7 +133,7 @@ class Sweep:
         self.order = active(builder.data, roots, wrt)
         # A derivative of a family is a family: these indices are summed over nowhere.
         self.own = tuple(own)
-        self.made = Guards(builder, self.own)
+        self.made = Guards(builder, self.own, beyond)
         starts = dict.fromkeys(roots, ALWAYS)
         for y, condition in (live or {}).items():
             starts[y] = self.made.within(ALWAYS, condition, True)
@@ -274,6 +276,13 @@ class Sweep:
         condition = None if guard is None else self.made.holds(guard)
         return self.builder.constant(guard is not None, BOOL) if condition is None else condition
 
+    def live_at(self, node: int) -> int | None:
+        """The same, for each of the target's elements where they differ; None for always."""
+        guard = self.walk.reach(node)
+        if guard is None:
+            return self.builder.constant(False, BOOL)
+        return self.made.holds(guard, kept=self.builder.type(node).rank)
+
     def _settle(self, guard: Guard, value: int, *kept: Guard) -> int:
         """The value selected by the conditions of a guard that are not kept for all operands."""
         if any(each is not guard for each in kept):
@@ -411,7 +420,28 @@ class Sweep:
         return adjoint
 
 
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """An adjoint, and the condition under which its node has any influence, one for each of its elements or for all of
+    them; None for always. Elsewhere the adjoint is 0.
+    """
+
+    adjoint: int
+    live: int | None
+
+
 def adjoints(
+    builder: Builder, local: LocalGradients, y: int, wrt: Sequence[int], seed: int | None = None
+) -> Mapping[int, int]:
+    """Append the adjoints of ``wrt`` with respect to y, each times ``seed`` (1 if none is given), and return them.
+
+    Of a family y the derivatives are a family. A node that is missing in the result has derivative zero. What is made
+    is marked ``adjoint_of`` y.
+    """
+    return {node: found.adjoint for node, found in influences(builder, local, y, wrt, seed, told=False).items()}
+
+
+def influences(
     builder: Builder,
     local: LocalGradients,
     y: int,
@@ -419,12 +449,14 @@ def adjoints(
     seed: int | None = None,
     *,
     each: bool = True,
-) -> Mapping[int, int]:
-    """Append the adjoints of ``wrt`` with respect to y, each times ``seed`` (1 if none is given), and return them.
+    live: int | None = None,
+    beyond: Beyond | None = None,
+    told: bool = True,
+) -> Mapping[int, Influence]:
+    """The adjoints likewise, each with the condition under which its node has any influence on y if that is ``told``.
 
-    Of a family y the derivatives are a family, or with ``each=False`` their sum: then y is a step on the way to one
-    number, and the seed its adjoint. A node that is missing in the result has derivative zero. What is made is marked
-    ``adjoint_of`` y.
+    With ``each=False`` the derivatives of a family are their sum: then y is a step on the way to one number, and the
+    seed its adjoint, of which there is one only where ``live`` holds.
     """
     own: tuple[Index, ...] = builder.type(y).free if each else ()
     if seed is not None and each:
@@ -432,6 +464,8 @@ def adjoints(
     marked = builder.adjoint_of
     builder.adjoint_of = y
     try:
-        return Sweep(builder, local, [(y, seed)], wrt, own).run(wrt)
+        sweep = Sweep(builder, local, [(y, seed)], wrt, own, live=None if live is None else {y: live}, beyond=beyond)
+        found = sweep.run(wrt)
+        return {node: Influence(adjoint, sweep.live_at(node) if told else None) for node, adjoint in found.items()}
     finally:
         builder.adjoint_of = marked

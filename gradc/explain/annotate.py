@@ -147,7 +147,7 @@ class Notes:
                 return
             inputs = replace(inputs, inputs=found)
         gradients = [edge.gradient for edge in net.edges if edge.gradient is not None and edge.kind == "factor"]
-        tests = [node for edge in net.edges for node, _ in edge.conditions]
+        tests = [edge.live for edge in net.edges if edge.live is not None]
         wanted = {self.at[box] for box in self.order if inputs.modest(net.graph, self.at[box], SHOWN)}
         wanted |= {*gradients, *tests, *self._entering()}
         graph = net.graph
@@ -199,11 +199,11 @@ class Notes:
 
     @cached_property
     def cut(self) -> frozenset[int]:
-        """The edges that carry nothing: no derivative, or in a branch that is not taken."""
+        """The edges that carry nothing: no derivative, or no influence here."""
         return frozenset(
             index
             for index, edge in enumerate(self.net.edges)
-            if edge.gradient is None or any(self.values.get(node, taken) != taken for node, taken in edge.conditions)
+            if edge.gradient is None or (edge.live is not None and not self.values.get(edge.live, True))
         )
 
     @cached_property
@@ -397,9 +397,9 @@ class Notes:
         cut = index in self.cut
         if self.through.edge(edge):
             text = self.through.symbol(edge)
-        elif self.net.graph.data[edge.target]["op"] == "select" and edge.conditions:
+        elif self.net.graph.data[edge.target]["op"] == "select" and edge.live is not None:
             # Its local gradient is 1 or 0.
-            text = "not taken" if cut else "1" if self.factors else "then" if edge.conditions[0][1] else "else"
+            text = "not taken" if cut else "1" if self.factors else "then" if edge.position == 1 else "else"
         else:
             text = self._gradient_text(edge)
             if text.endswith(ELLIPSIS):

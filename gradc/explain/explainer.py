@@ -125,16 +125,16 @@ class Explainer:
         net = self.net
         named = [net.number[node] for node in self.model.graph.names.values() if node in self.cone]
         gradients = [edge.gradient for edge in net.edges if edge.gradient is not None]
-        tests = [node for edge in net.edges for node, _ in edge.conditions]
+        tests = [edge.live for edge in net.edges if edge.live is not None]
         return sorted({self.top, self.bottom, *self.members, *named, *gradients, *tests, *self.through.wanted()})
 
     @cached_property
     def cut(self) -> frozenset[int]:
-        """The edges along which nothing flows: no derivative, or in a branch that is not taken."""
+        """The edges along which nothing flows: no derivative, or no influence here."""
         return frozenset(
             index
             for index, edge in enumerate(self.net.edges)
-            if edge.gradient is None or any(self.numbers.get(node, taken) != taken for node, taken in edge.conditions)
+            if edge.gradient is None or (edge.live is not None and not self.numbers.get(edge.live, True))
         )
 
     @cached_property

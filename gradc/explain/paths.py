@@ -17,7 +17,8 @@ from typing import Any, Literal
 from gradc.ad.dependence import REGIONS
 from gradc.ad.expand import Expander, Templates
 from gradc.ad.flow import active, differentiable
-from gradc.ad.guards import ALWAYS, Guards, conditions
+from gradc.ad.guards import Beyond, beyond
+from gradc.ad.needs import some
 from gradc.ad.reverse import adjoints
 from gradc.explain.pulling import Edge, Kind, Locals
 from gradc.explain.ranking import Ranking, Weight, weight
@@ -38,7 +39,7 @@ class Network:
     are still calls), and with the nodes of the local gradients appended; ``number`` maps the nodes of the graph as
     written to it. ``nodes`` are in order of creation, edges in the order of their target and of its operands. ``atoms``
     are the nodes at which an expression stops: names, and the ``standins`` for them inside local gradients, which carry
-    the same names.
+    the same names. What is ``beyond`` a step says which conditions it has to tell of.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Network:
         templates: Templates,
         gradients: Mapping[tuple[int, int], int] | None = None,
         symbols: Collection[int] = (),
+        beyond: Beyond | None = None,
     ) -> None:
         self.graph = graph
         self.number = number
@@ -66,6 +68,7 @@ class Network:
         self.templates = templates
         self.gradients = gradients or {}
         self.symbols = frozenset(symbols)
+        self.beyond = beyond or Beyond(frozenset(), frozenset())
 
     @cached_property
     def atoms(self) -> frozenset[int]:
@@ -182,7 +185,7 @@ def network(
     if any(builder.op(node) in REGIONS for node in found.order):
         nodes = found.connected(nodes)
     finished = transfer(graph, builder, number)
-    tables = (found.edges, names, found.standins, templates, gradients, found.arrays.symbols)
+    tables = (found.edges, names, found.standins, templates, gradients, found.arrays.symbols, found.arrays.beyond)
     return Network(finished, number, tops, bottoms, nodes, *tables)
 
 
@@ -202,11 +205,11 @@ class _Finder:
         self.called = called
         self.tops, self.bottoms = of, wrt
         self.local = local
-        self.arrays = Locals(builder, local)
         members: set[int] = set()
         for y in of:
             members.update(active(builder.data, [y], wrt))
         self.order = sorted(members)
+        self.arrays = Locals(builder, local, beyond(builder, self.order))
         self.members = members
         self.named = {*names, *of, *wrt}
         self.edges: list[Edge] = []
@@ -274,16 +277,17 @@ class _Finder:
                 for position, operand in edges:
                     taken = position == 1
                     gradient = builder.make("select", (operands[0], one, zero) if taken else (operands[0], zero, one))
-                    conditions = ((operands[0], taken),) if single else ()
+                    live = operands[0] if taken else builder.apply("not", operands[0])
+                    live = live if single else some(builder, live)
                     kind: Kind = "factor" if single else "elements"
-                    self.edges.append(Edge(operand, node, gradient, conditions, kind, position=position))
+                    self.edges.append(Edge(operand, node, gradient, live, kind, position=position))
             elif not self.arrays.plain(node, [operand for _, operand in edges]):
                 made = self.arrays.operation(
                     node, [position for position, _ in edges], self.members, self._called(node)
                 )
                 for position, operand in edges:
                     whole, form, called = made[position]
-                    self.edges.append(Edge(operand, node, whole, (), form, called, None, position))
+                    self.edges.append(Edge(operand, node, whole, None, form, called, None, position))
             else:
                 partials = self.local.of(node, [position for position, _ in edges], self.members)
                 for position, operand in edges:
@@ -374,7 +378,7 @@ class _Finder:
         top = copy[root]
         standins = [held[group[0]] for group in entries]
         if not all(builder.type(step).scalar for step in (*copy.values(), *standins)):
-            self._over_arrays(node, top, standins, copy, entries)
+            self._over_arrays(node, top, standins, entries)
             return
         if len(steps) == 1 and data[root]["op"] != "select":
             # Most statements of a long program are one operation: its partials are all there is to find.
@@ -383,10 +387,10 @@ class _Finder:
                 gradient = partials.get(position)
                 self.edges.append(Edge(self.standins[standin], node, gradient, place=(top, standin)))
             return
-        found = adjoints(builder, self.local, top, standins)
-        branches = self._branches(top, standins, copy, entries)
-        for standin, within in zip(standins, branches, strict=True):
-            self.edges.append(Edge(self.standins[standin], node, found.get(standin), within, place=(top, standin)))
+        made = self.arrays.influences(top, {each: self.standins[each] for each in standins})
+        for standin in standins:
+            adjoint, live = (found.adjoint, found.live) if (found := made.get(standin)) else (None, None)
+            self.edges.append(Edge(self.standins[standin], node, adjoint, live, place=(top, standin)))
 
     def _regions_above(self, steps: Collection[int]) -> dict[int, tuple[int, ...]]:
         """The regions on the ways from each step of a statement to its value, the step itself included."""
@@ -405,38 +409,12 @@ class _Finder:
                     found[below] = found.get(below, frozenset()) | own
         return {step: tuple(sorted(regions)) for step, regions in found.items()}
 
-    def _branches(
-        self,
-        top: int,
-        standins: Sequence[int],
-        copy: Mapping[int, int],
-        entries: Sequence[Sequence[tuple[int, int]]],
-    ) -> list[tuple[tuple[int, bool], ...]]:
-        """The single conditions under which what enters a statement at some places has any influence."""
-        guards = Guards(self.builder)
-        guarded = guards.of(active(self.builder.data, [top], standins), {top: ALWAYS})
-        found = []
-        for places in entries:
-            due: set[tuple[int, bool]] | None = None
-            for step, position in places:
-                guard = guards.edge(copy[step], guarded.get(copy[step], ALWAYS), position)
-                named = {each for each in conditions(guard) if self.builder.type(each[0]).scalar}
-                due = named if due is None else due & named
-            found.append(tuple(sorted(due or ())))
-        return found
-
     def _over_arrays(
-        self,
-        node: int,
-        top: int,
-        standins: Sequence[int],
-        copy: Mapping[int, int],
-        entries: Sequence[Sequence[tuple[int, int]]],
+        self, node: int, top: int, standins: Sequence[int], entries: Sequence[Sequence[tuple[int, int]]]
     ) -> None:
         """The edges of a statement in which there are arrays."""
-        made = self.arrays.statement(top, standins, self._called(node))
-        branches = self._branches(top, standins, copy, entries)
-        for standin, (gradient, kind, called), within, places in zip(standins, made, branches, entries, strict=True):
+        made = self.arrays.statement(top, {each: self.standins[each] for each in standins}, self._called(node))
+        for standin, (gradient, live, kind, called), places in zip(standins, made, entries, strict=True):
             if gradient is None and self.builder.op(places[0][0]) in REGIONS:
                 # Another result of the region depends on it.
                 continue
@@ -444,7 +422,7 @@ class _Finder:
                 # One number for each member of the family.
                 kind = "elements"
             via = self.via.get(places[0][0], ())
-            edge = Edge(self.standins[standin], node, gradient, within, kind, called, (top, standin), via=via)
+            edge = Edge(self.standins[standin], node, gradient, live, kind, called, (top, standin), via=via)
             self.edges.append(edge)
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gradc.ad.flow import active
-from gradc.ad.reverse import adjoints
+from gradc.ad.guards import Beyond
+from gradc.ad.needs import some
+from gradc.ad.reverse import Influence, influences
 from gradc.ir.builder import Builder
 from gradc.ir.op import Scatter
 from gradc.ir.types import typed
@@ -32,8 +34,9 @@ REDUCING: Final = frozenset(("sum", "prod", "amax", "amin", "logsumexp", "norm",
 class Edge:
     """One operand edge from ``source`` to ``target``.
 
-    ``gradient`` is the node that computes its local gradient, None where that is zero everywhere. The edge lies in the
-    branches that ``conditions`` name, each a node and the truth value that it must have for the branch to be taken.
+    ``gradient`` is the node that computes its local gradient, None where that is zero everywhere. Something flows along
+    the edge only where the node ``live`` is true: a branch may not be taken, a loop not come by, a masked sum be empty.
+    None is for always.
 
     Over arrays ``kind`` says what the gradient is: a "factor" is one number, "elements" one for each element, "moved"
     is 1 for each element that goes on, and the gradient of a "map" is what it makes of an adjoint that is called
@@ -44,7 +47,7 @@ class Edge:
     source: int
     target: int
     gradient: int | None
-    conditions: tuple[tuple[int, bool], ...] = ()
+    live: int | None = None
     kind: Kind = "factor"
     symbol: str = ""
     place: tuple[int, int] | None = None
@@ -61,9 +64,10 @@ def symbol(name: str | None) -> str:
 class Locals:
     """Makes the local gradients of steps over arrays."""
 
-    def __init__(self, builder: Builder, local: LocalGradients) -> None:
+    def __init__(self, builder: Builder, local: LocalGradients, beyond: Beyond) -> None:
         self.builder = builder
         self.local = local
+        self.beyond = beyond
         # The nodes that stand for adjoints.
         self.symbols: set[int] = set()
 
@@ -82,23 +86,39 @@ class Locals:
         self.symbols.add(found)
         return found
 
-    def statement(self, top: int, standins: Sequence[int], name: str | None) -> list[tuple[int | None, Kind, str]]:
-        """The local gradients of a statement by the names in it, for each its node, its kind, and its symbol."""
+    def statement(
+        self, top: int, standins: Mapping[int, int], name: str | None
+    ) -> list[tuple[int | None, int | None, Kind, str]]:
+        """The local gradients of a statement by the names that ``standins`` stand for in it.
+
+        For each there are its node, that of the condition under which it has any influence, its kind, and its symbol.
+        """
         builder = self.builder
         if builder.type(top).scalar:
-            made = adjoints(builder, self.local, top, standins)
-            return [(made.get(each), self._size(each), "") for each in standins]
-        single = [each for each in standins if self._elementwise(top, each)]
-        others = [each for each in standins if each not in single]
-        found: dict[int, tuple[int | None, Kind, str]] = {}
+            made = self.influences(top, standins)
+            return [(*self._told(made.get(each)), self._size(each), "") for each in standins]
+        single = {each: source for each, source in standins.items() if self._elementwise(top, each)}
+        others = {each: source for each, source in standins.items() if each not in single}
+        found: dict[int, tuple[int | None, int | None, Kind, str]] = {}
         if single:
-            made = adjoints(builder, self.local, top, single, self.ones(top))
-            found |= {each: (made.get(each), "elements", "") for each in single}
+            made = self.influences(top, single, self.ones(top))
+            found |= {each: (*self._told(made.get(each)), "elements", "") for each in single}
         if others:
             called = symbol(name)
-            made = adjoints(builder, self.local, top, others, self.adjoint(called, top))
-            found |= {each: (made.get(each), "map", called) for each in others}
+            made = self.influences(top, others, self.adjoint(called, top))
+            found |= {each: (*self._told(made.get(each)), "map", called) for each in others}
         return [found[each] for each in standins]
+
+    def influences(self, top: int, standins: Mapping[int, int], seed: int | None = None) -> Mapping[int, Influence]:
+        """The adjoints of what stands for other nodes, and the conditions under which these have any influence."""
+        beyond = self.beyond.standing(standins)
+        return influences(self.builder, self.local, top, list(standins), seed, beyond=beyond)
+
+    def _told(self, found: Influence | None) -> tuple[int | None, int | None]:
+        """An adjoint and one condition for all of its elements."""
+        if found is None:
+            return None, None
+        return found.adjoint, None if found.live is None else some(self.builder, found.live)
 
     def _size(self, node: int) -> Kind:
         return "factor" if self.builder.type(node).scalar else "elements"
@@ -142,23 +162,23 @@ class Locals:
 class Pull:
     """Takes adjoints back along edges."""
 
-    def __init__(self, builder: Builder, local: LocalGradients) -> None:
+    def __init__(self, builder: Builder, local: LocalGradients, beyond: Beyond) -> None:
         self.builder = builder
         self.local = local
+        self.beyond = beyond
 
-    def back(self, edges: Sequence[Edge], seed: int) -> list[int | None]:
+    def back(self, edges: Sequence[Edge], seed: Influence) -> list[Influence | None]:
         """What an adjoint of the target of edges into one place contributes to their sources; None for nothing."""
         first = edges[0]
         if first.position >= 0:
             return [self._operation(edge, seed) for edge in edges]
         if first.place is None:
             return [seed for _ in edges]
-        standins = [edge.place[1] for edge in edges if edge.place is not None]
-        each = not self.builder.type(first.place[0]).free
-        made = adjoints(self.builder, self.local, first.place[0], standins, seed, each=each)
+        standins = {edge.place[1]: edge.source for edge in edges if edge.place is not None}
+        made = self._made(first.place[0], standins, seed, each=not self.builder.type(first.place[0]).free)
         return [made.get(standin) for standin in standins]
 
-    def _operation(self, edge: Edge, seed: int) -> int | None:
+    def _operation(self, edge: Edge, seed: Influence) -> Influence | None:
         """Back through one operation, in a copy whose operand is held apart."""
         builder = self.builder
         entry = builder.data[edge.target]
@@ -168,7 +188,16 @@ class Pull:
         operands = list(entry["operands"])
         operands[edge.position] = held
         copy = builder.make(entry["op"], tuple(operands), entry.get("attrs"))
-        return adjoints(builder, self.local, copy, [held], seed, each=False).get(held)
+        return self._made(copy, {held: edge.source}, seed, each=False).get(held)
+
+    def _made(
+        self, top: int, standins: Mapping[int, int], seed: Influence, *, each: bool
+    ) -> Mapping[int, Influence]:
+        beyond = self.beyond.standing(standins)
+        order = list(standins)
+        return influences(
+            self.builder, self.local, top, order, seed.adjoint, each=each, live=seed.live, beyond=beyond
+        )
 
 
 # The name of an operand that is held apart; no program can use it.

@@ -114,7 +114,7 @@ def single(type: Type) -> Type:
         type
         if not type.free
         else Type(type.dtype, type.shape, (), type.parts)
-        if type.parts
+        if type.dtype not in SCALARS
         else typed(type.dtype, type.shape)
     )
 
