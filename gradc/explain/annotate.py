@@ -157,7 +157,7 @@ class Notes:
         order = sorted(node for node in wanted if not self._unseen(graph, node))
         numbers = self._run(graph, order, inputs)
         if numbers is not None:
-            self.values = dict(zip(order, numbers, strict=True))
+            self.values = {node: value for node, value in zip(order, numbers, strict=True) if value is not None}
 
     @property
     def _arrays(self) -> bool:
@@ -188,9 +188,9 @@ class Notes:
 
     def _run(self, graph: Graph, nodes: Sequence[int], inputs: Known) -> list[Any] | None:
         try:
-            return inputs.values(graph, nodes, self.limits)
+            return inputs.values(graph, nodes, self.limits, ())
         except CallError:
-            # Integer arithmetic that fails, an index out of range: the picture is drawn all the same.
+            # A loop that does not end, arrays that do not fit into memory: the picture is drawn all the same.
             return None
 
     def value(self, box: int) -> Any:
@@ -203,7 +203,7 @@ class Notes:
         return frozenset(
             index
             for index, edge in enumerate(self.net.edges)
-            if edge.gradient is None or (edge.live is not None and not self.values.get(edge.live, True))
+            if edge.gradient is None or (edge.live is not None and not self.values.get(edge.live, not self.values))
         )
 
     @cached_property
@@ -212,7 +212,9 @@ class Notes:
         if not self.values:
             return []
         return [
-            0.0 if edge.gradient is None else float(self.values[edge.gradient]) if edge.kind == "factor" else math.nan
+            0.0 if edge.gradient is None else float(self.values.get(edge.gradient, "nan"))
+            if edge.kind == "factor"
+            else math.nan
             for edge in self.net.edges
         ]
 

@@ -103,11 +103,12 @@ class ArrayExplainer(Explainer):
         wanted = {node for node in self._wanted() if node not in skipped and inputs.modest(traced.graph, node)}
         wanted |= {node for node in traced.paths.values() if node is not None}
         wanted |= {node for name, node in traced.flow.items() if name in self.net.names}
+        due = {self.top}
         if self.bottom in traced.flow:
-            wanted.add(traced.flow[self.bottom])
-        order = sorted(wanted)
-        found = inputs.values(traced.graph, order, self.model.options.limits)
-        self.numbers = dict(zip(order, found, strict=True))
+            due.add(traced.flow[self.bottom])
+        order = sorted(wanted | due)
+        found = inputs.values(traced.graph, order, self.model.options.limits, due)
+        self.numbers = {node: value for node, value in zip(order, found, strict=True) if value is not None}
 
     def _wanted(self) -> list[int]:
         # What has free indices is shown by its formula alone.
@@ -119,7 +120,7 @@ class ArrayExplainer(Explainer):
             type = self.model.graph.type(self.v)
             dims = [_number(dim, self.sizes) for dim in type.shape]
             return np.zeros(dims) if dims else 0.0
-        return self.numbers[node]
+        return self.numbers.get(node)
 
     def _chosen(self, value: Any) -> Any:
         """The part that is asked for."""
@@ -239,11 +240,11 @@ class ArrayExplainer(Explainer):
 
     @cached_property
     def factors(self) -> list[float]:
-        """The local gradients that are single numbers; NaN stands for others."""
+        """The local gradients that are single numbers; NaN stands for others, and for one that has no value."""
         return [
             0.0
             if edge.gradient is None
-            else float(self.numbers[edge.gradient])
+            else float(self.numbers.get(edge.gradient, "nan"))
             if edge.kind == "factor"
             else float("nan")
             for edge in self.net.edges

@@ -117,8 +117,8 @@ class Explainer:
 
     def _evaluate(self, inputs: Known) -> None:
         wanted = self._wanted()
-        found = inputs.values(self.net.graph, wanted, self.model.options.limits)
-        self.numbers = dict(zip(wanted, found, strict=True))
+        found = inputs.values(self.net.graph, wanted, self.model.options.limits, {self.top})
+        self.numbers = {node: value for node, value in zip(wanted, found, strict=True) if value is not None}
 
     def _wanted(self) -> list[int]:
         """The nodes whose values are shown or needed for what is shown."""
@@ -134,13 +134,13 @@ class Explainer:
         return frozenset(
             index
             for index, edge in enumerate(self.net.edges)
-            if edge.gradient is None or (edge.live is not None and not self.numbers.get(edge.live, True))
+            if edge.gradient is None or (edge.live is not None and not self.numbers.get(edge.live, not self.numbers))
         )
 
     @cached_property
     def factors(self) -> list[float]:
-        """The local gradient of every edge, where values are known."""
-        return [0.0 if e.gradient is None else float(self.numbers[e.gradient]) for e in self.net.edges]
+        """The local gradient of every edge, where values are known; NaN for one that has none."""
+        return [0.0 if e.gradient is None else float(self.numbers.get(e.gradient, math.nan)) for e in self.net.edges]
 
     def _flow(self, factors: Sequence[float]) -> float:
         return self.net.flow(self.top, factors, self.cut).get(self.bottom, 0.0)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # A family of values or an array with more elements than that is not computed only to be shown.
 MOST = 1 << 22
+# Why a value does not exist: where a program asks for it nowhere, as in a branch that is not taken, nothing is wrong.
+_UNASKED = frozenset(("E0604", "E0605", "E0611", "E0612", "E0613", "E0640", "E0642"))
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,37 @@ class Known:
             count *= extents.evaluate(dim, self.sizes)
         return count <= most
 
-    def run(self, graph: Graph, nodes: Sequence[int]) -> list[Any]:
-        """The values of nodes; raises ``CallError`` where there are none.
+    def run(self, graph: Graph, nodes: Sequence[int], due: Collection[int] | None = None) -> list[Any]:
+        """The values of nodes; raises ``CallError`` where one that is ``due`` has none, and gives None for another.
 
-        A family has an axis for each index, in front of its own.
+        All are due unless they are told. A family has an axis for each index, in front of its own.
         """
+        try:
+            return self._run(graph, nodes)
+        except CallError as problem:
+            if due is None or problem.diagnostics[0].code not in _UNASKED:
+                raise
+        asked = [node for node in nodes if node in due]
+        found = dict(zip(asked, self._run(graph, asked), strict=True)) if asked else {}
+        stack = [[node for node in nodes if node not in due]]
+        while stack:
+            group = stack.pop()
+            try:
+                found.update(zip(group, self._run(graph, group), strict=True))
+            except CallError:
+                half = len(group) // 2
+                stack += [group[:half], group[half:]] if half else []
+        return [found.get(node) for node in nodes]
+
+    def _run(self, graph: Graph, nodes: Sequence[int]) -> list[Any]:
         if not self.arrays:
             return [_plain(value) for value in Plan(graph, nodes=nodes, sources=self.sources).run(self.inputs)]
         plan = ArrayPlan(graph, self.sizes, nodes=nodes, sources=self.sources, max_memory=self.max_memory)
         return [_plain(value) for value in plan.run(self.inputs)]
 
-    def values(self, graph: Graph, nodes: Sequence[int], limits: Limits) -> list[Any]:
+    def values(
+        self, graph: Graph, nodes: Sequence[int], limits: Limits, due: Collection[int] | None = None
+    ) -> list[Any]:
         """The values of nodes of a graph that may hold requests for derivatives; raises ``CallError`` likewise.
 
         Of a loop or a branch the tuple of its results, without what it keeps for derivatives. Where loops are
@@ -63,7 +85,7 @@ class Known:
         """
         if not any(data["op"] in REGIONS for data in graph.data.values()):
             expanded, to = expand(graph, None, limits)
-            return self.run(expanded, [to[node] for node in nodes])
+            return self.run(expanded, [to[node] for node in nodes], None if due is None else {to[node] for node in due})
         builder = Builder.continuing(graph, limits.expanded_nodes)
         parts: list[list[int | None]] = []
         for node in nodes:
@@ -77,10 +99,13 @@ class Known:
             )
         flat = [node for each in parts for node in each if node is not None]
         expanded, _ = expand(builder.finish([(f"·{k}", node) for k, node in enumerate(flat)]), None, limits)
-        found = iter(self.run(expanded, [node for _, node in expanded.outputs]))
+        made_of = [node for _, node in expanded.outputs]
+        asked = None if due is None else {to for node, to in zip(flat, made_of, strict=True) if node in due}
+        found = iter(self.run(expanded, made_of, asked))
         made = [[None if node is None else next(found) for node in each] for each in parts]
         return [
-            tuple(each) if graph.type(node).dtype == TUPLE else each[0] for node, each in zip(nodes, made, strict=True)
+            each[0] if graph.type(node).dtype != TUPLE else tuple(each) if any(v is not None for v in each) else None
+            for node, each in zip(nodes, made, strict=True)
         ]
 
 
