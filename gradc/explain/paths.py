@@ -288,6 +288,9 @@ class _Finder:
                 for position, operand in edges:
                     whole, form, called = made[position]
                     self.edges.append(Edge(operand, node, whole, None, form, called, None, position))
+            elif builder.ops[op].pullback is not None:
+                # A sum over an index that its term lacks.
+                self._through(node, node, {node}, [(node, position) for position, _ in edges])
             else:
                 partials = self.local.of(node, [position for position, _ in edges], self.members)
                 for position, operand in edges:
@@ -380,7 +383,7 @@ class _Finder:
         if not all(builder.type(step).scalar for step in (*copy.values(), *standins)):
             self._over_arrays(node, top, standins, entries)
             return
-        if len(steps) == 1 and data[root]["op"] != "select":
+        if len(steps) == 1 and data[root]["op"] != "select" and builder.ops[data[root]["op"]].pullback is None:
             # Most statements of a long program are one operation: its partials are all there is to find.
             partials = self.local.of(top, [position for _, position in places], {top, *standins})
             for (_, position), standin in zip(places, standins, strict=True):
