@@ -212,7 +212,9 @@ class Notes:
         if not self.values:
             return []
         return [
-            0.0 if edge.gradient is None else float(self.values.get(edge.gradient, "nan"))
+            0.0
+            if edge.gradient is None
+            else float(self.values.get(edge.gradient, "nan"))
             if edge.kind == "factor"
             else math.nan
             for edge in self.net.edges

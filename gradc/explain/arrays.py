@@ -196,7 +196,7 @@ class ArrayExplainer(Explainer):
                 source = shown = self.through.words(edges[regions[-1]].target, {})
         else:
             source, shown = self._along(node)
-        return Path(names, None, (source,), (shown,), product)
+        return Path(names, None, (source,), (shown,), product, self.cut.isdisjoint(way))
 
     def _along(self, node: int | None) -> tuple[str, str]:
         """What a path contributes, as source and for people."""
@@ -234,9 +234,9 @@ class ArrayExplainer(Explainer):
             value = self.numbers.get(edge.gradient)
         elif edge.kind == "moved":
             dims = ()
-        taken = index not in self.cut or edge.gradient is None
         names = self._name(edge.target), self._name(edge.source)
-        return LocalGradient(*names, source, shown, source, shown, value, taken, edge.kind, dims, through)
+        idle = self._idle(index)
+        return LocalGradient(*names, source, shown, source, shown, value, not idle, idle, edge.kind, dims, through)
 
     @cached_property
     def factors(self) -> list[float]:

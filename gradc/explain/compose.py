@@ -152,11 +152,14 @@ class Composer:
         for rank, path in enumerate(paths):
             flows = [self.notes.flow(index) for index in path if index not in self.notes.inner]
             terms = [self._term(flow) for flow in flows]
+            live = not any(flow.cut for flow in flows)
+            if not live and not all(math.isfinite(flow.value or 0.0) for flow in flows):
+                # As a product it would be 0 times infinity.
+                terms = ["0"]
             line.append(Run("  =  " if rank == 0 else "  +  "))
             line.append(Run(" · ".join(terms) or "1", color=PATHS[rank]))
             length += sum(map(len, terms)) + 3 * len(terms)
-            product = 0.0 if any(flow.cut for flow in flows) else math.prod(flow.value or 0.0 for flow in flows)
-            products.append(short(product))
+            products.append(short(math.prod(flow.value or 0.0 for flow in flows) if live else 0.0))
         if length > WIDEST:
             return (*head, Run(f"  the sum over {len(paths)} paths")) if len(paths) > 1 else tuple(head)
         if known and len(paths) == 1 and len(paths[0]) <= 1:

@@ -224,8 +224,8 @@ class Explainer:
         names = tuple(self._name(node) for node in nodes)
         if self.numbers:
             factors = tuple(self.factors[index] for index in edges)
-            product = 0.0 if any(index in self.cut for index in edges) else math.prod(factors, start=1.0)
-            return Path(names, factors, (), (), product)
+            live = self.cut.isdisjoint(edges)
+            return Path(names, factors, (), (), math.prod(factors, start=1.0) if live else 0.0, live)
         texts = [self._factor(net.edges[index]) for index in edges[:ROWS]]
         return Path(names, None, tuple(source for source, _ in texts), tuple(shown for _, shown in texts), None)
 
@@ -242,25 +242,46 @@ class Explainer:
     def _in_words(self, index: int, edge: Edge) -> LocalGradient:
         """A local gradient through a loop or a branch."""
         words = self.through.words(edge.target, self.numbers)
-        value = self.factors[index] if self.numbers else None
         names = self._name(edge.target), self._name(edge.source)
-        taken = index not in self.cut
-        return LocalGradient(*names, words, words, words, words, value, taken, through=words)
+        value, idle = self._number(edge), self._idle(index)
+        return LocalGradient(*names, words, words, words, words, value, not idle, idle, through=words)
+
+    def _number(self, edge: Edge) -> Any:
+        """The value of a local gradient; None where it has none."""
+        if not self.numbers:
+            return None
+        return 0.0 if edge.gradient is None else self.numbers.get(edge.gradient)
+
+    def _idle(self, index: int) -> str:
+        """Why nothing flows along an edge; empty where something does, or where a formula says so already."""
+        edge = self.net.edges[index]
+        if edge.live is None or edge.gradient is None or index not in self.cut:
+            return ""
+        # A condition that is made of single ones is that of a branch.
+        stack = [edge.live]
+        while stack:
+            node = stack.pop()
+            if self.data[node]["op"] in ("any", "get"):
+                return "no influence"
+            if self.data[node]["op"] in ("and", "or", "not"):
+                stack += self.data[node]["operands"]
+        return "no influence" if edge.via else "branch not taken"
 
     def _local(self, index: int, edge: Edge) -> LocalGradient:
         net = self.net
         if self.through.edge(edge):
             return self._in_words(index, edge)
         source, shown = self._texts(edge.gradient, net.atoms)
-        value = self.factors[index] if self.numbers else None
-        taken = index not in self.cut or edge.gradient is None
-        if edge.gradient is not None and value is not None and taken and not math.isfinite(value):
+        value, idle = self._number(edge), self._idle(index)
+        if edge.gradient is not None and value is not None and not idle and not math.isfinite(value):
             # School algebra would cancel the very quotient that makes it infinite or NaN.
             source, shown = self._written(edge.gradient, net.atoms)
         in_wrt = source, shown
         if not self.through.passes(edge.gradient, self._atoms_in_wrt):
             in_wrt = self._texts(edge.gradient, self._atoms_in_wrt)
-        return LocalGradient(self._name(edge.target), self._name(edge.source), source, shown, *in_wrt, value, taken)
+        return LocalGradient(
+            self._name(edge.target), self._name(edge.source), source, shown, *in_wrt, value, not idle, idle
+        )
 
     @cached_property
     def _atoms_in_wrt(self) -> frozenset[int]:

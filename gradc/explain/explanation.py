@@ -29,7 +29,7 @@ class LocalGradient:
 
     ``expression`` is source text in the names of the statement and ``formula`` the same as people write it;
     ``expression_in_wrt`` and ``formula_in_wrt`` are in terms of what is differentiated by, the names on the way written
-    out. In a branch that is not ``taken`` nothing flows.
+    out. Where it is not ``live``, nothing flows along it; ``idle`` says why.
 
     Over arrays ``kind`` is "elements" where there is one number for each element of ``wrt``, "moved" where elements go
     on as they are, and "map" for any other linear map: its formula is what becomes of the adjoint ``∂of``. ``shape`` is
@@ -44,7 +44,8 @@ class LocalGradient:
     expression_in_wrt: str
     formula_in_wrt: str
     value: Any
-    taken: bool = True
+    live: bool = True
+    idle: str = ""
     kind: str = "factor"
     shape: tuple[str, ...] = ()
     through: str = ""
@@ -54,7 +55,8 @@ class LocalGradient:
 class Path:
     """A path by its names; its factors and product where values are known, else the factors as source and formulas.
 
-    Over arrays the product is one of linear maps: its one formula is what the path contributes as a whole.
+    Over arrays the product is one of linear maps: its one formula is what the path contributes as a whole. Where a path
+    is not ``live``, nothing flows along one of its edges and its product is 0, whatever the other factors are.
     """
 
     nodes: tuple[str, ...]
@@ -62,6 +64,7 @@ class Path:
     expressions: tuple[str, ...]
     formulas: tuple[str, ...]
     product: Any
+    live: bool = True
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class Explanation:
                     "nodes": list(path.nodes),
                     "factors": list(path.expressions if path.factors is None else path.factors),
                     "product": facts(path.product),
+                    **({} if path.live else {"live": False}),
                 }
                 for path in self.paths
             ],
@@ -130,6 +134,7 @@ class Explanation:
                     "expression": each.expression,
                     "in_terms_of_wrt": each.expression_in_wrt,
                     "value": facts(each.value),
+                    **({} if each.live else {"live": False}),
                     **({"through": each.through} if each.through else {}),
                     **(
                         {}

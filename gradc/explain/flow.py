@@ -24,7 +24,7 @@ class Flow:
     index: int
     text: str
     value: float | None
-    # In a branch that is not taken nothing flows.
+    # Where it has no influence nothing flows, as in a branch that is not taken.
     cut: bool = False
 
     @property

@@ -190,14 +190,10 @@ class Pull:
         copy = builder.make(entry["op"], tuple(operands), entry.get("attrs"))
         return self._made(copy, {held: edge.source}, seed, each=False).get(held)
 
-    def _made(
-        self, top: int, standins: Mapping[int, int], seed: Influence, *, each: bool
-    ) -> Mapping[int, Influence]:
+    def _made(self, top: int, standins: Mapping[int, int], seed: Influence, *, each: bool) -> Mapping[int, Influence]:
         beyond = self.beyond.standing(standins)
         order = list(standins)
-        return influences(
-            self.builder, self.local, top, order, seed.adjoint, each=each, live=seed.live, beyond=beyond
-        )
+        return influences(self.builder, self.local, top, order, seed.adjoint, each=each, live=seed.live, beyond=beyond)
 
 
 # The name of an operand that is held apart; no program can use it.

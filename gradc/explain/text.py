@@ -4,6 +4,7 @@ descent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +73,8 @@ def _columns(found: Explanation) -> list[str]:
         elif each.formula_in_wrt != formula and len(each.formula_in_wrt) <= len(formula) + _LONGER:
             formula += f" = {each.formula_in_wrt}"
         formula = _cut(formula if each.kind != "map" or each.through else adjoint_map(formula, each.of))
-        if not each.taken:
-            formula += "  (branch not taken)"
+        if not each.live:
+            formula += f"  ({each.idle})"
         sign = " " if each.through else "="
         right.append((f"∂{quotient(each.of)}/∂{quotient(each.wrt)}", sign, formula, _of_gradient(each)))
     wide = max((width(name) for name, *_ in right), default=0)
@@ -153,6 +154,9 @@ def _way(nodes: Sequence[str]) -> str:
 
 
 def _product(path: Path) -> str:
+    if not path.live and not all(map(math.isfinite, path.factors or ())):
+        # As a product it would be 0 times infinity.
+        return "no influence"
     if path.factors is None:
         texts = [_cut(each, _PATH) if len(path.formulas) == 1 else factor(each) for each in path.formulas]
     else:

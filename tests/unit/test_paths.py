@@ -115,4 +115,6 @@ def test_conditions_of_an_edge():
         next(n for n in net.graph if net.graph.op(n) == "gt" and net.graph.name(net.graph.operands(n)[0]) == name)
         for name in "xz"
     )
-    assert [set(edge.conditions) for edge in net.edges] == [{(above_x, True), (above_z, True)}, {(above_x, False)}]
+    (first, second) = (net.graph.data[edge.live] for edge in net.edges)
+    assert (first["op"], first["operands"]) == ("and", (above_x, above_z))
+    assert (second["op"], second["operands"]) == ("not", (above_x,))
