@@ -10,23 +10,32 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from gradc.explain.paths import Network
 
-Weight = tuple[int, float]
-"""How much an edge contributes: its class and the logarithm of its size. Weights add up along a path."""
+Weight = tuple[int, int]
+"""How much an edge contributes: its class and the logarithm of its size, in ``_UNIT``. Weights add up along a path.
+
+They are whole numbers, so that sums of them are exact: products neither overflow nor underflow, and those of equal size
+are found to be equal, in whatever order they are made.
+"""
 
 _CLASS: Final = 1 << 40
+# A logarithm of 1, to the base 2.
+_UNIT: Final = 1 << 40
+# So many units may lie between products that are equal but for rounding: 3 times 5, and 15.
+_ROUNDING: Final = 64
 
 
 def weight(factor: float, cut: bool) -> Weight:
     """The weight of an edge, by which products rank by size: NaN first, then infinities, sizes, zeros, cut edges."""
     if cut:
-        return -(_CLASS**3), 0.0
+        return -(_CLASS**3), 0
     if factor != factor:
-        return _CLASS**2, 0.0
+        return _CLASS**2, 0
     if math.isinf(factor):
-        return _CLASS, 0.0
+        return _CLASS, 0
     if factor == 0:
-        return -1, 0.0
-    return 0, math.log2(abs(factor))
+        return -1, 0
+    mantissa, exponent = math.frexp(abs(factor))
+    return 0, exponent * _UNIT + round(math.log2(mantissa) * _UNIT)
 
 
 # In the order of the text, a path that goes on as the best way does stands between those that leave it for an earlier
@@ -50,7 +59,7 @@ class Ranking:
         self.of = of
         self.weights = weights
         # From every node: the weight of the best way on, the edge that it takes, and the rank of that edge.
-        self.ahead: dict[int, Weight] = {of: (0, 0.0)}
+        self.ahead: dict[int, Weight] = {of: (0, 0)}
         self.chosen: dict[int, tuple[int, int]] = {}
         for node in reversed(network.nodes):
             if node != of:
@@ -68,8 +77,8 @@ class Ranking:
         """How much less than the best way on from ``node``; what is within rounding is nothing."""
         best = self.ahead[node]
         lost = best[1] - found[1]
-        if best[0] == found[0] and abs(lost) <= 1e-12 + 4e-15 * abs(best[1]):
-            return 0, 0.0
+        if best[0] == found[0] and abs(lost) <= _ROUNDING:
+            return 0, 0
         return best[0] - found[0], lost
 
     def _choose(self, node: int) -> None:
@@ -78,7 +87,7 @@ class Ranking:
             if found is None:
                 continue
             # An equal one that stands later in the text does not take the place of the first.
-            if node not in self.ahead or self._loss(node, found) < (0, 0.0):
+            if node not in self.ahead or self._loss(node, found) < (0, 0):
                 self.ahead[node] = found
                 self.chosen[node] = (index, rank)
 
@@ -95,7 +104,7 @@ class Ranking:
         edges = network.edges
         found: list[list[int]] = []
         # (loss, order of the text, parent, where it leaves the parent, by which edge)
-        heap: list[tuple[Weight, tuple[tuple[int, ...], ...], int, int, int]] = [((0, 0.0), (_END,), -1, -1, -1)]
+        heap: list[tuple[Weight, tuple[tuple[int, ...], ...], int, int, int]] = [((0, 0), (_END,), -1, -1, -1)]
         total = 0
         while heap and len(found) < count and total <= MAX_RANKED:
             loss, order, parent, at, by = heappop(heap)
