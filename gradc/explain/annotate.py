@@ -22,8 +22,9 @@ from gradc.errors import CallError
 from gradc.explain import algebra
 from gradc.explain.contributions import Contributions
 from gradc.explain.flow import Flow
+from gradc.explain.gains import gains
 from gradc.explain.known import Known
-from gradc.explain.paths import Edge, Network, network, weight
+from gradc.explain.paths import Edge, Network, Weight, network, weight
 from gradc.explain.renamed import Renamed, atom
 from gradc.explain.through import Through, summed
 from gradc.ir.builder import Builder, replay
@@ -474,9 +475,17 @@ class Notes:
             return []
         weights = [weight(self.factors[i], i in self.cut) for i in range(len(self.factors))] or None
         if self.net.arrays:
-            # Products of maps have no size that one could tell in advance.
-            weights = None
+            weights = self._gains(self.at[wrt]) if count < self.count(wrt) else None
         return self.net.best(self.top, self.at[wrt], count, weights)
+
+    def _gains(self, bottom: int) -> list[Weight] | None:
+        """The weights of the edges where there are arrays and their values are known."""
+        if self.top is None or self.inputs is None or not self.values or not self.whole or not self._arrays:
+            return None
+        try:
+            return gains(self.net, self.top, bottom, self.inputs, self.limits)
+        except CallError:
+            return None
 
     def on_ways(self, nodes: Sequence[int]) -> tuple[set[int], tuple[int, int] | None]:
         """The edges on ways through ``nodes`` in their order, or the first two between which there is no way."""

@@ -18,9 +18,10 @@ from gradc.explain import algebra
 from gradc.explain.contributions import Contributions
 from gradc.explain.elements import Element
 from gradc.explain.explainer import Explainer
-from gradc.explain.explanation import Explanation, LocalGradient, Path, Row
+from gradc.explain.explanation import LocalGradient, Order, Path, Row
+from gradc.explain.gains import gains, length
 from gradc.explain.known import Known
-from gradc.explain.paths import Edge, Level
+from gradc.explain.paths import Edge, Level, Weight
 from gradc.explain.through import summed
 from gradc.ir.builder import NodeLimit
 from gradc.ir.graph import Graph
@@ -30,7 +31,7 @@ from gradc.limits import too_many_nodes
 if TYPE_CHECKING:
     from gradc.model import Model
 
-# Of so many paths all contributions are computed, to list the largest ones; and the steps that they may have together.
+# Of so many paths the contributions are computed, to list the largest ones; and the steps that they may have together.
 _RANKED: Final = 64
 _STEPS: Final = 4_000
 _FORMULA: Final = 200
@@ -53,20 +54,18 @@ class ArrayExplainer(Explainer):
         super().__init__(model, of, wrt, level)
         self.part = part
         self.sizes: Mapping[str, int] = {}
-        self.ways: list[tuple[int, ...]] = []
+        # By what paths rank that are too many to compute what each contributes.
+        self.weights: list[Weight] | None = None
         type = model.graph.type(self.v)
         if part is not None:
             part.shape(type.shape)
         # Where all is single numbers, the products along the paths are those of numbers.
         self.arrays = self.net.arrays or bool(type.shape)
 
-    def explain(self, values: Mapping[str, Any] | None, count: int, lr: float | None) -> Explanation:
-        """The explanation, with at most ``count`` paths."""
-        if self.arrays:
-            total = self.net.count(self.top, self.bottom)
-            few = total if total <= _RANKED else min(count, _RANKED)
-            self.ways = [tuple(way) for way in self.net.best(self.top, self.bottom, few)]
-        return super().explain(values, count, lr)
+    @cached_property
+    def ways(self) -> list[tuple[int, ...]]:
+        """The paths whose contributions are computed: all, or those that are estimated to contribute most."""
+        return [tuple(way) for way in self.net.best(self.top, self.bottom, _RANKED, self.weights)]
 
     @property
     def called_wrt(self) -> str:
@@ -97,6 +96,9 @@ class ArrayExplainer(Explainer):
             super()._evaluate(inputs)
             return
         self.sizes = inputs.sizes
+        if self.net.count(self.top, self.bottom) > _RANKED:
+            limits = self.model.options.limits
+            self.weights = gains(self.net, self.top, self.bottom, inputs, limits, self._chosen)
         traced = self.traced
         skipped = {edge.gradient for edge in self.net.edges if edge.kind in ("map", "moved")}
         skipped |= {node for node in traced.graph if is_tape(traced.graph.data, node)}
@@ -169,15 +171,21 @@ class ArrayExplainer(Explainer):
         row = super()._row(node)
         return Row(row.name, row.formula, row.value, self._dims(self.net.graph.type(node).shape))
 
-    def _listed(self, total: int, count: int) -> tuple[list[Path], bool]:
+    def _listed(self, total: int, count: int) -> tuple[list[Path], Order]:
         if not self.arrays:
             return super()._listed(total, count)
-        every = [self._contribution(way) for way in self.ways]
-        ranked = bool(self.numbers) and len(every) == total
-        if ranked and all(path.product is not None for path in every):
-            # NaN comes first, as it decides the sum.
-            every.sort(key=lambda path: -_size(path.product))
-        return every[:count], ranked
+        if not self.numbers or (total > len(self.ways) and self.weights is None):
+            return [self._contribution(way) for way in self.ways[:count]], "first"
+        products = {way: self._product(way) for way in self.ways}
+        # NaN comes first, as it decides the sum; what is not computed comes last.
+        ways = sorted(products, key=lambda way: 1.0 if products[way] is None else -length(products[way]))
+        exact = total == len(ways) and all(product is not None for product in products.values())
+        return [self._contribution(way) for way in ways[:count]], "largest" if exact else "estimated"
+
+    def _product(self, way: tuple[int, ...]) -> Any:
+        """What a path contributes, where that is computed."""
+        traced = self.traced
+        return self._chosen(self._whole(traced.paths[way])) if self.numbers and way in traced.paths else None
 
     def _contribution(self, way: tuple[int, ...]) -> Path:
         edges = self.net.edges
@@ -185,8 +193,7 @@ class ArrayExplainer(Explainer):
         traced = self.traced
         if way not in traced.paths:
             return Path(names, None, (), (), None)
-        node = traced.paths[way]
-        product = self._chosen(self._whole(node)) if self.numbers else None
+        node, product = traced.paths[way], self._product(way)
         if any(self.through.edge(edges[index]) for index in way):
             texts = [[self._factor(edges[index])[at] for index in way] for at in (0, 1)]
             source, shown = self._parted((summed([texts[0]], 1), summed([texts[1]], 1)))
@@ -263,12 +270,6 @@ def _largest(value: Any) -> float:
     sizes = np.abs(np.asarray(value, np.float64)).ravel()
     sizes = sizes[np.isfinite(sizes)]
     return float(sizes.max()) if sizes.size else 0.0
-
-
-def _size(value: Any) -> float:
-    """By what paths are ordered: the length of a contribution, infinite for one with a NaN."""
-    length = float(np.sqrt(np.square(np.asarray(value, np.float64)).sum()))
-    return float("inf") if length != length else length
 
 
 def _simple(text: str) -> bool:

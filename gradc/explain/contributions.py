@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gradc.ad.reverse import Influence
 from gradc.explain.paths import Network
-from gradc.explain.pulling import Edge, Pull
+from gradc.explain.pulling import Pull
 from gradc.ir.builder import Builder
 from gradc.ir.graph import Graph
 from gradc.ir.types import typed
@@ -28,6 +28,8 @@ class Contributions:
         self.builder = Builder.continuing(net.graph, limits.expanded_nodes)
         self.pull = Pull(self.builder, LocalGradients(self.builder, net.templates.partials), net.beyond)
         self.one = Influence(self.builder.constant(1.0, typed(net.graph.type(top).dtype)), None)
+        # What each edge, by its number, makes of the adjoint of its target.
+        self.terms: dict[int, int] = {}
         self._tails: dict[tuple[int, ...], Influence | None] = {(): self.one}
 
     def finish(self) -> Graph:
@@ -42,14 +44,16 @@ class Contributions:
             seed = found.get(node)
             if seed is None:
                 continue
-            groups: dict[object, list[Edge]] = {}
+            groups: dict[object, list[int]] = {}
             for index in net.incoming.get(node, ()):
                 edge = net.edges[index]
                 if edge.gradient is not None or edge.kind == "map":
-                    groups.setdefault(edge.place[0] if edge.place else (edge.position, index), []).append(edge)
-            for edges in groups.values():
-                for edge, term in zip(edges, self.pull.back(edges, seed), strict=True):
+                    groups.setdefault(edge.place[0] if edge.place else (edge.position, index), []).append(index)
+            for group in groups.values():
+                edges = [net.edges[index] for index in group]
+                for index, edge, term in zip(group, edges, self.pull.back(edges, seed), strict=True):
                     if term is not None:
+                        self.terms[index] = term.adjoint
                         before = found.get(edge.source)
                         found[edge.source] = term if before is None else self._both(before, term)
         return {node: influence.adjoint for node, influence in found.items()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gradc.backends.expression import Printer
 from gradc.explain import algebra
-from gradc.explain.explanation import Explanation, LocalGradient, Path, Row
+from gradc.explain.explanation import Explanation, LocalGradient, Order, Path, Row
 from gradc.explain.known import Known, known
 from gradc.explain.paths import Edge, Level, Network, network, weight
 from gradc.explain.renamed import Renamed
@@ -60,7 +60,7 @@ class Explainer:
         net = self.net
         total = net.count(self.top, self.bottom)
         gradient = self._sum()
-        listed, ranked = self._listed(total, count)
+        listed, order = self._listed(total, count)
         adjoint, agrees = self._compiled(found, gradient)
         source, shown = self._gradient()
         forward = self._forward()
@@ -87,7 +87,7 @@ class Explainer:
             step=step,
             omitted=(max(0, len(forward) - ROWS), max(0, len(net.edges) - ROWS)),
             shape=self._shape(),
-            ranked=ranked,
+            order=order,
         )
 
     @property
@@ -107,11 +107,13 @@ class Explainer:
         """The sum over all paths."""
         return self._flow(self.factors) if self.numbers else None
 
-    def _listed(self, total: int, count: int) -> tuple[list[Path], bool]:
-        """The paths that are listed, and whether these are the largest."""
+    def _listed(self, total: int, count: int) -> tuple[list[Path], Order]:
+        """The paths that are listed, and which these are."""
         valued = bool(self.numbers)
         weights = [weight(f, i in self.cut) for i, f in enumerate(self.factors)] if valued else None
-        return [self._path(path) for path in self.net.best(self.top, self.bottom, count, weights)], valued
+        return [
+            self._path(path) for path in self.net.best(self.top, self.bottom, count, weights)
+        ], "largest" if valued else "first"
 
     # Numbers -------------------------------------------------------------------------------------------------------
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from gradc.explain.summary import facts
 
+Order = Literal["largest", "estimated", "first"]
+"""Which of many paths are listed: the largest, those estimated to be so, or the first ones in the order of the text."""
 DIGITS: Final = 1_000
 """A number of paths with more digits is given as a text, such as 2^100000."""
 
@@ -93,9 +95,9 @@ class Explanation:
     step: Mapping[str, Any] | None
     # How many rows are left out of ``forward`` and ``local_gradients``.
     omitted: tuple[int, int] = field(default=(0, 0))
-    # The shape of the derivative, and whether the paths are listed by size.
+    # The shape of the derivative, and which paths are listed.
     shape: tuple[str, ...] = ()
-    ranked: bool = True
+    order: Order = "largest"
 
     @property
     def many(self) -> str:
@@ -157,4 +159,4 @@ class Explanation:
         return self.text()
 
 
-__all__ = ["Explanation", "LocalGradient", "Path", "Row"]
+__all__ = ["Explanation", "LocalGradient", "Order", "Path", "Row"]

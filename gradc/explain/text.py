@@ -121,8 +121,9 @@ def _paths(found: Explanation) -> list[str]:
         return [f"no path leads from {found.wrt} to {found.of}: the derivative is 0"]
     many = f"{count:,}".replace(",", "\N{NO-BREAK SPACE}") if count < 10**_DIGITS else found.many
     title = f"{many} path{'s' if count != 1 else ''} from {found.wrt} to {found.of}"
-    if len(found.paths) < count:
-        title += f", the {'largest' if found.ranked else 'first'} {len(found.paths)}" if found.paths else ""
+    if 0 < len(found.paths) < count:
+        shown = len(found.paths)
+        title += f", {shown} of the largest" if found.order == "estimated" else f", the {found.order} {shown}"
     ways = ["  " + _way(path.nodes) for path in found.paths]
     wide = max((width(way) for way in ways), default=0)
     if found.sum is None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import gradc
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def facts(
@@ -162,6 +163,51 @@ def test_a_branch_that_is_not_taken_carries_nothing() -> None:
     found = model.explain("y", "x")
     assert (found.sum, found.adjoint, found.agrees) == (-2.0, -2.0, True)
     assert "branch not taken" in str(found)
+
+
+def test_where_a_loop_does_not_come_by_there_is_no_influence() -> None:
+    model = gradc.load(GOLDEN / "loops" / "if_in_for_in_if.grad")
+    found = model.explain("u", "w")
+    assert (found.sum, found.adjoint, found.agrees) == (3.0, 3.0, True)
+    lines = str(found).splitlines()
+    assert "through the block `if`  (no influence)    0" in lines[3]
+    assert lines[8:11] == [
+        "2 paths from w to u",
+        "  w → z → u             3 · 1  =  3",
+        "  w → y → u      no influence  =  0",
+    ]
+    told = found.to_dict()
+    assert [path.get("live", True) for path in told["paths"]] == [True, False]
+    assert told["paths"][1]["factors"] == [0.0, math.inf]
+    assert [each["of"] for each in told["local_gradients"] if not each.get("live", True)] == ["y"]
+
+
+def test_a_masked_sum_of_nothing_has_no_influence() -> None:
+    model = gradc.compile("input x = 0\nr = sqrt(x)\ny = x + sum(r*i for i in 0..3 if i > 5)\n")
+    found = model.explain("y", "x")
+    assert (found.sum, found.adjoint, found.agrees) == (1.0, 1.0, True)
+    assert "(no influence)" in str(found)
+    assert [path.product for path in found.paths] == [1.0, 0.0]
+
+
+def test_a_sum_over_an_index_that_its_term_lacks() -> None:
+    model = gradc.compile("input n: int = 3\nparam c = 2\ny = sum(c for i in 0..n)\n")
+    for level in ("names", "ops"):
+        found = model.explain("y", "c", level=level)
+        assert (found.sum, found.adjoint) == (3.0, 3.0)
+    assert found.paths[0].factors == (3.0, 1.0)
+
+
+def test_what_nobody_asks_for_is_not_shown() -> None:
+    model = gradc.load(GOLDEN / "programs" / "unasked_between.grad")
+    for level in ("names", "ops"):
+        found = model.explain("y", "w", level=level)
+        assert (found.sum, found.adjoint, found.agrees) == (2.0, 2.0, True)
+        assert found.values["b"] is None
+        assert {each.value for each in found.local_gradients if each.of == "b" and not each.live} <= {None}
+    # Where it is asked for, it is an error.
+    with pytest.raises(gradc.CallError, match="the index 1 is out of range"):
+        model.explain("y", "w", {"w": 2})
 
 
 def test_an_optimised_graph_keeps_its_names(two_paths: gradc.Model, tmp_path: Path) -> None:
