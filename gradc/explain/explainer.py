@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from gradc.backends.expression import Printer
 from gradc.explain import algebra
 from gradc.explain.explanation import Explanation, LocalGradient, Order, Path, Row
@@ -61,13 +63,13 @@ class Explainer:
         total = net.count(self.top, self.bottom)
         gradient = self._sum()
         listed, order = self._listed(total, count)
-        adjoint, agrees = self._compiled(found, gradient)
+        adjoint, agrees, rewritten = self._compiled(found, gradient)
         source, shown = self._gradient()
         forward = self._forward()
         before = self._before()
         step = None
         if lr is not None and gradient is not None and before is not None:
-            step = {"before": before, "lr": lr, "after": before - lr * gradient}
+            step = {"before": before, "lr": lr, "after": before - lr * (adjoint if rewritten else gradient)}
         return Explanation(
             of=self.of,
             wrt=self.called_wrt,
@@ -88,6 +90,7 @@ class Explainer:
             omitted=(max(0, len(forward) - ROWS), max(0, len(net.edges) - ROWS)),
             shape=self._shape(),
             order=order,
+            rewritten=rewritten,
         )
 
     @property
@@ -147,19 +150,37 @@ class Explainer:
     def _flow(self, factors: Sequence[float]) -> float:
         return self.net.flow(self.top, factors, self.cut).get(self.bottom, 0.0)
 
-    def _compiled(self, inputs: Known | None, gradient: Any) -> tuple[Any, bool | None]:
-        """The derivative as the compiled program computes it, and whether it is the sum over the paths."""
+    def _compiled(self, inputs: Known | None, gradient: Any) -> tuple[Any, bool | None, bool]:
+        """The derivative as the compiled program computes it, and whether it is the sum over the paths; if it is not,
+        whether that is so because of rewrite rules.
+        """
         if inputs is None or gradient is None:
-            return None, None
-        found = float(self.model.grad([self.of], [self.wrt])._plan(inputs.sizes).run(inputs.inputs)[0])
-        if math.isnan(found) or math.isnan(gradient):
-            return found, math.isnan(found) and math.isnan(gradient)
-        if math.isinf(found) or math.isinf(gradient):
-            return found, found == gradient
-        # Rounding is relative to what is added, not to what is left of it.
-        scale = self._flow([abs(factor) for factor in self.factors])
-        single = self.model.options.dtype == "f32"
-        return found, abs(found - gradient) <= (1e-4 if single else 1e-9) * max(scale, abs(found))
+            return None, None, False
+        found = self._chosen(self.model.grad([self.of], [self.wrt])._plan(inputs.sizes).run(inputs.inputs)[0])
+        found = found.item() if isinstance(found, np.generic) else found
+        if self._equal(found, gradient):
+            return found, True, False
+        node = self.net.gradients.get((self.top, self.bottom))
+        if node is None:
+            return found, False, False
+        (written,) = inputs.values(self.net.graph, [node], self.model.options.limits)
+        return found, False, self._equal(self._chosen(written), gradient)
+
+    def _chosen(self, value: Any) -> Any:
+        """The part that is asked for."""
+        return value
+
+    def _equal(self, found: Any, gradient: Any) -> bool:
+        """Whether two derivatives are equal within rounding, NaN and NaN too."""
+        first, second = np.asarray(found, np.float64), np.asarray(gradient, np.float64)
+        tolerance = (1e-4 if self.model.options.dtype == "f32" else 1e-9) * self._scale(found, gradient)
+        with np.errstate(invalid="ignore"):
+            near = np.isfinite(first) & np.isfinite(second) & (np.abs(first - second) <= tolerance)
+            return bool(((first == second) | (np.isnan(first) & np.isnan(second)) | near).all())
+
+    def _scale(self, found: Any, gradient: Any) -> float:
+        """Rounding is relative to what is added, not to what is left of it: the size of that."""
+        return max(self._flow([abs(factor) for factor in self.factors]), float(abs(found)))
 
     # Texts ---------------------------------------------------------------------------------------------------------
 

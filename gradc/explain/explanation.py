@@ -74,7 +74,8 @@ class Explanation:
     """How the derivative of ``of`` with respect to ``wrt`` comes about; ``str()`` is the page for people.
 
     ``sum`` is over all ``path_count`` paths, whether they are listed or not; ``adjoint`` is what the compiled program
-    computes, and ``agrees`` says whether the two are equal within rounding (None where values are missing).
+    computes, and ``agrees`` says whether the two are equal within rounding (None where values are missing). They may
+    differ where rewrite rules keep the accuracy that the formulas as written lose.
     """
 
     of: str
@@ -98,6 +99,13 @@ class Explanation:
     # The shape of the derivative, and which paths are listed.
     shape: tuple[str, ...] = ()
     order: Order = "largest"
+    # Whether the compiled program differs from the sum for no other reason than rewrite rules.
+    rewritten: bool = False
+
+    @property
+    def best(self) -> Any:
+        """The derivative, as the compiled program computes it where rewrite rules keep accuracy."""
+        return self.adjoint if self.rewritten else self.sum
 
     @property
     def many(self) -> str:
@@ -113,7 +121,7 @@ class Explanation:
             "wrt": self.wrt,
             "values": {name: facts(value) for name, value in self.values.items()},
             "value": self.value,
-            "gradient": facts(self.sum),
+            "gradient": facts(self.best),
             "adjoint": facts(self.adjoint),
             "expression": self.expression,
             # JSON readers, Python's among them, refuse integers of thousands of digits.

@@ -46,7 +46,7 @@ def _head(found: Explanation) -> list[str]:
         return [f"{name} = {_cut(found.formula, 80)}{known}"]
     at = [_given(each, value) for each, value in found.inputs.items() if value is not None]
     where = f"        at {', '.join(at[:12])}{', …' if len(at) > 12 else ''}" if at else ""
-    return [f"{name} = {short(found.sum)}{where}"]
+    return [f"{name} = {short(found.best)}{where}"]
 
 
 def _given(name: str, value: Any) -> str:
@@ -141,7 +141,9 @@ def _paths(found: Explanation) -> list[str]:
     if len(found.paths) < count:
         lines.append(f"{_pad('  …', wide)}")
     verdict = "the compiled adjoint agrees"
-    if not found.agrees:
+    if found.rewritten:
+        verdict = f"as written; the compiled adjoint, by rewrite rules, is {_number(found.adjoint)}"
+    elif not found.agrees:
         verdict = f"BUT THE COMPILED ADJOINT IS {_number(found.adjoint)}: please report this"
     lines.append(f"{word:>{wide + 6 + reach}}  =  {_right(short(found.sum), numbers)}    {verdict}")
     return lines

@@ -51,7 +51,8 @@ def pairs(model: gradc.Model) -> Iterator[tuple[str, str, str]]:
 def agree(model: gradc.Model, of: str, wrt: str, level: str, values: dict[str, Any] | None = None) -> None:
     found = model.explain(of, wrt, values, level=level)
     where = f"∂{of}/∂{wrt} at level {level}: {found.sum} by paths, {found.adjoint} compiled"
-    assert found.agrees, where
+    # Where overflow makes the formulas as written worthless, rewrite rules save the compiled program.
+    assert found.agrees or (found.rewritten and not np.isfinite(found.sum).all()), where
     assert "BUT" not in str(found), where
 
 

@@ -182,6 +182,19 @@ def test_where_a_loop_does_not_come_by_there_is_no_influence() -> None:
     assert [each["of"] for each in told["local_gradients"] if not each.get("live", True)] == ["y"]
 
 
+def test_rewrite_rules_that_save_a_derivative() -> None:
+    found = gradc.compile("param x = 1000\nu = exp(x)\ny = log(u + 1)\n").explain("y", "x", lr=0.5)
+    assert math.isnan(found.sum)
+    assert (found.adjoint, found.agrees, found.rewritten, found.best) == (1.0, False, True, 1.0)
+    lines = str(found).splitlines()
+    assert lines[0] == "∂y/∂x = 1        at x = 1000"
+    assert lines[-4] == "                 gradient  =  nan    as written; the compiled adjoint, by rewrite rules, is 1"
+    assert lines[-1] == "one step, lr = 0.5      x: 1000 → 999.5"
+    # Without the rules there is nothing else.
+    plain = gradc.compile("param x = 1000\ny = log(exp(x) + 1)\n", level=0).explain("y", "x")
+    assert (plain.agrees, plain.rewritten) == (True, False)
+
+
 def test_a_masked_sum_of_nothing_has_no_influence() -> None:
     model = gradc.compile("input x = 0\nr = sqrt(x)\ny = x + sum(r*i for i in 0..3 if i > 5)\n")
     found = model.explain("y", "x")
