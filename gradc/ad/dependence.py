@@ -9,7 +9,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from gradc.ad.flow import Data, Nodes, differentiable
-from gradc.ad.reads import leaves_out
+from gradc.ad.reads import end_to_end, leaves_out
 from gradc.ir import sizes
 from gradc.ir.builder import Builder
 from gradc.ir.graph import Graph
@@ -45,6 +45,12 @@ def certain(body: Graph, whole: bool = False) -> tuple[int, ...]:
     return found
 
 
+def wholly(body: Graph, places: Collection[int]) -> bool:
+    """Whether each output that depends on one of these inputs always does so, and on all of its elements."""
+    wanted = sum(1 << place for place in places)
+    return all(not (may ^ must) & wanted for may, must in zip(dependence(body), certain(body, True), strict=True))
+
+
 def _masks(
     body: Graph,
     through: Callable[[dict[int, int], int, Graph], tuple[int, ...]],
@@ -53,6 +59,9 @@ def _masks(
 ) -> tuple[int, ...]:
     masks: dict[int, int] = {node: 1 << place for place, node in enumerate(body.inputs)}
     inner: dict[int, tuple[int, ...]] = {}
+    # Of the inputs what reads some of their elements, each with a bit of its own behind those of the inputs.
+    parts: dict[int, list[int]] = {}
+    bits: dict[int, int] = {}
     for node, data in body.data.items():
         if node in masks:
             continue
@@ -70,8 +79,20 @@ def _masks(
             for position, operand in differentiable(body.data, node):
                 if not (whole and leaves_out(body, node, position)):
                     mask |= masks[operand]
+                elif body.op(node) == "access" and (array := body.through_names(operand)) in body.inputs:
+                    parts.setdefault(array, []).append(node)
+                    bits[node] = len(body.inputs) + len(bits)
+                    mask |= 1 << bits[node]
             masks[node] = mask
-    return tuple(masks[node] for _, node in body.outputs)
+    found = [masks[node] for _, node in body.outputs]
+    for array, readers in parts.items():
+        for at, mask in enumerate(found):
+            # Together they may read all of it.
+            listed = [node for node in readers if mask >> bits[node] & 1]
+            if listed and end_to_end(body, body.type(array).shape, listed):
+                found[at] |= 1 << body.inputs.index(array)
+    every = (1 << len(body.inputs)) - 1
+    return tuple(mask & every for mask in found)
 
 
 def _union(first: int, second: int) -> int:

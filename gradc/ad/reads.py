@@ -53,7 +53,7 @@ def read(
     """
     shape = builder.type(array).shape
     accesses = [node for node in readers if builder.op(node) == "access"]
-    if _end_to_end(builder, shape, accesses):
+    if end_to_end(builder, shape, accesses):
         return None
     true = builder.constant(True, typed("bool", shape))
     masks = [in_triangle(builder, node, true) for node in dict.fromkeys(readers) if builder.op(node) != "access"]
@@ -201,7 +201,7 @@ def _whole(builder: Nodes, node: int) -> bool:
     return all(axis in joined or _covers(interval, extent) for axis, (interval, extent) in found)
 
 
-def _end_to_end(builder: Builder, shape: Sequence[Dim], accesses: Sequence[int]) -> bool:
+def end_to_end(builder: Nodes, shape: Sequence[Dim], accesses: Sequence[int]) -> bool:
     """Whether it is plain that intervals along one axis, which leave no other one out, cover the array together."""
     parts: dict[int, list[Interval]] = {}
     for node in accesses[:_COMPARED]:

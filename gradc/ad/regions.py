@@ -275,7 +275,7 @@ def _apart(
     body = loop.body
     inner, inputs = elements.within(loop, wanted, outside)
     told = any(_by_element(builder, seed) for place, seed in entering.items() if place < loop.carried)
-    if not told and not elements.in_part(body, inner):
+    if not told and (not elements.in_part(body, inner) or dependence.wholly(body, inputs.intersection(wanted))):
         return set()
     sure = {place for place, seed in entering.items() if seed.condition is None and not seed.tapes}
     whole = dependence.backwards(loop, sure, entering, whole=True)
