@@ -16,8 +16,11 @@ from gradc.ad.flow import Nodes, active, differentiable
 from gradc.ad.needs import GENTLE
 from gradc.ad.reads import leaves_out, single
 from gradc.ir.region import Loop
+from gradc.ops.structure import AT
+from gradc.syntax.extents import dim_of
 
 if TYPE_CHECKING:
+    from gradc.ir.builder import Builder
     from gradc.ir.graph import Graph
 
 
@@ -103,3 +106,56 @@ def in_part(body: Graph, known: Collection[int]) -> bool:
         elif data["operands"] and data["operands"][0] in known and leaves_out(body, node, 0):
             return True
     return False
+
+
+def handed_on(builder: Builder, node: int, place: int, condition: int) -> bool:
+    """Whether each element that a ``for`` changes has an influence, given the condition for those at the end: that
+    of a recurrence, in which an iteration always reads what the one before it has written, when its last one has.
+    """
+    loop = Loop.of(builder.data[node]["attrs"])
+    body, array = loop.body, loop.body.inputs[place]
+    change = body.through_names(body.outputs[place - 1][1])
+    if loop.test is not None or body.op(change) != "put" or body.attrs(change)["items"] != (AT,):
+        return False
+    before, value, index = body.operands(change)
+    written = _behind(body, index)
+    if written is None or body.through_names(before) != array:
+        return False
+    reads = (each for each in _always(body, value) if body.op(each) == "access" and body.attrs(each)["items"] == (AT,))
+    found = (body.operands(each) for each in reads)
+    if not any(body.through_names(read) == array and _behind(body, at) == written - 1 for read, at in found):
+        return False
+    asked = builder.data[condition]
+    if asked["op"] != "assemble" or asked["attrs"]["parts"] != (((AT,), ()),):
+        return False
+    holds, at = asked["operands"]
+    last, stop = dim_of(builder.data, at), dim_of(builder.data, builder.operands(node)[1])
+    return builder.value(holds) is True and last is not None and stop is not None and last - stop == written - 1
+
+
+def _behind(body: Graph, index: int) -> int | None:
+    """By how much an index is greater than the number of the iteration; None if that is not a known number."""
+    index = body.through_names(index)
+    if index == body.inputs[0]:
+        return 0
+    if body.op(index) not in ("add", "sub"):
+        return None
+    left, right = map(body.through_names, body.operands(index))
+    if body.op(index) == "add" and right == body.inputs[0]:
+        left, right = right, left
+    number = body.constant(right)
+    if left != body.inputs[0] or number is None:
+        return None
+    return int(number) if body.op(index) == "add" else -int(number)
+
+
+def _always(body: Graph, value: int) -> set[int]:
+    """What a value depends on smoothly whatever conditions turn out to be, as far as no region is on the way."""
+    found: set[int] = set()
+    stack = [value]
+    while stack:
+        node = stack.pop()
+        if node not in found and body.op(node) != "select" and body.op(node) not in REGIONS:
+            found.add(node)
+            stack += [operand for _, operand in differentiable(body.data, node)]
+    return found

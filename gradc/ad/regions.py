@@ -123,7 +123,7 @@ def _loop_back(
         incoming[place] = made.input(name, types[place], nothing(builder, types[place]))
     # Where a value has no influence in some iterations, its adjoint there is none, which is not the same as 0.
     liveness = dependence.backwards(loop, adjoints.keys() - under, adjoints)
-    apart = _apart(builder, loop, entering, wanted, {loop.input(position) for position in outside})
+    apart = _apart(builder, node, entering, wanted, {loop.input(position) for position in outside})
     flagged = [place for place in carried if place in liveness.sometimes or place in apart]
     summed = [place for place in shared if place not in liveness.first or place in apart]
     flags = {}
@@ -268,12 +268,13 @@ def _by_element(builder: Builder, seed: Seed) -> bool:
 
 
 def _apart(
-    builder: Builder, loop: Loop, entering: Mapping[int, Seed], wanted: Collection[int], outside: Collection[int]
+    builder: Builder, node: int, entering: Mapping[int, Seed], wanted: Collection[int], outside: Collection[int]
 ) -> set[int]:
     """The inputs of a loop's body, by place, of which some elements may have an influence while others have none.
 
     It matters for those behind which it does ``outside`` of the loop, and for those where it does inside of it.
     """
+    loop = Loop.of(builder.data[node]["attrs"])
     body = loop.body
     inner, inputs = elements.within(loop, wanted, outside)
     told = any(_by_element(builder, seed) for place, seed in entering.items() if place < loop.carried)
@@ -284,7 +285,14 @@ def _apart(
     known = {place for place in wanted if place in (whole.always if place <= loop.carried else whole.first)}
     scanned = range(loop.carried + 1, loop.carried + loop.scanned + 1)
     found = inputs.intersection(wanted).difference(known, scanned)
-    return {place for place in found if body.type(body.inputs[place]).rank}
+    alike = {
+        place
+        for place, seed in ((result + 1, seed) for result, seed in entering.items() if result < loop.carried)
+        if place not in outside
+        and seed.condition is not None
+        and elements.handed_on(builder, node, place, seed.condition)
+    }
+    return {place for place in found - alike if body.type(body.inputs[place]).rank}
 
 
 def _branch_back(
