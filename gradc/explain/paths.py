@@ -18,9 +18,8 @@ from gradc.ad.dependence import REGIONS
 from gradc.ad.expand import Expander, Templates
 from gradc.ad.flow import active, differentiable
 from gradc.ad.guards import Beyond, beyond
-from gradc.ad.needs import some
 from gradc.ad.reverse import adjoints
-from gradc.explain.pulling import Edge, Kind, Locals
+from gradc.explain.pulling import Edge, Kind, Locals, ever
 from gradc.explain.ranking import Ranking, Weight, weight
 from gradc.ir.builder import Builder, NodeLimit, transfer
 from gradc.ir.graph import Graph
@@ -278,7 +277,7 @@ class _Finder:
                     taken = position == 1
                     gradient = builder.make("select", (operands[0], one, zero) if taken else (operands[0], zero, one))
                     live = operands[0] if taken else builder.apply("not", operands[0])
-                    live = live if single else some(builder, live)
+                    live = ever(builder, live)
                     kind: Kind = "factor" if single else "elements"
                     self.edges.append(Edge(operand, node, gradient, live, kind, position=position))
             elif not self.arrays.plain(node, [operand for _, operand in edges]):

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from gradc.ad.flow import active
 from gradc.ad.guards import Beyond
-from gradc.ad.needs import some
+from gradc.ad.needs import for_one, some
 from gradc.ad.reverse import Influence, influences
 from gradc.ir.builder import Builder
 from gradc.ir.op import Scatter
@@ -59,6 +59,12 @@ class Edge:
 def symbol(name: str | None) -> str:
     """What the adjoint of a value is called where its local gradients are told."""
     return f"∂{name or ''}"
+
+
+def ever(builder: Builder, condition: int) -> int:
+    """Whether a condition holds for any element and any member of a family."""
+    found = some(builder, condition)
+    return for_one(builder, found, builder.type(found).free)
 
 
 class Locals:
@@ -115,10 +121,10 @@ class Locals:
         return influences(self.builder, self.local, top, list(standins), seed, beyond=beyond)
 
     def _told(self, found: Influence | None) -> tuple[int | None, int | None]:
-        """An adjoint and one condition for all of its elements."""
+        """An adjoint and one condition for all that it is made of."""
         if found is None:
             return None, None
-        return found.adjoint, None if found.live is None else some(self.builder, found.live)
+        return found.adjoint, None if found.live is None else ever(self.builder, found.live)
 
     def _size(self, node: int) -> Kind:
         return "factor" if self.builder.type(node).scalar else "elements"
@@ -200,4 +206,4 @@ class Pull:
 ELSEWHERE: Final = "·"
 
 
-__all__ = ["ELSEWHERE", "Edge", "Kind", "Locals", "Pull", "symbol"]
+__all__ = ["ELSEWHERE", "Edge", "Kind", "Locals", "Pull", "ever", "symbol"]

@@ -54,6 +54,8 @@ def agree(model: gradc.Model, of: str, wrt: str, level: str, values: dict[str, A
     # Where overflow makes the formulas as written worthless, rewrite rules save the compiled program.
     assert found.agrees or (found.rewritten and not np.isfinite(found.sum).all()), where
     assert "BUT" not in str(found), where
+    for path in found.paths:
+        assert path.live or not np.any(path.product), (where, path)
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)

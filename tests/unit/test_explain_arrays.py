@@ -233,6 +233,18 @@ def test_the_largest_of_many_paths() -> None:
     )
 
 
+def test_a_branch_that_some_members_of_a_family_take_has_an_influence() -> None:
+    lines = ["input x[n] = [1, -2, 3]", "param w = 2", "u = [if x[i] > 0 then sqrt(x[i])*w else 0 for i]", "L = sum(u)"]
+    found = gradc.compile("\n".join(lines)).explain("L", "w", level="ops")
+    assert found.agrees
+    assert all(each.live for each in found.local_gradients)
+    assert [path.live for path in found.paths] == [True]
+    found = gradc.compile("\n".join(lines).replace("> 0", "> 5")).explain("L", "w", level="ops")
+    assert (found.sum, found.adjoint) == (0.0, 0.0)
+    assert [each.idle for each in found.local_gradients if not each.live] == ["no influence"]
+    assert [(path.live, path.product) for path in found.paths] == [(False, 0.0)]
+
+
 def test_an_element_that_is_not_read_has_no_influence() -> None:
     model = gradc.load(Path(__file__).parents[1] / "golden" / "loops" / "unread_row.grad")
     found = model.explain("z", "w")
