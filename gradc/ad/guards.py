@@ -14,10 +14,11 @@ from itertools import islice
 
 from gradc.ad.dependence import REGIONS, collects, reached
 from gradc.ad.flow import differentiable
-from gradc.ad.needs import GENTLE, for_one, needed, some
+from gradc.ad.needs import GENTLE, for_one, needed, repeats, some
 from gradc.ad.reads import leaves_out, read, single
 from gradc.ir.builder import Builder
-from gradc.ir.types import Index
+from gradc.ir.sizes import Dim, at_least
+from gradc.ir.types import INT, Index
 from gradc.ops import build
 
 
@@ -109,6 +110,23 @@ class Guards:
             self._needed[key] = needed(self.builder, node, position, operand, left, self.own)
         return self.within(kept, self._needed[key], True)
 
+    def existing(self, node: int, guard: Guard, operand: int, position: int) -> Guard:
+        """The guard, and that there is anything at all that the operand enters: along the indices and axes of the node
+        that it lacks. What flows to it is a sum over these, 0 where there is nothing, and multiplied behind it.
+        """
+        number = self._number(node, operand, position)
+        if number is None:
+            return guard
+        zero = self.builder.constant(0, INT)
+        return self.within(guard, self.builder.apply("gt", build.extent(self.builder, number), zero), True)
+
+    def _number(self, node: int, operand: int, position: int) -> Dim | None:
+        """Into how many elements of the node those of an operand enter each, if that may be none and matters."""
+        if operand not in self.steep:
+            return None
+        number = repeats(self.builder, node, position, operand, self.own)
+        return None if at_least(number, 1) else number
+
     def of(self, order: Sequence[int], roots: Mapping[int, Guard]) -> dict[int, Guard]:
         """The guards of the active nodes; empty where nothing is selected or left out among them, the common case.
 
@@ -136,6 +154,11 @@ class Guards:
             ):
                 self.separate.add(node)
             selects = selects or op == "select" or op in REGIONS or (bool(below) and self.leaves_out(node, 0))
+            selects = selects or any(
+                self._number(node, operand, position) is not None
+                for position, operand in differentiable(data, node)
+                if operand in members
+            )
         return selects
 
     def _single(self, node: int) -> bool:
@@ -315,6 +338,7 @@ class Walk:
                 condition, taken = under[position]
                 if condition is not None:
                     guard = guards.within(guard, *self._for_operand(condition, taken, operand))
+                guard = guards.existing(region, guard, operand, position)
                 self._uses.setdefault(operand, []).append(guard)
 
     def _for_operand(self, condition: int, taken: bool, operand: int) -> tuple[int, bool]:
@@ -348,4 +372,5 @@ class Walk:
             if left is None:
                 self._readers.setdefault(operand, {}).setdefault(kept, []).append(node)
                 return
-        self._uses.setdefault(operand, []).append(guards.passing(node, inner, operand, position))
+        reached = guards.existing(node, guards.passing(node, inner, operand, position), operand, position)
+        self._uses.setdefault(operand, []).append(reached)

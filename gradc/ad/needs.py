@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from gradc.ir.builder import Builder
+from gradc.ir.sizes import Dim, product
 from gradc.ir.types import INT, Index, typed
 from gradc.ops import build
 from gradc.ops.structure import AT, indexed, parts
@@ -54,6 +55,23 @@ def for_one(builder: Builder, condition: int, indices: Sequence[Index]) -> int:
         return condition
     table = build.tabulate(builder, condition, indices)
     return builder.apply("any", table, attrs={"axes": tuple(range(len(indices)))})
+
+
+def repeats(builder: Builder, node: int, position: int, operand: int, own: Collection[Index]) -> Dim:
+    """How many elements of the node an element of the operand enters along the indices and axes that it lacks: 0 only
+    if it enters none.
+    """
+    attrs, type, inner = builder.data[node].get("attrs", {}), builder.type(node), builder.type(operand)
+    indices: list[Index] = [*type.free, *attrs.get("over", ()), *attrs.get("indices", ())]
+    if builder.op(node) in ("assemble", "accumulate"):
+        shift = builder.op(node) == "accumulate"
+        indices += [index for start, _, over, _ in parts(attrs) if start + shift == position for index in over]
+    dims = [index.extent for index in dict.fromkeys(indices) if index not in inner.free and index not in own]
+    if builder.op(node) == "broadcast":
+        missing = type.rank - inner.rank
+        dims += [dim for axis, dim in enumerate(type.shape) if axis < missing or inner.shape[axis - missing] != dim]
+    # An array that has such an axis itself has no elements without it.
+    return product(dim for dim in dims if dim not in inner.shape)
 
 
 def _axes(attrs: Mapping[str, Any]) -> tuple[int, ...]:
