@@ -100,10 +100,19 @@ def product(items: Sequence[Any]) -> Any:
 
 
 def extreme(items: Sequence[Any], sign: int) -> Any:
-    """The largest or the smallest; of none there is none."""
+    """The largest or the smallest, of equal ones their mean; of none there is none."""
     if not items:
         raise Outside
-    return max(items, key=lambda item: sign * plain(item))
+    best = max(sign * plain(item) for item in items)
+    tied = [item for item in items if sign * plain(item) == best]
+    return sum(tied, 0.0) * (1 / len(tied))
+
+
+def first(items: Sequence[Any], sign: int) -> int:
+    """Where the largest or the smallest stands first."""
+    if not items:
+        raise Outside
+    return max(range(len(items)), key=lambda at: (sign * plain(items[at]), -at))
 
 
 REDUCTIONS: Final[dict[str, Callable[[Sequence[Any]], Any]]] = {
@@ -161,14 +170,18 @@ class RangeText(ProgramText):
         other = self.r.choice(indices)
         return whole(self.r.choice([index, f"{index}-1"])), whole(self.r.choice([f"{other}+1", f"{other}+2", other]))
 
-    def place(self, indices: Sequence[str]) -> Term:
+    def place(self, indices: Sequence[str], depth: int = 0) -> Term:
         """Where an array is read."""
+        if depth > 0 and self.chance(0.1):
+            name, sign = self.r.choice([("argmax", 1), ("argmin", -1)])
+            text, items = self.boxed(indices, 1)
+            return Term(f"{name}({text})", lambda env: first(items(env), sign))
         if not indices or self.chance(0.1):
             return whole(self.r.choice(["0", "1", "2", "n-1", "k", "m-1", "0-k"]))
         index, other = self.r.choice(indices), self.r.choice(indices)
         forms = [
-            f"{index}+0", f"{index}+0", f"{index}+0", f"{index}-1", f"{index}+1", f"0-{index}", f"n-1-{index}", f"{index}-2",
-            f"{index}-{other}", f"{index}+{other}", f"{index}-{other}-1", f"{index}+k-1", f"2*{index}", f"k-{index}",
+            *[f"{index}+0"] * 3, f"{index}-1", f"{index}+1", f"0-{index}", f"n-1-{index}", f"{index}-2", f"2*{index}",
+            f"{index}-{other}", f"{index}+{other}", f"{index}-{other}-1", f"{index}+k-1", f"k-{index}",
         ]  # fmt: skip
         return whole(self.r.choice(forms))
 
@@ -179,6 +192,14 @@ class RangeText(ProgramText):
             if self.chance(0.5):
                 return Term(f"({first.text} and {second.text})", lambda env: first.at(env) and second.at(env))
             return Term(f"({first.text} or {second.text})", lambda env: first.at(env) or second.at(env))
+        if how == 5 and depth:
+            name, combine = self.r.choice([("any", any), ("all", all)])
+            text, own, choices = self.clauses(indices)
+            inner = self.condition([*indices, *own], 0)
+            # All of them are looked at.
+            return Term(
+                f"{name}({inner.text} {text})", lambda env: combine([inner.at(each) for each in choices(env)])
+            )
         if how <= 3 and indices:
             left, right = self.place(indices), self.place(indices[:1])
             op = self.r.choice(["<", "<=", ">", ">=", "==", "!="])
@@ -189,9 +210,9 @@ class RangeText(ProgramText):
 
     # Numbers -------------------------------------------------------------------------------------------------------
 
-    def read(self, indices: Sequence[str]) -> Term:
+    def read(self, indices: Sequence[str], depth: int = 0) -> Term:
         name = self.r.choice(list(self.shapes))
-        places = [self.place(indices) for _ in self.shapes[name]]
+        places = [self.place(indices, depth) for _ in self.shapes[name]]
 
         def at(env: Env) -> Any:
             found = env[name](env) if callable(env[name]) else env[name]
@@ -206,11 +227,11 @@ class RangeText(ProgramText):
 
     def number(self, indices: Sequence[str], depth: int) -> Term:
         """A single number."""
-        how = self.r.randrange(12) if depth > 0 else self.r.randrange(4)
+        how = self.r.randrange(13) if depth > 0 else self.r.randrange(4)
         if how == 0:
             return Term("w", lambda env: env["w"])
         if how <= 3:
-            return self.read(indices)
+            return self.read(indices, depth)
         if how <= 6:
             op = self.r.choice("+-*")
             left, right = self.number(indices, depth - 1), self.number(indices, depth - 1)
@@ -225,9 +246,22 @@ class RangeText(ProgramText):
         if how == 9:
             test = self.condition(indices, 1)
             then, other = self.number(indices, depth - 1), self.number(indices, depth - 1)
-            text = f"(if {test.text} then {then.text} else {other.text})"
-            return Term(text, lambda env: then.at(env) if test.at(env) else other.at(env))
+            # Of two branches that are one formula only that is left, without its condition.
+            text = f"(if {test.text} then {then.text} else {other.text}+1)"
+            return Term(text, lambda env: then.at(env) if test.at(env) else other.at(env) + 1.0)
+        if how == 10:
+            name = self.r.choice(["sum", "prod", "max", "min"])
+            text, items = self.boxed(indices, depth)
+            return Term(f"{name}({text})", lambda env: REDUCTIONS[name](items(env)))
         return self.reduction(indices, depth)
+
+    def boxed(self, indices: Sequence[str], depth: int) -> tuple[str, Callable[[Env], list[Any]]]:
+        """An array in brackets: its text, and its elements."""
+        name = self.name("i")
+        low, high = self.bounds(indices, False)
+        body = self.number([*indices, name], depth - 1)
+        text = f"[{body.text} for {name} in {low.text}..{high.text}]"
+        return text, lambda env: [body.at(env | {name: at}) for at in range(low.at(env), high.at(env))]
 
     def clauses(self, indices: Sequence[str]) -> tuple[str, list[str], Callable[[Env], Iterator[Env]]]:
         """What stands behind ``for``: its text, the indices, and the choices of them."""

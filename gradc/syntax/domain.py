@@ -87,13 +87,13 @@ class Domain:
                 sought[index] = factor
         if self._partial:
             return None
-        bounds: list[_Bound] | None = [*self._bounds, (form[0], sought)]
+        bounds: list[_Bound] = [*self._bounds, (form[0], sought)]
         try:
             for index in reversed(self._indices):
-                bounds = _without(index, bounds)
-                if bounds is None:
+                left = _without(index, bounds)
+                if left is None:
                     return None
-            assert bounds is not None
+                bounds = left
             if any(sizes.at_least(-constant, 1) for constant, factors in bounds if not factors):
                 return []
             return [sizes.divide(constant, -factors[None]) for constant, factors in bounds if factors]
