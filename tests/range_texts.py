@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 from program_text import ProgramText
 
 
@@ -103,6 +104,8 @@ def extreme(items: Sequence[Any], sign: int) -> Any:
     """The largest or the smallest, of equal ones their mean; of none there is none."""
     if not items:
         raise Outside
+    if any(math.isnan(plain(item)) for item in items):
+        return math.nan
     best = max(sign * plain(item) for item in items)
     tied = [item for item in items if sign * plain(item) == best]
     return sum(tied, 0.0) * (1 / len(tied))
@@ -197,9 +200,7 @@ class RangeText(ProgramText):
             text, own, choices = self.clauses(indices)
             inner = self.condition([*indices, *own], 0)
             # All of them are looked at.
-            return Term(
-                f"{name}({inner.text} {text})", lambda env: combine([inner.at(each) for each in choices(env)])
-            )
+            return Term(f"{name}({inner.text} {text})", lambda env: combine([inner.at(each) for each in choices(env)]))
         if how <= 3 and indices:
             left, right = self.place(indices), self.place(indices[:1])
             op = self.r.choice(["<", "<=", ">", ">=", "==", "!="])
@@ -380,3 +381,48 @@ def binary(op: str, left: Any, right: Any) -> Any:
 def program(seed: int, steep: bool = False) -> Program:
     """The program of a seed."""
     return RangeText(random.Random(f"ranges {seed}"), steep).program()
+
+
+REAL: Final = ("w", "x", "y", "A", "v")
+Cell = tuple[str, tuple[int, ...]]
+"""An element of an input."""
+
+
+def point(r: random.Random, sizes: tuple[int, int, int], steep: bool) -> dict[str, Any]:
+    """Values of the inputs; for a ``steep`` program many are 0."""
+    n, m, k = sizes
+
+    def some(*shape: int) -> Any:
+        numbers = [0.0 if steep and r.random() < 0.5 else r.uniform(-1.5, 2) for _ in range(math.prod(shape))]
+        return np.array(numbers).reshape(shape)
+
+    return {"w": r.uniform(-1, 1.5), "x": some(n), "y": some(m), "A": some(n, m), "v": some(3), "k": k}
+
+
+def environment(values: dict[str, Any], *along: Cell) -> Env:
+    """The names at a point; the elements ``along`` move, each by a derivative of its own order."""
+    env: Env = {"n": len(values["x"]), "m": len(values["y"]), "k": values["k"]}
+
+    def number(cell: Cell, value: float) -> Any:
+        found: Any = value
+        for depth, moving in enumerate(along):
+            slope: Any = float(moving == cell)
+            for _ in range(depth):
+                slope = Dual(slope, 0.0)
+            found = Dual(found, slope)
+        return found
+
+    for name in REAL:
+        array = np.asarray(values[name])
+        made = np.empty(array.shape, object)
+        for place in np.ndindex(*array.shape):
+            made[place] = number((name, place), float(array[place]))
+        env[name] = made.tolist()
+    return env
+
+
+def slope(found: Any, order: int) -> float:
+    """The derivative of a value along as many elements as ``order`` says."""
+    for _ in range(order):
+        found = found.slope if isinstance(found, Dual) else 0.0
+    return plain(found)
