@@ -7,7 +7,7 @@ where of every two bounds of an index one is a bound of the index itself and not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from gradc.ir import sizes
@@ -42,19 +42,16 @@ class Domain:
             del self._indices[indices:], self._bounds[bounds:]
             self._partial = partial
 
-    def add(self, index: Index) -> None:
-        """Take up an index, which runs through its extent unless more is said of it."""
+    def add(self, index: Index, *limits: Sum) -> None:
+        """Take up an index, whose values are those for which the sums are 0 or more."""
         self._indices.append(index)
-        self._bounds += [(0, {index: 1}), (index.extent - 1, {index: -1})]
-
-    def limit(self, form: Sum) -> None:
-        """Leave out the combinations for which the sum is below 0."""
-        factors: dict[Index | None, int] = {}
-        for index, factor in form[1].items():
-            assert isinstance(factor, int)
-            if factor:
-                factors[index] = factor
-        self._bounds.append((form[0], factors))
+        for constant, given in limits:
+            factors: dict[Index | None, int] = {}
+            for each, factor in given.items():
+                assert isinstance(factor, int)
+                if factor:
+                    factors[each] = factor
+            self._bounds.append((constant, factors))
 
     @contextmanager
     def unfinished(self) -> Iterator[None]:
@@ -67,7 +64,8 @@ class Domain:
 
     def empty(self) -> bool:
         """Whether there is no combination, whatever the sizes."""
-        return self.greatest((0, {})) == []
+        bounds = self._eliminated(self._bounds, self._indices)
+        return bounds is not None and any(sizes.at_least(-constant, 1) for constant, _ in bounds)
 
     def least(self, form: Sum) -> list[Dim] | None:
         """The least value of a sum is the greatest of these; as in ``greatest``."""
@@ -77,7 +75,7 @@ class Domain:
 
     def greatest(self, form: Sum) -> list[Dim] | None:
         """The greatest value of a sum over all combinations is the least of these, as long as there are any: of some
-        sizes there may be none. An empty list means that there never are; None that nothing exact is known.
+        sizes there may be none. None where nothing exact is known.
         """
         sought: dict[Index | None, int] = {None: -1}
         for index, factor in form[1].items():
@@ -85,20 +83,37 @@ class Domain:
                 return None
             if factor:
                 sought[index] = factor
+        # What other indices are has a say only where they hang together with those of the sum.
+        joined, bounds = set(sought), [(form[0], sought)]
+        waiting = self._bounds
+        while touching := [bound for bound in waiting if not joined.isdisjoint(bound[1])]:
+            waiting = [bound for bound in waiting if joined.isdisjoint(bound[1])]
+            bounds += touching
+            joined.update(*(factors for _, factors in touching))
+        found: list[Dim] = []
+        left = self._eliminated(bounds, [index for index in self._indices if index in joined])
+        if left is None:
+            return None
+        for constant, factors in left:
+            if factors:
+                bound = sizes.divide(constant, -factors[None])
+                if not any(sizes.at_least(bound - known, 0) for known in found):
+                    found = [*(known for known in found if not sizes.at_least(known - bound, 0)), bound]
+        return found
+
+    def _eliminated(self, bounds: list[_Bound], indices: Sequence[Index]) -> list[_Bound] | None:
+        """What bounds say without these indices; None where that is not known."""
         if self._partial:
             return None
-        bounds: list[_Bound] = [*self._bounds, (form[0], sought)]
         try:
-            for index in reversed(self._indices):
+            for index in reversed(indices):
                 left = _without(index, bounds)
                 if left is None:
                     return None
                 bounds = left
-            if any(sizes.at_least(-constant, 1) for constant, factors in bounds if not factors):
-                return []
-            return [sizes.divide(constant, -factors[None]) for constant, factors in bounds if factors]
         except sizes.TooLarge:
             return None
+        return bounds
 
 
 def _without(index: Index, bounds: list[_Bound]) -> list[_Bound] | None:

@@ -188,7 +188,6 @@ class Ranges:
         """Bind the name of an index in the scope; the index itself starts at 0."""
         builder = self.builder
         index = self.indices[binder.name.id] = self.lowering.new_index(binder.name.shown, extent)
-        self.home.domain.add(index)
         builder.span = self.source.span(binder.name.start, binder.name.end)
         value = build.index(builder, index)
         if low != 0:
@@ -242,12 +241,11 @@ class Ranges:
             return None
         value = self._define(binder, low, high - low)
         index = self.indices[binder.name.id]
+        self.home.domain.add(index, _less(lower.form, (low, {index: 1})), _less((low + 1, {index: 1}), upper.form))
         if lower.varies:
             self.conditions.append(builder.apply("ge", value, lower.node))
-            self.home.domain.limit(_less(lower.form, (low, {index: 1})))
         if upper.varies:
             self.conditions.append(builder.apply("lt", value, upper.node))
-            self.home.domain.limit(_less((low + 1, {index: 1}), upper.form))
         return True
 
     def _bound(self, place: tree.Expr) -> Reach | None:
@@ -287,6 +285,7 @@ class Ranges:
             if shape is not None and axis < len(shape):
                 self._define(binder, 0, shape[axis])
                 index = self.indices[binder.name.id]
+                self.home.domain.add(index, (0, {index: 1}), (index.extent - 1, {index: -1}))
                 self.home.was_read(index, Reading(self.source, item, shape[axis], *self._text()))
                 return True
         return False

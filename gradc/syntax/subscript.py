@@ -10,7 +10,7 @@ from gradc.ir.sizes import Dim, divide
 from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import tree
-from gradc.syntax.extents import Misfit, affine, common, dim_of, fit, hull, require, written
+from gradc.syntax.extents import Misfit, affine, common, dim_of, fit, require, written
 from gradc.syntax.scope import POISON, Poison, Value, Weak
 
 if TYPE_CHECKING:
@@ -151,20 +151,16 @@ class Subscripts:
             )
             return False
         form = affine(builder.data, index)
-        reach = hull(form) if form is not None else None
-        if form is None or reach is None:
+        if form is None:
             return True
-        low, high = reach
-        if not ((_beyond(high, extent) or _beyond(-low - 1, 0)) and lowering.surely(node)):
-            return True
-        # Not all that the indices can be they are at once: the combinations decide, of which there may be none.
         domain = lowering.comprehensions.domain
         highest, lowest = domain.greatest(form), domain.least(form)
         if not highest or not lowest:
             return True
         high, low = highest[0], lowest[0]
         above, below = all(_beyond(each, extent) for each in highest), all(_beyond(-each - 1, 0) for each in lowest)
-        if not (above or below):
+        # Where there is no combination of the indices nothing is read.
+        if not ((above or below) and lowering.surely(node)) or domain.empty():
             return True
         over, under = high - extent + 1, -low
         if len(form[1]) == 0:
