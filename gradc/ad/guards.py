@@ -17,7 +17,7 @@ from gradc.ad.flow import differentiable
 from gradc.ad.needs import GENTLE, for_one, needed, repeats, some
 from gradc.ad.reads import leaves_out, read, single
 from gradc.ir.builder import Builder
-from gradc.ir.sizes import Dim, at_least
+from gradc.ir.sizes import Dim
 from gradc.ir.types import INT, Index
 from gradc.ops import build
 
@@ -114,18 +114,14 @@ class Guards:
         """The guard, and that there is anything at all that the operand enters: along the indices and axes of the node
         that it lacks. What flows to it is a sum over these, 0 where there is nothing, and multiplied behind it.
         """
-        number = self._number(node, operand, position)
-        if number is None:
-            return guard
-        zero = self.builder.constant(0, INT)
-        return self.within(guard, self.builder.apply("gt", build.extent(self.builder, number), zero), True)
+        for dim in self._repeats(node, operand, position):
+            zero = self.builder.constant(0, INT)
+            guard = self.within(guard, self.builder.apply("gt", build.extent(self.builder, dim), zero), True)
+        return guard
 
-    def _number(self, node: int, operand: int, position: int) -> Dim | None:
-        """Into how many elements of the node those of an operand enter each, if that may be none and matters."""
-        if operand not in self.steep:
-            return None
-        number = repeats(self.builder, node, position, operand, self.own)
-        return None if at_least(number, 1) else number
+    def _repeats(self, node: int, operand: int, position: int) -> list[Dim]:
+        """What must not be 0 for an operand to have an influence, where it matters whether it has."""
+        return repeats(self.builder, node, position, operand, self.own) if operand in self.steep else []
 
     def of(self, order: Sequence[int], roots: Mapping[int, Guard]) -> dict[int, Guard]:
         """The guards of the active nodes; empty where nothing is selected or left out among them, the common case.
@@ -155,7 +151,7 @@ class Guards:
                 self.separate.add(node)
             selects = selects or op == "select" or op in REGIONS or (bool(below) and self.leaves_out(node, 0))
             selects = selects or any(
-                self._number(node, operand, position) is not None
+                self._repeats(node, operand, position)
                 for position, operand in differentiable(data, node)
                 if operand in members
             )

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from gradc.ir.builder import Builder
-from gradc.ir.sizes import Dim, product
+from gradc.ir.sizes import Dim, at_least
 from gradc.ir.types import INT, Index, typed
 from gradc.ops import build
 from gradc.ops.structure import AT, indexed, parts
@@ -57,9 +57,9 @@ def for_one(builder: Builder, condition: int, indices: Sequence[Index]) -> int:
     return builder.apply("any", table, attrs={"axes": tuple(range(len(indices)))})
 
 
-def repeats(builder: Builder, node: int, position: int, operand: int, own: Collection[Index]) -> Dim:
-    """How many elements of the node an element of the operand enters along the indices and axes that it lacks: 0 only
-    if it enters none.
+def repeats(builder: Builder, node: int, position: int, operand: int, own: Collection[Index]) -> list[Dim]:
+    """The extents of the indices and axes along which an element of the operand enters the node again and again; it
+    enters none of its elements if one of these is 0, as may be.
     """
     attrs, type, inner = builder.data[node].get("attrs", {}), builder.type(node), builder.type(operand)
     indices: list[Index] = [*type.free, *attrs.get("over", ()), *attrs.get("indices", ())]
@@ -71,7 +71,7 @@ def repeats(builder: Builder, node: int, position: int, operand: int, own: Colle
         missing = type.rank - inner.rank
         dims += [dim for axis, dim in enumerate(type.shape) if axis < missing or inner.shape[axis - missing] != dim]
     # An array that has such an axis itself has no elements without it.
-    return product(dim for dim in dims if dim not in inner.shape)
+    return [dim for dim in dict.fromkeys(dims) if dim not in inner.shape and not at_least(dim, 1)]
 
 
 def _axes(attrs: Mapping[str, Any]) -> tuple[int, ...]:
