@@ -64,9 +64,7 @@ _MADE_OF: Final = frozenset({"broadcast", "reshape", "transpose", "access", "tab
 
 
 def tells_only(data: Data, condition: int) -> bool:
-    """Whether a condition says which elements are read, or that there are any, and nothing else, so that formulas can do
-    without it.
-    """
+    """Whether a condition says which elements are read, or that there are any, and no more: formulas can do without."""
     stack, found = [condition], False
     for _ in range(_COMPARED):
         if not stack:
