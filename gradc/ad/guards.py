@@ -15,10 +15,11 @@ from itertools import islice
 from gradc.ad import elements
 from gradc.ad.dependence import REGIONS, reached
 from gradc.ad.flow import differentiable
-from gradc.ad.needs import GENTLE, for_one, needed, some
+from gradc.ad.needs import GENTLE, for_one, needed, repeats, some
 from gradc.ad.reads import leaves_out, read
 from gradc.ir.builder import Builder
-from gradc.ir.types import Index, typed
+from gradc.ir.sizes import Dim
+from gradc.ir.types import INT, Index, typed
 from gradc.ops import build
 
 
@@ -129,6 +130,19 @@ class Guards:
             self._needed[key] = needed(self.builder, node, position, operand, left, self.own)
         return self.within(kept, self._needed[key], True)
 
+    def existing(self, node: int, guard: Guard, operand: int, position: int) -> Guard:
+        """The guard, and that there is anything at all that the operand enters: along the indices and axes of the node
+        that it lacks. What flows to it is a sum over these, 0 where there is nothing, and multiplied behind it.
+        """
+        for dim in self._repeats(node, operand, position):
+            zero = self.builder.constant(0, INT)
+            guard = self.within(guard, self.builder.apply("gt", build.extent(self.builder, dim), zero), True)
+        return guard
+
+    def _repeats(self, node: int, operand: int, position: int) -> list[Dim]:
+        """What must not be 0 for an operand to have an influence, where it matters whether it has."""
+        return repeats(self.builder, node, position, operand, self.own) if operand in self.steep else []
+
     def prepare(self, order: Sequence[int], apart: Collection[int] = (), steep: Collection[int] = ()) -> bool:
         """Find out where adjoints are multiplied, and whether anything is selected or left out on the way.
 
@@ -146,6 +160,11 @@ class Guards:
             if below and (op not in GENTLE or not self.steep.isdisjoint(below)):
                 self.steep.add(node)
             selects = selects or op == "select" or op in REGIONS or (bool(below) and self.leaves_out(node, 0))
+            selects = selects or any(
+                self._repeats(node, operand, position)
+                for position, operand in differentiable(data, node)
+                if operand in members
+            )
         return selects
 
     def leaves_out(self, node: int, position: int) -> bool:
@@ -357,6 +376,7 @@ class Walk:
                 condition, taken = under[position]
                 if condition is not None:
                     guard = guards.within(guard, *self._for_operand(condition, taken, operand))
+                guard = guards.existing(region, guard, operand, position)
                 self._uses.setdefault(operand, []).append(guard)
 
     def _for_operand(self, condition: int, taken: bool, operand: int) -> tuple[int, bool]:
@@ -401,4 +421,5 @@ class Walk:
             if left is None:
                 self._readers.setdefault(operand, {}).setdefault(kept, []).append(node)
                 return
-        self._uses.setdefault(operand, []).append(guards.passing(node, inner, operand, position))
+        reached = guards.existing(node, guards.passing(node, inner, operand, position), operand, position)
+        self._uses.setdefault(operand, []).append(reached)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gradc.ad.flow import Nodes
 from gradc.ir.builder import Builder
+from gradc.ir.sizes import Dim, at_least
 from gradc.ir.types import INT, Index, typed
 from gradc.ops import build
 from gradc.ops.structure import AT, indexed, parts
@@ -55,6 +56,23 @@ def for_one(builder: Builder, condition: int, indices: Sequence[Index]) -> int:
         return condition
     table = build.tabulate(builder, condition, indices)
     return builder.apply("any", table, attrs={"axes": tuple(range(len(indices)))})
+
+
+def repeats(builder: Builder, node: int, position: int, operand: int, own: Collection[Index]) -> list[Dim]:
+    """The extents of the indices and axes along which an element of the operand enters the node again and again; it
+    enters none of its elements if one of these is 0, as may be.
+    """
+    attrs, type, inner = builder.data[node].get("attrs", {}), builder.type(node), builder.type(operand)
+    indices: list[Index] = [*type.free, *attrs.get("over", ()), *attrs.get("indices", ())]
+    if builder.op(node) in ("assemble", "accumulate"):
+        shift = builder.op(node) == "accumulate"
+        indices += [index for start, _, over, _ in parts(attrs) if start + shift == position for index in over]
+    dims = [index.extent for index in dict.fromkeys(indices) if index not in inner.free and index not in own]
+    if builder.op(node) == "broadcast":
+        missing = type.rank - inner.rank
+        dims += [dim for axis, dim in enumerate(type.shape) if axis < missing or inner.shape[axis - missing] != dim]
+    # An array that has such an axis itself has no elements without it.
+    return [dim for dim in dict.fromkeys(dims) if dim not in inner.shape and not at_least(dim, 1)]
 
 
 def _axes(attrs: Mapping[str, Any]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from gradc.ad.flow import Data, Nodes
 from gradc.ad.needs import GENTLE, along, in_triangle
 from gradc.ir.builder import Builder
 from gradc.ir.sizes import Dim, at_least
-from gradc.ir.types import BOOL, Index, typed
+from gradc.ir.types import BOOL, INT, Index, typed
 from gradc.ops import build
 from gradc.ops.structure import AT
 from gradc.syntax.extents import dim_of
@@ -72,7 +72,7 @@ _MADE_OF: Final = frozenset({"broadcast", "reshape", "transpose", "access", "tab
 
 
 def tells_only(data: Data, condition: int) -> bool:
-    """Whether a condition says which elements are read and nothing else, so that formulas can do without it."""
+    """Whether a condition says which elements are read, or that there are any, and no more: formulas can do without."""
     stack, found = [condition], False
     for _ in range(_COMPARED):
         if not stack:
@@ -81,6 +81,12 @@ def tells_only(data: Data, condition: int) -> bool:
         truths = [operand for operand in entry["operands"] if data[operand]["type"].dtype == "bool"]
         if entry["op"] == "eq":
             if not any(data[operand]["op"] == "triangle" for operand in entry["operands"]):
+                return False
+            found = True
+        elif entry["op"] == "gt":
+            # A derivative compares sizes, which may have a name, only to see that there is something.
+            left = data[entry["operands"][0]]
+            if entry.get("adjoint_of") is None or left["type"] != INT or left["op"] not in ("size", "name"):
                 return False
             found = True
         elif entry["op"] in _MADE_OF and truths:

@@ -82,6 +82,8 @@ def part(
     # Indices that no place depends on are summed before anything is written.
     idle = [index for index in over if index not in used]
     lengths = dict(zip(family, planner.batch(family), strict=True))
+    if 0 in lengths.values():
+        return _nothing, []
     if idle:
         value = _summed(planner, value, family, idle, lengths, len(own.shape))
         family = tuple(index for index in family if index not in idle)
@@ -152,11 +154,11 @@ def _nowhere(planner: Planner, indices: Sequence[int | None], extents: Sequence[
     for place, extent in zip(indices, extents, strict=True):
         if place is not None and not extent and 0 not in planner.full(place):
             checked(planner, place, extent)
+    return _nothing, []
 
-    def write(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
-        pass
 
-    return write, []
+def _nothing(out: Any, disjoint: bool, given: Sequence[Any]) -> None:
+    """Write what has no elements."""
 
 
 def vet(

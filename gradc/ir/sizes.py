@@ -396,6 +396,11 @@ def at_least(dim: Dim, bound: int) -> bool | None:
     return False if known and constant < bound and all(count < 0 for count in terms.values()) else None
 
 
+def positive(dim: Dim) -> Dim:
+    """The terms of an extent that are not subtracted."""
+    return _normal({monomial: count for monomial, count in _terms(dim) if count > 0})
+
+
 # Text ----------------------------------------------------------------------------------------------------------------
 
 _TOKEN = re.compile(rf"[ \t]*(?:([0-9]+)|({_NAME})|(//|[-+*^()]))")

@@ -10,6 +10,7 @@ from gradc.ir.types import Index, typed
 from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import code, tree
+from gradc.syntax.domain import Domain
 from gradc.syntax.ranges import Bound, Ranges, Reading
 from gradc.syntax.scope import POISON, Scope, Value
 
@@ -33,8 +34,8 @@ class Comprehensions:
         # What has been lowered to read ranges off it; it is not lowered again in the body that it stands in.
         self.known: dict[tree.Node, Value] = {}
         self._read: dict[Index, Reading] = {}
-        # Indices of which not all values count.
-        self.masked: set[Index] = set()
+        # The indices in scope, with what their ranges say of them.
+        self.domain = Domain()
 
     # The three uses ------------------------------------------------------------------------------------------------
 
@@ -192,7 +193,8 @@ class Comprehensions:
         self.depth += 1
         known = len(self.known)
         try:
-            return Ranges(self, body, binders, condition, scope).bind()
+            with self.domain.within():
+                return Ranges(self, body, binders, condition, scope).bind()
         finally:
             self.depth -= 1
             while len(self.known) > known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import code, tree
 from gradc.syntax.apply import describe
+from gradc.syntax.domain import Sum
 from gradc.syntax.extents import affine, dim_of, hull, require
 from gradc.syntax.scope import CONSTANTS, POISON, Poison, Scope, Value, Weak
 
@@ -47,12 +49,17 @@ class Reading:
 
 @dataclass(frozen=True)
 class Reach:
-    """A bound of a range as a node, with its least and its greatest value; it ``varies`` with outer indices."""
+    """A bound of a range as a node and a sum of outer indices, with its least and its greatest value."""
 
     node: int
+    form: Sum
     low: Dim
     high: Dim
-    varies: bool
+
+    @property
+    def varies(self) -> bool:
+        """Whether it hangs on outer indices."""
+        return bool(self.form[1])
 
 
 class Ranges:
@@ -220,8 +227,8 @@ class Ranges:
             return None
         low, high = lower.low, upper.high
         if lower.varies or upper.varies:
-            # Without elements there may be no least or greatest bound either: n - 1 for the last i of none. What the
-            # range takes in too many, the condition takes out again.
+            # Where it is empty for all outer indices its end may lie below its beginning. What the range takes in too
+            # many, the condition takes out again.
             missing = _missing(high - low)
             if upper.varies:
                 high = high + missing
@@ -233,8 +240,8 @@ class Ranges:
             self.lowering.error("E0311", message, source, binder, "no values", ("write the smaller bound first",))
             return None
         value = self._define(binder, low, high - low)
-        if lower.varies or upper.varies:
-            self.home.masked.add(self.indices[binder.name.id])
+        index = self.indices[binder.name.id]
+        self.home.domain.add(index, _less(lower.form, (low, {index: 1})), _less((low + 1, {index: 1}), upper.form))
         if lower.varies:
             self.conditions.append(builder.apply("ge", value, lower.node))
         if upper.varies:
@@ -250,13 +257,13 @@ class Ranges:
         dim = dim_of(builder.data, value)
         node = self.lowering.applier.int_node(value)
         if dim is not None:
-            return Reach(node, dim, dim, False)
+            return Reach(node, (dim, {}), dim, dim)
         type = builder.type(node)
         if type.dtype == "int" and type.free and not type.shape:
             form = affine(builder.data, node)
             reach = hull(form) if form is not None else None
-            if reach is not None:
-                return Reach(node, *reach, True)
+            if form is not None and reach is not None:
+                return Reach(node, form, *reach)
         label = "known only when the program runs" if type == INT else f"this is {describe(type)}"
         if type.dtype == "int" and type.free and not type.shape:
             label = "no sum of outer indices"
@@ -278,6 +285,7 @@ class Ranges:
             if shape is not None and axis < len(shape):
                 self._define(binder, 0, shape[axis])
                 index = self.indices[binder.name.id]
+                self.home.domain.add(index, (0, {index: 1}), (index.extent - 1, {index: -1}))
                 self.home.was_read(index, Reading(self.source, item, shape[axis], *self._text()))
                 return True
         return False
@@ -335,7 +343,9 @@ class Ranges:
         if isinstance(expression, (tree.Name, tree.Number)):
             return self.home.run(expression, self.scope)
         if expression not in self.home.known:
-            self.home.known[expression] = self.home.run(expression, self.scope)
+            waits = any(each.lower is not None and each.name.id not in self.indices for each in self.binders)
+            with self.home.domain.unfinished() if waits else nullcontext():
+                self.home.known[expression] = self.home.run(expression, self.scope)
         return self.home.known[expression]
 
     def _unreadable(self, binder: tree.Binder) -> None:
@@ -357,15 +367,18 @@ class Ranges:
         self.lowering.error("E0311", message, self.source, binder, label, (f"give the range: `for {name} in 0..n`",))
 
 
-def _missing(gap: Dim) -> int:
+def _missing(gap: Dim) -> Dim:
     """What has to be added so that an extent is 0 or more for all sizes; 0 where that is not so plain."""
-    if isinstance(gap, int) or sizes.at_least(gap, 0) is not None:
-        return 0
-    try:
-        constant = sizes.evaluate(gap, dict.fromkeys(sizes.names(gap), 0))
-    except ZeroDivisionError:
-        return 0
-    return -constant if constant < 0 and sizes.at_least(gap - constant, 0) else 0
+    kept = sizes.positive(gap)
+    return kept - gap if sizes.at_least(kept, 0) and sizes.at_least(kept - gap, 0) else 0
+
+
+def _less(left: Sum, right: Sum) -> Sum:
+    """``right - left``."""
+    factors = dict(right[1])
+    for index, factor in left[1].items():
+        factors[index] = factors.get(index, 0) - factor
+    return right[0] - left[0], factors
 
 
 def _calls(expression: tree.Expr) -> bool:

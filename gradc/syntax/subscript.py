@@ -10,7 +10,7 @@ from gradc.ir.sizes import Dim, divide
 from gradc.ops import build
 from gradc.source import Source
 from gradc.syntax import tree
-from gradc.syntax.extents import Misfit, affine, common, dim_of, fit, hull, require, written
+from gradc.syntax.extents import Misfit, affine, common, dim_of, fit, require, written
 from gradc.syntax.scope import POISON, Poison, Value, Weak
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class Subscripts:
             known: Dim = value.exact
             if value.exact < 0:
                 known = extent + value.exact
-            if isinstance(extent, int) and not (isinstance(known, int) and 0 <= known < extent):
+            outside = isinstance(extent, int) and not (isinstance(known, int) and 0 <= known < extent)
+            if outside and not lowering.comprehensions.domain.empty():
                 label = f"the axis has {extent} element" + ("s" if extent != 1 else "")
                 hints = ["indices count from 0"] if known == extent else []
                 if isinstance(node.value, (tree.ArrayLiteral, tree.Comprehension)):
@@ -150,26 +151,31 @@ class Subscripts:
             )
             return False
         form = affine(builder.data, index)
-        reach = hull(form) if form is not None else None
-        if form is None or reach is None or any(which in lowering.comprehensions.masked for which in form[1]):
+        if form is None:
             return True
-        low, high = reach
+        domain = lowering.comprehensions.domain
+        highest, lowest = domain.greatest(form), domain.least(form)
+        if not highest or not lowest:
+            return True
+        high, low = highest[0], lowest[0]
+        above, below = all(_beyond(each, extent) for each in highest), all(_beyond(-each - 1, 0) for each in lowest)
+        # Where there is no combination of the indices nothing is read.
+        if not ((above or below) and lowering.surely(node)) or domain.empty():
+            return True
         over, under = high - extent + 1, -low
-        if not ((sizes.at_least(over, 1) or sizes.at_least(under, 1)) and lowering.surely(node)):
-            return True
         if len(form[1]) == 0:
             label = f"the axis has {_elements(extent)}, the last is number {extent - 1}"
             hint = "indices count from 0" if over == 1 else ""
             hints = (hint,) if hint else ()
             lowering.error("E0310", f"the index {low} is out of range", source, place, label, hints)
             return False
-        reached = f"up to {high}" if sizes.at_least(over, 1) else f"down to {low}"
+        reached = f"up to {high}" if above else f"down to {low}"
         hints = ()
         (first_index, factor), *others = form[1].items()
         if not others and factor == 1 and lowering.comprehensions.is_read(first_index):
             name = first_index.name.partition(".")[0]
-            start = under if sizes.at_least(under, 1) else 0
-            end = first_index.extent - over if sizes.at_least(over, 1) else first_index.extent
+            start = under if below else 0
+            end = first_index.extent - over if above else first_index.extent
             hints = (f"give a range that fits: `for {name} in {start}..{end}`",)
         label = f"the axis has {_elements(extent)}, the last is number {extent - 1}"
         lowering.error("E0310", f"this index runs {reached}, out of its axis", source, place, label, hints)
@@ -262,6 +268,11 @@ class Subscripts:
             hint = "the bounds of a slice are numbers and sizes, so that the shape is known"
             self.lowering.error("E0310", "this is no bound of a slice", source, place, label, (hint,))
         return found
+
+
+def _beyond(place: Dim, extent: Dim) -> bool:
+    """Whether a place lies behind the end of an axis for all sizes."""
+    return bool(sizes.at_least(place - extent, 0))
 
 
 def _elements(extent: Dim) -> str:

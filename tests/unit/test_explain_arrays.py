@@ -205,6 +205,16 @@ def test_comprehensions_in_formulas() -> None:
     assert found.formula == "[∑ⱼ 2·B[k, j]·C[i, j] for i, k]"
 
 
+def test_formulas_take_ranges_to_have_values() -> None:
+    model = gradc.compile("input x[n], s\nL = sum((x[i]*exp(s))^2 for i)\noutput L")
+    found = model.explain("L", "s")
+    assert [each.formula for each in found.local_gradients] == ["∑ᵢ(2·x[i]²·exp(s))·exp(s)"]
+    assert found.formula == "∑ᵢ(2·x[i]²·exp(s))·exp(s)"
+    # What the program asks itself stays.
+    model = gradc.compile("input x[n], s\nL = if n > 0 then s^2 else s\noutput L")
+    assert model.explain("L", "s").formula == "if n > 0 then 2·s else 1"
+
+
 def test_numbers_between_which_there_are_arrays() -> None:
     model = gradc.compile("input x[n]\nparam a = 2\nv = a*x\ns = sum(v^2)\n")
     found = model.explain("s", "a", {"x": [1, 2, 3]}, lr=0.5)
