@@ -116,10 +116,11 @@ def _reduced(spread: Spread, node: int, sources: Sources) -> Reach:
 
 def _along(spread: Spread, node: int, sources: Sources) -> Reach:
     """Every element depends on all along the axes."""
-    (reach,) = sources.values()
-    attrs = spread.graph.attrs(node)
-    count = len(spread.graph.type(node).free)
-    return along(reach, [count + axis for axis in attrs.get("axes", (attrs.get("axis", 0),))])
+    graph = spread.graph
+    attrs, free, operands = graph.attrs(node), graph.type(node).free, graph.operands(node)
+    parts = [each.moved(spread.aligned(each.ids, graph.type(operands[at]).free, free)) for at, each in sources.items()]
+    count = len(free)
+    return along(united(parts), [count + axis for axis in attrs.get("axes", (attrs.get("axis", 0),))])
 
 
 def _directed(spread: Spread, node: int, sources: Sources, strict: bool) -> Reach:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -136,10 +136,29 @@ def _cumsum(numbers: Numbers, rows: Any) -> Any:
     return found
 
 
-def _cumprod(numbers: Numbers, rows: Any) -> Any:
+def _product_before(numbers: Numbers, rows: Any) -> Any:
     found = np.full(rows.shape, numbers.one, object)
     for at in range(1, len(found)):
         found[at] = found[at - 1] * rows[at - 1]
+    return found
+
+
+def _product_others(numbers: Numbers, rows: Any, *along: Any) -> Any:
+    before = _products(numbers, rows, along)
+    after = _products(numbers, rows[::-1], [each[::-1] for each in along])
+    return sum(left * right[::-1] for left, right in zip(before, reversed(after), strict=True))
+
+
+def _products(numbers: Numbers, rows: Any, along: Sequence[Any]) -> list[Any]:
+    """The products of the elements before each one, with those of a set of directions in the place of some."""
+    found = [np.full(rows.shape, numbers.zero, object) for _ in range(1 << len(along))]
+    found[0][:1] = numbers.one
+    for at in range(1, len(rows)):
+        for chosen, values in enumerate(found):
+            values[at] = values[at - 1] * rows[at - 1]
+            for number, direction in enumerate(along):
+                if chosen >> number & 1:
+                    values[at] = values[at] + found[chosen ^ 1 << number][at - 1] * direction[at - 1]
     return found
 
 
@@ -152,7 +171,8 @@ def _recurrence(numbers: Numbers, factors: Any, terms: Any) -> Any:
 
 _ALONG: Final[Mapping[str, Callable[..., Any]]] = {
     "cumsum": _cumsum,
-    "cumprod": _cumprod,
+    "product_before": _product_before,
+    "product_others": _product_others,
     "recurrence": _recurrence,
 }
 

@@ -52,7 +52,8 @@ class _Program:
         builder = Builder(ops)
         operands = []
         self.inputs = [at for at in range(len(point.operands)) if at not in point.constant]
-        types = [typed("f64", _shape(value)) for value in point.operands]
+        dtype = "bool" if row.name in _OF_TRUTHS else "f64"
+        types = [typed(dtype, _shape(value)) for value in point.operands]
         if row.kind == "elementwise":
             own = operand_types(row)
             types = [own[min(at, len(own) - 1)] for at in range(len(types))]
@@ -94,7 +95,11 @@ class _Program:
         )
 
 
-_ATTRS: Final = {"axes": (0,), "axis": 0, "reverse": False}
+_ATTRS: Final = {"axes": (0,), "axis": 0, "reverse": False, "transposed": False, "lower": True, "offset": 0}
+
+
+# Reductions of truth values.
+_OF_TRUTHS: Final = frozenset({"any", "all"})
 
 
 def _value(model: Model, values: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from gradc.ir.op import Op, OpTable
 from gradc.ops import (
     along,
     arith,
+    cancelling,
     compare,
     control,
     decompose,
@@ -104,6 +105,7 @@ _FAMILIES: Final[Mapping[str, Sequence[Op]]] = {
     "Roots": elementary.ROOTS,
     "Circular functions": elementary.CIRCULAR,
     "Hyperbolic functions": elementary.HYPERBOLIC,
+    "Removable points and small differences": cancelling.ROWS,
     "Neural networks": elementary.NETWORKS,
     "Error function and gamma family": functions.GAMMA,
     "Steps": functions.STEPS,

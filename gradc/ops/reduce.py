@@ -186,9 +186,7 @@ def _others(builder: Builder, node: int) -> int:
             count = type.shape[axis] * count
         flat = build.reshape(builder, turned, (*(type.shape[axis] for axis in kept), count))
         places = (len(kept),)
-    before = builder.apply("cumprod", flat, attrs={"axis": places[0], "reverse": False})
-    after = builder.apply("cumprod", flat, attrs={"axis": places[0], "reverse": True})
-    product = builder.apply("mul", before, after)
+    product = builder.apply("product_others", flat, attrs={"axis": places[0]})
     if len(axes) == 1:
         return product
     product = build.reshape(builder, product, builder.type(turned).shape)
@@ -451,6 +449,9 @@ ROWS = (
             Convention(((),), "of nothing it is 1"),
             Convention(((2.0, 0.0, 3.0),), "each by the product of the others, without a division"),
             Convention(((0.0, 0.0, 3.0),), "each by the product of the others, without a division"),
+            Convention(((inf, 2.0, 3.0),), "each by the product of the others, which the infinity is not one of"),
+            Convention(((inf, 0.0),), "no limit of inf·0, but each has a slope"),
+            Convention(((nan, 2.0),), "NaN spreads, but not to its own derivative"),
         ),
     ),
     reduction(
@@ -493,6 +494,7 @@ ROWS = (
         _truth,
         _plan_method("any"),
         dependence=("none",),
+        conventions=(Convention(((),), "of none it is false"),),
     ),
     reduction(
         "all",
@@ -500,6 +502,7 @@ ROWS = (
         _truth,
         _plan_method("all"),
         dependence=("none",),
+        conventions=(Convention(((),), "of none it is true"),),
     ),
     reduction(
         "argmax",

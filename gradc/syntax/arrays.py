@@ -117,7 +117,7 @@ def _running_sum(site: Site) -> int:
 def _running_product(site: Site) -> int:
     # The operator multiplies what stands before an element, without the element itself.
     node = site.array(0)
-    before = site.apply("cumprod", node, axis=site.axis(site.builder.type(node).rank), reverse=False)
+    before = site.apply("product_before", node, axis=site.axis(site.builder.type(node).rank), reverse=False)
     return site.apply("mul", before, node)
 
 
