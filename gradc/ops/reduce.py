@@ -141,22 +141,41 @@ def _to_exponents(builder: Builder, node: int, adjoint: int, positions: Collecti
     return {0: builder.apply("mul", _expanded(builder, node, adjoint), _softmax_of(builder, node))}
 
 
+def _deviations(builder: Builder, node: int, shares: int, vector: int) -> int:
+    """The elements less their mean by shares, which a share near 1 makes nearly as large as its own element.
+
+    Where a share is above 1/2, of which there is at most one, all elements are taken relative to its own first: the
+    mean is then a sum over the others alone, and small where it is to be small.
+    """
+    axes = attrs_of(builder, node)["axes"]
+    type = builder.type(shares)
+    large = builder.apply("gt", shares, build.filled(builder, 0.5, type))
+    vector = build.broadcast(builder, vector, type.shape)
+    chosen = build.total(builder, builder.apply("select", large, vector, build.filled(builder, 0.0, type)), axes=axes)
+    relative = builder.apply("sub", vector, _expanded(builder, node, chosen))
+    mean = build.total(builder, builder.apply("mul", relative, shares), axes=axes)
+    return builder.apply("sub", relative, _expanded(builder, node, mean))
+
+
 def _softmax_map(builder: Builder, node: int, vector: int) -> int:
     # The Jacobian diag(s) - s s^T is symmetric, so both modes are one map.
-    mean = build.total(builder, builder.apply("mul", vector, node), axes=attrs_of(builder, node)["axes"])
-    return builder.apply("mul", node, builder.apply("sub", vector, _expanded(builder, node, mean)))
+    return builder.apply("mul", node, _deviations(builder, node, node, vector))
 
 
 def _log_softmax_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    total = build.total(builder, adjoint, axes=attrs_of(builder, node)["axes"])
-    share = builder.apply("mul", _softmax_of(builder, node), _expanded(builder, node, total))
-    return {0: builder.apply("sub", adjoint, share)}
+    # The adjoint less the share of its sum. Of a share s near 1 what it lacks of 1 is -expm1(log s).
+    type = builder.type(node)
+    total = _expanded(builder, node, build.total(builder, adjoint, axes=attrs_of(builder, node)["axes"]))
+    adjoint = build.broadcast(builder, adjoint, type.shape)
+    plain = builder.apply("sub", adjoint, builder.apply("mul", _softmax_of(builder, node), total))
+    lack = builder.apply("mul", builder.apply("expm1", node), total)
+    near = builder.apply("sub", builder.apply("sub", adjoint, total), lack)
+    large = builder.apply("gt", node, build.filled(builder, -math.log(2), type))
+    return {0: builder.apply("select", large, near, plain)}
 
 
 def _log_softmax_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
-    axes = attrs_of(builder, node)["axes"]
-    mean = build.total(builder, builder.apply("mul", _softmax_of(builder, node), tangents[0]), axes=axes)
-    return builder.apply("sub", tangents[0], _expanded(builder, node, mean))
+    return _deviations(builder, node, _softmax_of(builder, node), tangents[0])
 
 
 def _directions(builder: Builder, node: int) -> int:
@@ -321,14 +340,22 @@ def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[..., 
         shifted = np.asarray(np.subtract(x, top, out=given.get("log_softmax", given.get("softmax"))))
         powers = np.exp(shifted, out=given.get("softmax") if "log_softmax" in wanted else shifted)
         total = np.add.reduce(powers, axes, keepdims=True)
+        logs = None
+        if len(wide) < len(wanted) or "log_softmax" in wanted:
+            logs = np.log(total)
+            near = (total >= 1) & (total < 1.5)
+            if near.any():
+                # Beside the largest term, which is 1, the others alone are known to all digits.
+                rest = np.add.reduce(np.where(powers == 1, 0, powers), axes, keepdims=True)
+                logs = np.where(near, np.log1p(rest), logs)
         found = []
         for name in wanted:
             if name == "logsumexp":
-                found.append((np.log(total) + top).squeeze(axes))
+                found.append((logs + top).squeeze(axes))
             elif name == "softmax":
                 found.append(np.divide(powers, total, out=powers))
             else:
-                found.append(np.subtract(shifted, np.log(total), out=shifted))
+                found.append(np.subtract(shifted, logs, out=shifted))
         return found
 
     def run(x: Any, *into: Any) -> tuple[Any, ...]:
