@@ -326,6 +326,16 @@ class Reference:
     def logsumexp(self, attrs: Any, shape: Any, x: Any) -> Any:
         return self.reduced(attrs, shape, x, log_sum_exp)
 
+    def logmeanexp(self, attrs: Any, shape: Any, x: Any) -> Any:
+        return self.reduced(attrs, shape, x, lambda line: log_sum_exp(line) - math.log(len(line)) if line else math.nan)
+
+    def logprod(self, attrs: Any, shape: Any, x: Any) -> Any:
+        def run(line: list[Any]) -> float:
+            found = multiplied(line)
+            return math.log(found) if found > 0 else -math.inf if found == 0 else math.nan
+
+        return self.reduced(attrs, shape, x, run)
+
     def norm(self, attrs: Any, shape: Any, x: Any) -> Any:
         return self.reduced(attrs, shape, x, length)
 

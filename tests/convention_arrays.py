@@ -71,6 +71,21 @@ ARRAYS: Final = """
 [inf, 0]     | [nan, -inf] | [[nan, 0], [nan, 1]]
 [nan, 0]     | [nan, nan]  | [[nan, nan], [nan, nan]]
 
+# logmeanexp
+[]           | nan  | []         | []
+[0, 0]       | 0    | [.5, .5]   | [[.25, -.25], [-.25, .25]]
+[-inf, -inf] | -inf | [nan, nan] | [[nan, nan], [nan, nan]]
+[inf, 0]     | inf  | [nan, 0]   | [[nan, nan], [nan, nan]]
+[nan, 0]     | nan  | [nan, nan] | [[nan, nan], [nan, nan]]
+
+# logprod
+[]       | 0    | []        | []
+[0]      | -inf | [inf]     | [[-inf]]
+[-1, 2]  | nan  | [-1, .5]  | [[-1, 0], [0, -.25]]
+[-1, -2] | ln2  | [-1, -.5] | [[-1, 0], [0, -.25]]
+[inf, 2] | inf  | [0, .5]   | [[0, 0], [0, -.25]]
+[nan]    | nan  | [nan]     | [[nan]]
+
 # norm
 []       | 0   | []         | []
 [0, 0]   | 0   | [0, 0]     | [[0, 0], [0, 0]]

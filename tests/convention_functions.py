@@ -241,7 +241,7 @@ nan  | nan | nan | nan
 # log1pmx
 0    | 0    | 0   | -1
 -0.  | 0    | 0   | -1
-inf  | -inf | nan | nan
+inf  | -inf | -1  | 0
 -inf | nan  | nan | nan
 nan  | nan  | nan | nan
 -1   | -inf | inf | -inf

@@ -94,6 +94,21 @@ def _exponentials(numbers: Numbers, line: Line) -> tuple[Any, Line]:
     return total, [value - total for value in line]
 
 
+def _log_mean(numbers: Numbers, line: Line) -> Any:
+    return _exponentials(numbers, line)[0] - numbers.log(numbers.given(float(len(line))))
+
+
+def _log_product(numbers: Numbers, line: Line) -> Any:
+    # Of two negative factors the logarithm of each has an imaginary part, which that of their product has not.
+    real = [numbers.real(value) for value in line]
+    if any(not numbers.finite(value) or value == 0 for value in line) or sum(part < 0 for part in real) % 2:
+        return numbers.log(_prod(numbers, line))
+    total = numbers.zero
+    for value, part in zip(line, real, strict=True):
+        total = total + numbers.log(value if part > 0 else -value)
+    return total
+
+
 def _norm(numbers: Numbers, line: Line) -> Any:
     top = max((abs(numbers.real(value)) for value in line), default=0)
     if not top > 0:
@@ -121,6 +136,8 @@ REDUCTIONS: Final[Mapping[str, Callable[[Numbers, Any, tuple[int, ...]], Any]]] 
     "argmin": _reduced(_place(min)),
     "norm": _reduced(_norm),
     "logsumexp": _reduced(lambda numbers, line: _exponentials(numbers, line)[0]),
+    "logmeanexp": _reduced(_log_mean),
+    "logprod": _reduced(_log_product),
     "softmax": _spread(lambda numbers, line: [numbers.exp(x) for x in _exponentials(numbers, line)[1]]),
     "log_softmax": _spread(lambda numbers, line: _exponentials(numbers, line)[1]),
     "sort": _spread(lambda numbers, line: [line[at] for at in _sorted(numbers, line)]),

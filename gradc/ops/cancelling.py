@@ -108,7 +108,7 @@ ROWS: Final = (
         conventions=(
             Convention((-1.0,), "the limits from the right"),
             Convention((-2.0,), "not in the domain; the derivative is the same formula on all sides"),
-            Convention((inf,), "the limit; the derivative is inf/inf"),
+            Convention((inf,), "the limits"),
         ),
         reference="DLMF 4.6.4",
         emit=own("log1pmx"),

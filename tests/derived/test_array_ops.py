@@ -186,9 +186,10 @@ PROGRAMS = [
     Program("sum", [(2, 3)], make=summed),
     *(
         Program(op, [(2, 3)], {"axes": axes})
-        for op in ("prod", "amax", "amin", "logsumexp", "softmax", "log_softmax", "norm")
+        for op in ("prod", "amax", "amin", "logsumexp", "logmeanexp", "softmax", "log_softmax", "norm")
         for axes in ((0,), (1,), (0, 1))
     ),
+    *(Program("logprod", [(2, 3)], {"axes": axes}, prepare=lambda x: x * x + 0.5) for axes in ((0,), (1,), (0, 1))),
     *(Program(op, [(3,)], make=chosen(op)) for op in ("any", "all")),
     *(Program(op, [(4,)], make=placed(op)) for op in ("argmax", "argmin", "argsort")),
     *(
