@@ -19,6 +19,7 @@ TEXTS = {
     "log_det": "input x[n, n]\ny = [log(det(x @ x.T + 0.5*eye(n)))]",
     "log_mean_exp": "input x[n]\ny = [log(mean(exp(x)))]",
     "log_prod": "input x[n]\ny = [log(prod(x))]",
+    "log_product": "input x[n]\ny = log(sigmoid(x)*exp(-(x^2)))",
     "log_abs_prod": "input x[n]\ny = [log(abs(prod(x)))]",
     "det_cholesky": "input x[n, n]\ny = [det(cholesky(x @ x.T + 0.5*eye(n)))]",
     "logdet_cholesky": "input x[n, n]\nL = cholesky(x @ x.T + 0.5*eye(n))\ny = [logdet(L @ L.T)]",
@@ -40,6 +41,10 @@ def reference(name: str, x: Any) -> tuple[list[Any], list[list[Any]]]:
             return [length], [[v / length if length else mpmath.mpf(0) for v in x]]
         if name in ("log_prod", "log_abs_prod"):
             return _product(name, x)
+        if name == "log_product":
+            values = [-mpmath.log1p(mpmath.exp(-mpmath.mpf(v))) - mpmath.mpf(v) ** 2 for v in x]
+            slopes = [1 / (1 + mpmath.exp(mpmath.mpf(v))) - 2 * mpmath.mpf(v) for v in x]
+            return values, [[slopes[i] * (i == j) for j in n] for i in n]
         e = [mpmath.exp(v) for v in x]
         total = sum(e)
         share = [v / total for v in e]

@@ -39,7 +39,8 @@ def sinc_derivative(n: int, x: float) -> float:
         return sinc_unnormalised(x)
     if math.isinf(x):
         return 0.0
-    return float(_turned(n, *_waves(n, x, math.sin, math.cos)))
+    # + 0.0: of either zero it is the positive one.
+    return float(_turned(n, *_waves(n, x, math.sin, math.cos))) + 0.0
 
 
 def _turned(n: int, even: Any, odd: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gradc.ir import sizes
 from gradc.ops import build
+from gradc.rules.bounds import at_least_one, at_most_one
 
 if TYPE_CHECKING:
     from gradc.ir.builder import Builder
@@ -159,6 +160,23 @@ def _log_prod(builder: Builder, operands: tuple[int, ...]) -> int | None:
     if builder.op(product) != "prod":
         return None
     return builder.apply("logprod", *builder.operands(product), attrs={"axes": builder.data[product]["attrs"]["axes"]})
+
+
+def _log_product(builder: Builder, operands: tuple[int, ...]) -> int | None:
+    (product,) = operands
+    op, factors = builder.op(product), builder.operands(product)
+    if op not in ("mul", "div"):
+        return None
+    first, second = factors
+    # The logarithms then have one sign.
+    sides = (at_least_one, at_most_one) if op == "mul" else (at_most_one, at_least_one)
+    if not any(
+        left(builder, first) and right(builder, second)
+        for left, right in zip((at_least_one, at_most_one), sides, strict=True)
+    ):
+        return None
+    left, right = (builder.apply("log", factor) for factor in factors)
+    return builder.apply("add" if op == "mul" else "sub", left, right)
 
 
 def _log_abs_prod(builder: Builder, operands: tuple[int, ...]) -> int | None:
@@ -371,6 +389,17 @@ RULES: Final = (
         _log_prod,
         "The product of many factors overflows or underflows, and its derivatives with it. Of factors of any sign: "
         "where the product is negative the logarithm stays NaN.",
+    ),
+    _rule(
+        "log_product",
+        "log(x*y) => log(x) + log(y)",
+        "log",
+        "mul div",
+        _log_product,
+        "Where both factors are by their form at least 1 (cosh, 1 + x^2, exp of what is at least 0), or both lie "
+        "between 0 and 1 (sigmoid, softmax, exp of what is at most 0): the logarithms have one sign then, and nothing "
+        "cancels, where the product may overflow or underflow. Of a quotient, one such factor by one of the other "
+        "kind. Other positive factors may have a product near 1, of which the sum of the logarithms loses the digits.",
     ),
     _rule(
         "log_abs_prod",
