@@ -313,7 +313,7 @@ ROWS = (
         dependence=("smooth",),
         attrs=_AXIS,
         reference="Blelloch 1990, Prefix sums and their applications",
-        sparsity="along",
+        sparsity="others",
         conventions=(
             Convention(((2.0, 0.0, 3.0),), "without a division"),
             Convention(((inf, 2.0),), "an element does not count for itself"),
