@@ -378,6 +378,17 @@ def test_help_on_conventions(call: Call) -> None:
     ]
     start = lines.index("argmax(x)")
     assert lines[start + 6] == "    []        error  nothing has no extreme"
+    # Arrays that are too long to stand side by side stand one below the other.
+    start = lines.index("inv(x)")
+    assert lines[start + 6 : start + 13] == [
+        "    [[0, 0], [0, 0]]",
+        "        value       error",
+        "        why         singular: there is no inverse",
+        "",
+        "    [[0, 1], [1, 0]]",
+        "        value       [[0, 1], [1, 0]]",
+        "        derivative  [[[[0, 0], [0, -1]], [[0, 0], [-1, 0]]], [[[0, -1], [0, 0]], [[-1, 0], [0, 0]]]]",
+    ]
     assert max(map(len, lines[lines.index("## Arithmetic") :])) <= 100
     assert page == call("help", "Conventions")[1]
 
