@@ -326,6 +326,16 @@ class Reference:
     def logsumexp(self, attrs: Any, shape: Any, x: Any) -> Any:
         return self.reduced(attrs, shape, x, log_sum_exp)
 
+    def logmeanexp(self, attrs: Any, shape: Any, x: Any) -> Any:
+        return self.reduced(attrs, shape, x, lambda line: log_sum_exp(line) - math.log(len(line)) if line else math.nan)
+
+    def logprod(self, attrs: Any, shape: Any, x: Any) -> Any:
+        def run(line: list[Any]) -> float:
+            found = multiplied(line)
+            return math.log(found) if found > 0 else -math.inf if found == 0 else math.nan
+
+        return self.reduced(attrs, shape, x, run)
+
     def norm(self, attrs: Any, shape: Any, x: Any) -> Any:
         return self.reduced(attrs, shape, x, length)
 
@@ -361,8 +371,26 @@ class Reference:
 
         return self.directed(attrs, x, run)
 
-    def cumprod(self, attrs: Any, shape: Any, x: Any) -> Any:
+    def product_before(self, attrs: Any, shape: Any, x: Any) -> Any:
         return self.directed(attrs, x, lambda values: [multiplied(values[:at]) for at in range(len(values))])
+
+    def product_others(self, attrs: Any, shape: Any, x: Any, *along: Any) -> Any:
+        sets = filled(shape, lambda place: (x[place], *(each[place] for each in along)))
+
+        def run(values: list[Any]) -> list[Any]:
+            found = []
+            for left_out in range(len(values)):
+                rest = [at for at in range(len(values)) if at != left_out]
+                terms = [
+                    multiplied(
+                        [values[at][1 + moved.index(at)] if at in moved else values[at][0] for at in rest],
+                    )
+                    for moved in itertools.permutations(rest, len(along))
+                ]
+                found.append(bounded(summed(terms)))
+            return found
+
+        return self.along(attrs["axis"], sets, run)
 
     def directed(self, attrs: Any, x: Any, run: Callable[[list[Any]], list[Any]]) -> Any:
         if attrs["reverse"]:

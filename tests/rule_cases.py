@@ -88,6 +88,26 @@ def exact(term: Term, values: dict[str, float], precision: int = 2600) -> object
         return result
 
 
+def limit(term: Term, values: dict[str, float]) -> object:
+    """What a term goes to over the reals as the variables that are 0 do, from all sides; None where there is no limit.
+
+    That is the value at a removable point.
+    """
+    names = [name for name, value in values.items() if value == 0 and not is_constant(name)]
+    found: list[mpmath.mpf] = []
+    for signs in itertools.product((1, -1), repeat=len(names)):
+        for power in (1, 2):
+            steps = [sign * mpmath.mpf(2) ** (-600 * (power if at else 1)) for at, sign in enumerate(signs)]
+            moved = dict(zip(names, steps, strict=True))
+            value = exact(term, {**values, **moved}, 6000)
+            if not isinstance(value, mpmath.mpf) or not mpmath.isfinite(value):
+                return None
+            found.append(value)
+    near = names and all(abs(value - found[0]) <= abs(found[0]) * mpmath.mpf(2) ** -500 for value in found)
+    small = names and all(abs(value) <= mpmath.mpf(2) ** -500 for value in found)
+    return found[0] if near else mpmath.mpf(0) if small else None
+
+
 def kind(value: float | bool) -> str:
     if isinstance(value, bool):
         return str(value)
@@ -196,6 +216,8 @@ def breach(rule: Rule, values: dict[str, float]) -> str | None:
             edge = math.isinf(right) and true is not None and abs(true) > HUGE * (1 - mpmath.mpf(2) ** -48)
             return None if edge else told
         true = exact(rule.pattern, values)
+        if true is None and left != left:
+            true = limit(rule.pattern, values)
         if true is None and kind(right) == "nan":
             # The left side ran into a pole on its way to a place where it has no value at all.
             return None

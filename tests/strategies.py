@@ -141,7 +141,7 @@ _MAX_RANK, _MAX_FREE, _MAX_ELEMENTS = 4, 3, 3000
 _UNARY = ("neg", "sin", "cos", "tanh", "sigmoid", "softplus")
 _BINARY = ("add", "sub", "mul", "hypot", "atan2")
 _REDUCTIONS = ("sum", "sum", "sum", "prod", "logsumexp", "norm", "amax", "amin")
-_ALONG = ("cumsum", "cumprod", "softmax", "sort")
+_ALONG = ("cumsum", "product_before", "softmax", "sort")
 
 
 class Growing:

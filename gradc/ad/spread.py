@@ -122,8 +122,8 @@ def _along(spread: Spread, node: int, sources: Sources) -> Reach:
     return along(reach, [count + axis for axis in attrs.get("axes", (attrs.get("axis", 0),))])
 
 
-def _directed(spread: Spread, node: int, sources: Sources, strict: bool) -> Reach:
-    """Every element depends on those before it along an axis, and on that in its own place unless ``strict``."""
+def _paired(spread: Spread, node: int, sources: Sources, depends: Callable[[int], Array]) -> Reach:
+    """Every element depends on those along an axis that a matrix of truth values names, of as many rows as elements."""
     graph = spread.graph
     attrs, free = graph.attrs(node), graph.type(node).free
     operands = graph.operands(node)
@@ -136,22 +136,30 @@ def _directed(spread: Spread, node: int, sources: Sources, strict: bool) -> Reac
         return spread.nothing(node)
     if ids.shape[-1] == 1:
         ids = np.broadcast_to(ids, (*ids.shape[:-1], length))
-    if attrs["reverse"]:
+    reverse = attrs.get("reverse", False)
+    if reverse:
         ids = ids[..., ::-1]
-    later, earlier = np.tril_indices(length, -1 if strict else 0)
+    later, earlier = np.nonzero(depends(length))
     flat = ids.reshape(-1, length)
     targets = (np.arange(len(flat))[:, None] * length + later).ravel()
     found = summed(reach.rows, targets, flat[:, earlier].ravel(), ids.shape)
-    moved = found.ids[..., ::-1] if attrs["reverse"] else found.ids
+    moved = found.ids[..., ::-1] if reverse else found.ids
     return found.moved(np.moveaxis(moved, -1, axis))
 
 
 def _upto(spread: Spread, node: int, sources: Sources) -> Reach:
-    return _directed(spread, node, sources, False)
+    """Every element depends on those before it along an axis, and on that in its own place."""
+    return _paired(spread, node, sources, lambda length: np.tri(length, dtype=bool))
 
 
 def _before(spread: Spread, node: int, sources: Sources) -> Reach:
-    return _directed(spread, node, sources, True)
+    """Every element depends on those before it along an axis alone."""
+    return _paired(spread, node, sources, lambda length: np.tri(length, k=-1, dtype=bool))
+
+
+def _others(spread: Spread, node: int, sources: Sources) -> Reach:
+    """Every element depends on all others along an axis."""
+    return _paired(spread, node, sources, lambda length: ~np.eye(length, dtype=bool))
 
 
 def _matrices(spread: Spread, node: int, position: int, reach: Reach, columns: bool) -> Reach:
@@ -337,6 +345,7 @@ CLASSES: Final[Mapping[str, Callable[[Spread, int, Sources], Reach]]] = {
     "along": _along,
     "upto": _upto,
     "before": _before,
+    "others": _others,
     "product": _product,
     "system": _system,
     "matrix": _matrix,

@@ -457,6 +457,8 @@ _WRITERS: Final[Mapping[str, Callable[[_Writer, int], Pieces]]] = {
     "any": _Writer.reduction,
     "all": _Writer.reduction,
     "logsumexp": _Writer.reduction,
+    "logmeanexp": _Writer.reduction,
+    "logprod": _Writer.reduction,
     "norm": _Writer.reduction,
     "tabulate": _Writer.tabulate,
     "access": _Writer.access,

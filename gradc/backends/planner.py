@@ -28,7 +28,8 @@ from gradc.ir.types import Type
 from gradc.limits import DEFAULT
 from gradc.ops import arrays
 from gradc.ops.evaluate import evaluator
-from gradc.ops.reduce import EmptyReduction, exponentials
+from gradc.ops.logarithmic import exponentials
+from gradc.ops.reduce import EmptyReduction
 
 _CHANGES: Final = ("put", "accumulate")
 # A read is put before a write if so many nodes at most go with it.

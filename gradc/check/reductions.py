@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -94,6 +94,21 @@ def _exponentials(numbers: Numbers, line: Line) -> tuple[Any, Line]:
     return total, [value - total for value in line]
 
 
+def _log_mean(numbers: Numbers, line: Line) -> Any:
+    return _exponentials(numbers, line)[0] - numbers.log(numbers.given(float(len(line))))
+
+
+def _log_product(numbers: Numbers, line: Line) -> Any:
+    # Of two negative factors the logarithm of each has an imaginary part, which that of their product has not.
+    real = [numbers.real(value) for value in line]
+    if any(not numbers.finite(value) or value == 0 for value in line) or sum(part < 0 for part in real) % 2:
+        return numbers.log(_prod(numbers, line))
+    total = numbers.zero
+    for value, part in zip(line, real, strict=True):
+        total = total + numbers.log(value if part > 0 else -value)
+    return total
+
+
 def _norm(numbers: Numbers, line: Line) -> Any:
     top = max((abs(numbers.real(value)) for value in line), default=0)
     if not top > 0:
@@ -121,6 +136,8 @@ REDUCTIONS: Final[Mapping[str, Callable[[Numbers, Any, tuple[int, ...]], Any]]] 
     "argmin": _reduced(_place(min)),
     "norm": _reduced(_norm),
     "logsumexp": _reduced(lambda numbers, line: _exponentials(numbers, line)[0]),
+    "logmeanexp": _reduced(_log_mean),
+    "logprod": _reduced(_log_product),
     "softmax": _spread(lambda numbers, line: [numbers.exp(x) for x in _exponentials(numbers, line)[1]]),
     "log_softmax": _spread(lambda numbers, line: _exponentials(numbers, line)[1]),
     "sort": _spread(lambda numbers, line: [line[at] for at in _sorted(numbers, line)]),
@@ -136,10 +153,29 @@ def _cumsum(numbers: Numbers, rows: Any) -> Any:
     return found
 
 
-def _cumprod(numbers: Numbers, rows: Any) -> Any:
+def _product_before(numbers: Numbers, rows: Any) -> Any:
     found = np.full(rows.shape, numbers.one, object)
     for at in range(1, len(found)):
         found[at] = found[at - 1] * rows[at - 1]
+    return found
+
+
+def _product_others(numbers: Numbers, rows: Any, *along: Any) -> Any:
+    before = _products(numbers, rows, along)
+    after = _products(numbers, rows[::-1], [each[::-1] for each in along])
+    return sum(left * right[::-1] for left, right in zip(before, reversed(after), strict=True))
+
+
+def _products(numbers: Numbers, rows: Any, along: Sequence[Any]) -> list[Any]:
+    """The products of the elements before each one, with those of a set of directions in the place of some."""
+    found = [np.full(rows.shape, numbers.zero, object) for _ in range(1 << len(along))]
+    found[0][:1] = numbers.one
+    for at in range(1, len(rows)):
+        for chosen, values in enumerate(found):
+            values[at] = values[at - 1] * rows[at - 1]
+            for number, direction in enumerate(along):
+                if chosen >> number & 1:
+                    values[at] = values[at] + found[chosen ^ 1 << number][at - 1] * direction[at - 1]
     return found
 
 
@@ -152,7 +188,8 @@ def _recurrence(numbers: Numbers, factors: Any, terms: Any) -> Any:
 
 _ALONG: Final[Mapping[str, Callable[..., Any]]] = {
     "cumsum": _cumsum,
-    "cumprod": _cumprod,
+    "product_before": _product_before,
+    "product_others": _product_others,
     "recurrence": _recurrence,
 }
 

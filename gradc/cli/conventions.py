@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REFUSED: Final = "error"
 _WIDTH: Final = 100
+# What is left for reasons, at least; else entries stand one below the other.
+_REASON: Final = 24
 _NAMES: Final = ("x", "y", "z")
 
 
@@ -52,7 +54,8 @@ class _Program:
         builder = Builder(ops)
         operands = []
         self.inputs = [at for at in range(len(point.operands)) if at not in point.constant]
-        types = [typed("f64", _shape(value)) for value in point.operands]
+        dtype = "bool" if row.name in _OF_TRUTHS else "f64"
+        types = [typed(dtype, _shape(value)) for value in point.operands]
         if row.kind == "elementwise":
             own = operand_types(row)
             types = [own[min(at, len(own) - 1)] for at in range(len(types))]
@@ -94,7 +97,11 @@ class _Program:
         )
 
 
-_ATTRS: Final = {"axes": (0,), "axis": 0, "reverse": False}
+_ATTRS: Final = {"axes": (0,), "axis": 0, "reverse": False, "transposed": False, "lower": True, "offset": 0}
+
+
+# Reductions of truth values.
+_OF_TRUTHS: Final = frozenset({"any", "all"})
 
 
 def _value(model: Model, values: dict[str, Any]) -> Any:
@@ -183,12 +190,27 @@ def _block(names: Sequence[str], row: Op, found: Sequence[Entry]) -> str:
     left = sum(widths[at] + 2 for at in kept if at < 4) + 4
     title = _call(row, names) + (", c a constant" if "c" in names and row.name != "select" else "")
     rows = [title, ""]
+    if left + _REASON > _WIDTH:
+        return "\n".join([*rows, *_stacked(head, lines)]) + "\n"
     for line in [head, *lines]:
-        reasons = textwrap.wrap(line[4], max(_WIDTH - left, 24), break_on_hyphens=False) if 4 in kept else []
+        reasons = textwrap.wrap(line[4], _WIDTH - left, break_on_hyphens=False) if 4 in kept else []
         cells = [line[at].ljust(widths[at]) for at in kept if at < 4]
         rows.append(("    " + "  ".join([*cells, *reasons[:1]])).rstrip())
         rows += [" " * left + more for more in reasons[1:]]
     return "\n".join(rows) + "\n"
+
+
+def _stacked(head: Sequence[str], lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The entries one below the other, for arrays that are too long to stand side by side."""
+    widest = max(map(len, head[1:]))
+    for number, line in enumerate(lines):
+        if number:
+            yield ""
+        for at, (title, cell) in enumerate(zip(head, line, strict=True)):
+            indent = " " * 4 if not at else f"{'':8}{title:{widest}}  "
+            for part in textwrap.wrap(cell, _WIDTH - len(indent), break_on_hyphens=False):
+                yield indent + part
+                indent = " " * len(indent)
 
 
 def _text(value: Any, signed: bool = True) -> str:

@@ -27,7 +27,9 @@ MOVING: Final = frozenset(
     ("sum", "reshape", "transpose", "tabulate", "broadcast", "access", "assemble", "demand", "name")
 )
 # Every element of the operand enters one element of these: the partial derivative by it is all there is to say.
-REDUCING: Final = frozenset(("sum", "prod", "amax", "amin", "logsumexp", "norm", "reshape", "transpose", "name"))
+REDUCING: Final = frozenset(
+    ("sum", "prod", "amax", "amin", "logsumexp", "logmeanexp", "logprod", "norm", "reshape", "transpose", "name")
+)
 
 
 @dataclass(frozen=True, slots=True)

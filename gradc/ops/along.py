@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from math import nan
+from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,13 @@ def _recurrence(types: Sequence[Type], attrs: Attrs) -> Type:
         if not type.real or type.shape != types[0].shape or not 0 <= attrs["axis"] < type.rank:
             raise TypeMismatch(NUMBER, position)
     return typed(types[0].dtype, types[0].shape, (*types[0].free, *types[1].free))
+
+
+def _others(types: Sequence[Type], attrs: Attrs) -> Type:
+    for position, type in enumerate(types):
+        if not type.real or type.shape != types[0].shape or not 0 <= attrs["axis"] < type.rank:
+            raise TypeMismatch(NUMBER, position)
+    return typed(types[0].dtype, types[0].shape, tuple(index for type in types for index in type.free))
 
 
 # Derivatives ---------------------------------------------------------------------------------------------------------
@@ -71,26 +78,54 @@ def _recurrence_forward(builder: Builder, node: int, tangents: Mapping[int, int]
     return _solve_recurrence(builder, factors, terms, axis, reverse)
 
 
-def _cumprod_as_recurrence(builder: Builder, node: int) -> tuple[int, int, int, bool]:
+def _before_as_recurrence(builder: Builder, node: int) -> tuple[int, int, int, bool]:
     """The exclusive product y[t] = x[t-1] y[t-1]: its operand, the shifted factors, the axis and the direction."""
     x = operand_of(builder, node)
     axis, reverse = attrs_of(builder, node)["axis"], attrs_of(builder, node)["reverse"]
     return x, _shifted(builder, x, axis, -1 if reverse else 1), axis, reverse
 
 
-def _cumprod_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    _, factors, axis, reverse = _cumprod_as_recurrence(builder, node)
+def _before_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    _, factors, axis, reverse = _before_as_recurrence(builder, node)
     step = -1 if reverse else 1
     terms = _solve_recurrence(builder, _shifted(builder, factors, axis, -step), adjoint, axis, not reverse)
     shares = builder.apply("mul", terms, _shifted(builder, node, axis, step))
     return {0: _shifted(builder, shares, axis, -step)}
 
 
-def _cumprod_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
-    _, factors, axis, reverse = _cumprod_as_recurrence(builder, node)
+def _before_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
+    _, factors, axis, reverse = _before_as_recurrence(builder, node)
     step = -1 if reverse else 1
     moved = builder.apply("mul", _shifted(builder, tangents[0], axis, step), _shifted(builder, node, axis, step))
     return _solve_recurrence(builder, factors, moved, axis, reverse)
+
+
+# The products of all others are linear in each direction and symmetric in all of them and in the adjoint: what belongs
+# to one of these is the same operator with the adjoint in its place.
+
+
+def _others_along(builder: Builder, node: int, x: int, *directions: int) -> int:
+    return builder.apply("product_others", x, *directions, attrs={"axis": attrs_of(builder, node)["axis"]})
+
+
+def _others_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
+    x, *directions = builder.operands(node)
+    return {
+        at: _others_along(builder, node, x, *directions[: max(at - 1, 0)], *directions[at:], adjoint)
+        for at in positions
+    }
+
+
+def _others_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
+    x, *directions = builder.operands(node)
+    terms = [
+        _others_along(builder, node, x, *directions[: max(at - 1, 0)], *directions[at:], tangent)
+        for at, tangent in tangents.items()
+    ]
+    total = terms[0]
+    for term in terms[1:]:
+        total = builder.apply("add", total, term)
+    return total
 
 
 def _cumsum_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
@@ -146,7 +181,7 @@ def _plan_cumsum(site: Site) -> Any:
     return exact if site.dtype == "int" else run
 
 
-def _plan_cumprod(site: Site) -> Any:
+def _plan_before(site: Site) -> Any:
     axis, reverse = own_axis(site, site.attrs["axis"]), site.attrs["reverse"]
 
     def run(x: Any) -> Any:
@@ -158,6 +193,45 @@ def _plan_cumprod(site: Site) -> Any:
         return result
 
     return run
+
+
+def _plan_others(site: Site) -> Any:
+    axis = own_axis(site, site.attrs["axis"])
+
+    def run(x: Any, *directions: Any) -> Any:
+        factors, *along = (np.moveaxis(each, axis, 0) for each in np.broadcast_arrays(x, *directions))
+        before = _products(factors, along)
+        after = _products(factors[::-1], [each[::-1] for each in along])
+        found = np.zeros_like(factors)
+        for (left, taken), (right, also) in zip(before, reversed(after), strict=True):
+            found += np.where(taken & also[::-1], left * right[::-1], 0)
+        return np.moveaxis(found, 0, axis)
+
+    return run
+
+
+def _products(factors: Any, along: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Products of the elements before each one, some of these taken from directions: those of each set of directions.
+
+    With each sum of products stands whether there is any. An element at which a direction is 0 is not taken from it:
+    nothing is multiplied with that 0, which would make NaN of an infinity.
+    """
+    found = [(np.zeros_like(factors), np.zeros(factors.shape, bool)) for _ in range(1 << len(along))]
+    values, taken = found[0]
+    values[:1] = 1
+    np.cumprod(factors[:-1], axis=0, out=values[1:])
+    taken[...] = True
+    for chosen in range(1, len(found)):
+        values, taken = found[chosen]
+        last = [(h, found[chosen ^ 1 << at]) for at, h in enumerate(along) if chosen >> at & 1]
+        for t in range(1, len(factors)):
+            values[t] = np.where(taken[t - 1], values[t - 1] * factors[t - 1], 0)
+            taken[t] = taken[t - 1]
+            for direction, (others, there) in last:
+                moves = there[t - 1] & (direction[t - 1] != 0)
+                values[t] += np.where(moves, others[t - 1] * direction[t - 1], 0)
+                taken[t] |= moves
+    return found
 
 
 def _plan_recurrence(site: Site) -> Any:
@@ -200,16 +274,51 @@ ROWS = (
         linear="each",
         dependence=("linear",),
         sparsity="upto",
+        conventions=(
+            Convention(((inf, 1.0),), "what stands behind an infinity holds it"),
+            Convention(((inf, -inf),), "the difference of two infinities has no limit"),
+            Convention(((nan, 1.0),), "NaN spreads to what stands behind it"),
+        ),
     ),
     reduction(
-        "cumprod",
+        "product_before",
         "The product of the elements before each one along an axis, or behind it (attribute reverse); of none it is 1.",
         along_real,
-        _plan_cumprod,
+        _plan_before,
         attrs=_DIRECTED,
-        pullback=_cumprod_back,
-        pushforward=_cumprod_forward,
+        pullback=_before_back,
+        pushforward=_before_forward,
         sparsity="before",
+        conventions=(
+            Convention(((2.0, 0.0, 3.0),), "each by the product of the others, without a division"),
+            Convention(((0.0, 0.0, 3.0),), "each by the product of the others, without a division"),
+            Convention(((inf, 2.0),), "the last element counts for nothing"),
+            Convention(((0.0, inf),), "the last element counts for nothing"),
+            Convention(((nan, 1.0),), "NaN spreads to what stands behind it"),
+        ),
+    ),
+    Op(
+        name="product_others",
+        doc=(
+            "For each element the product of all others along an axis, without a division: the gradient of prod. With "
+            "further operands, each a direction, its derivative along all of these. At an element at which a direction "
+            "is 0 nothing moves, so that an infinity there makes no NaN."
+        ),
+        kind="structural",
+        arity=(1, None),
+        type_rule=_others,
+        plan=_plan_others,
+        pullback=_others_back,
+        pushforward=_others_forward,
+        dependence=("smooth",),
+        attrs=_AXIS,
+        reference="Blelloch 1990, Prefix sums and their applications",
+        sparsity="others",
+        conventions=(
+            Convention(((2.0, 0.0, 3.0),), "without a division"),
+            Convention(((inf, 2.0),), "an element does not count for itself"),
+            Convention(((nan, 2.0),), "an element does not count for itself"),
+        ),
     ),
     Op(
         name="recurrence",
@@ -227,6 +336,10 @@ ROWS = (
         attrs=_DIRECTED,
         reference="Blelloch 1990, Prefix sums and their applications",
         sparsity="upto",
+        conventions=(
+            Convention(((5.0, 0.0), (1.0, 2.0)), "a factor of 0 forgets what was before it"),
+            Convention(((5.0, inf), (0.0, 2.0)), "no limit of inf·0"),
+        ),
     ),
     reduction(
         "sort",

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradc.ops import ieee, special, tails
+from gradc.ops import ieee, removable, special, tails
 
 Array = Any
 """A NumPy array, or a number that stands for one."""
@@ -120,6 +120,25 @@ def sqrt1pm1(x: Array) -> Array:
     return select(np.isposinf(x), x, np.divide(x, 1.0 + np.sqrt(1.0 + x)))
 
 
+def sinc_unnormalised(x: Array) -> Array:
+    """``sin(x)/x``, and 1 at 0."""
+    quotient = np.divide(np.sin(x), select(np.equal(x, 0), 1.0, x))
+    return select(np.equal(x, 0), 1.0, select(np.isinf(x), 0.0, quotient))
+
+
+def exprel(x: Array) -> Array:
+    """``(e^x - 1)/x``, and 1 at 0, without overflow before the result does."""
+    divisor = select(np.equal(x, 0), 1.0, x)
+    above: Array = np.expm1(x)
+    quotient = np.divide(above, divisor)
+    over = np.isposinf(above)
+    if np.any(over):
+        # Of e^x the half of x is taken twice: the product may be a number where e^x is not.
+        half = np.exp(np.multiply(x, 0.5))
+        quotient = select(over, half * select(np.isinf(half), half, np.divide(half, divisor)), quotient)
+    return select(np.equal(x, 0), 1.0, quotient)
+
+
 def logaddexp(x: Array, y: Array) -> Array:
     """``log(exp(x) + exp(y))`` without overflow."""
     return np.logaddexp(x, y)
@@ -177,6 +196,10 @@ erfc = _lifted(math.erfc)
 erfcx = _lifted(tails.erfcx)
 ierfcx = _lifted(tails.ierfcx, 2)
 logerfc = _lifted(tails.logerfc)
+sinc_derivative = _lifted(removable.sinc_derivative, 2)
+exprel_derivative = _lifted(removable.exprel_derivative, 2)
+log1pmx = _lifted(removable.log1pmx)
+expm1mx = _lifted(removable.expm1mx)
 gamma = _lifted(ieee.gamma)
 lgamma = _lifted(ieee.lgamma)
 digamma = _lifted(special.digamma)

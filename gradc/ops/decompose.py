@@ -8,6 +8,7 @@ NA-08/01); Murray 2016, Differentiation of the Cholesky decomposition (arXiv:160
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -318,6 +319,14 @@ ROWS = (
         pushforward=_cholesky_forward,
         reference="Murray 2016, Differentiation of the Cholesky decomposition; LAPACK, potrf",
         sparsity="matrix",
+        conventions=(
+            Convention((((1.0, nan), (0.0, 1.0)),), "the upper triangle is not read, a NaN neither"),
+            Convention((((1.0, 2.0), (2.0, 4.0)),), "semidefinite: the end of the domain, where slopes are infinite"),
+            Convention((((0.0,),),), "semidefinite: the end of the domain, where slopes are infinite"),
+            Convention((((1.0, 2.0), (2.0, 1.0)),), "not in the domain"),
+            Convention((((inf,),),), "the square root; the slope holds inf·0"),
+            Convention((((nan,),),), "NaN spreads, and is not called indefinite"),
+        ),
     ),
     Op(
         name="cholesky_adjoint",
@@ -366,6 +375,10 @@ ROWS = (
         pushforward=lambda builder, node, tangents: _cofactor_map(builder, node, tangents[0]),
         reference="Stewart 1998, On the adjugate matrix",
         sparsity="matrix",
+        conventions=(
+            Convention((((1.0, 2.0), (2.0, 4.0)),), "singular: without an inverse"),
+            Convention((((0.0,),),), "of one element it is 1"),
+        ),
     ),
     Op(
         name="cofactor_along",
@@ -397,6 +410,7 @@ ROWS = (
         conventions=(
             Convention((((1.0, 2.0), (2.0, 4.0)),), "singular: the logarithm of 0; there is no inverse"),
             Convention((((-1.0, 0.0), (0.0, 1.0)),), "of the absolute value"),
+            Convention((((nan,),),), "NaN spreads, and is not called singular"),
         ),
         reference="Giles 2008, Collected matrix derivative results, 2.2.4; LAPACK, getrf",
         sparsity="matrix",

@@ -9,12 +9,13 @@ matrix derivative results for forward and reverse mode algorithmic differentiati
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gradc.ir import sizes
-from gradc.ir.op import Op, Scatter, Site
+from gradc.ir.op import Convention, Op, Scatter, Site
 from gradc.ir.sizes import Dim
 from gradc.ir.types import Type, TypeMismatch, typed
 from gradc.ops import build, precedence
@@ -409,6 +410,12 @@ ROWS = (
         symbol="@",
         precedence=precedence.PRODUCT,
         sparsity="product",
+        conventions=(
+            Convention(((), ()), "a sum over nothing is 0"),
+            Convention(((inf, 1.0), (1.0, 2.0)), "a sum of products"),
+            Convention(((inf, 1.0), (0.0, 2.0)), "a product inf·0 has no limit"),
+            Convention(((nan, 1.0), (1.0, 2.0)), "NaN spreads"),
+        ),
     ),
     Op(
         name="triangle",
@@ -426,6 +433,10 @@ ROWS = (
         attrs={"lower": bool, "offset": int},
         reference="NumPy, tril and triu",
         sparsity="triangle",
+        conventions=(
+            Convention((((1.0, inf), (2.0, -0.0)),), "what is left out is +0, an infinity too"),
+            Convention((((1.0, nan), (nan, 3.0)),), "what is left out is +0, a NaN too"),
+        ),
     ),
     Op(
         name="solve",
@@ -444,6 +455,14 @@ ROWS = (
         attrs={"transposed": bool},
         reference="Giles 2008, Collected matrix derivative results, 2.3.1; LAPACK, gesv",
         sparsity="system",
+        conventions=(
+            Convention((((1.0, 2.0), (2.0, 4.0)), (1.0, 1.0)), "singular: there is no solution, or there are many"),
+            Convention((((0.0, 0.0), (0.0, 0.0)), (0.0, 0.0)), "singular: there is no solution, or there are many"),
+            Convention((((0.0, 2.0), (4.0, 0.0)), (2.0, 4.0)), "a 0 on the diagonal is no matter: rows are exchanged"),
+            Convention((((4.0,),), (inf,)), "inf/4; by the matrix it is -inf/4"),
+            Convention((((inf,),), (1.0,)), "1/inf"),
+            Convention((((nan,),), (1.0,)), "NaN spreads, and is not called singular"),
+        ),
     ),
     Op(
         name="triangular_solve",
@@ -462,6 +481,12 @@ ROWS = (
         attrs={"lower": bool, "transposed": bool},
         reference="Giles 2008, Collected matrix derivative results, 2.3.1; Golub and Van Loan 2013, section 3.1",
         sparsity="system",
+        conventions=(
+            Convention((((2.0, 7.0), (1.0, 4.0)), (2.0, 5.0)), "the other triangle is not read"),
+            Convention((((2.0, nan), (1.0, 4.0)), (2.0, 5.0)), "the other triangle is not read, a NaN neither"),
+            Convention((((0.0, 0.0), (1.0, 4.0)), (2.0, 5.0)), "a 0 on the diagonal: there is no solution, or many"),
+            Convention((((nan,),), (1.0,)), "NaN spreads"),
+        ),
     ),
     Op(
         name="inv",
@@ -473,5 +498,12 @@ ROWS = (
         pushforward=_inv_forward,
         reference="Giles 2008, Collected matrix derivative results, 2.2.3; LAPACK, gesv",
         sparsity="matrix",
+        conventions=(
+            Convention((((1.0, 2.0), (2.0, 4.0)),), "singular: there is no inverse"),
+            Convention((((0.0, 0.0), (0.0, 0.0)),), "singular: there is no inverse"),
+            Convention((((0.0, 1.0), (1.0, 0.0)),), "a 0 on the diagonal is no matter: rows are exchanged"),
+            Convention((((inf,),),), "1/inf"),
+            Convention((((nan,),),), "NaN spreads, and is not called singular"),
+        ),
     ),
 )

@@ -43,7 +43,8 @@ def _number(types: Sequence[Type], attrs: Attrs) -> Type:
     return _reduced(type, attrs)
 
 
-def _real(types: Sequence[Type], attrs: Attrs) -> Type:
+def real(types: Sequence[Type], attrs: Attrs) -> Type:
+    """The type of a real array without the axes that are reduced."""
     (type,) = types
     if not type.real:
         raise TypeMismatch(NUMBER, 0)
@@ -100,7 +101,7 @@ def _repeat(builder: Builder, node: int, adjoint: int, positions: Collection[int
     return {0: build.total(builder, spread, lacking)}
 
 
-def _expanded(builder: Builder, node: int, reduced: int) -> int:
+def expanded(builder: Builder, node: int, reduced: int) -> int:
     """A value of the reduction's type repeated to the shape of its operand."""
     return build.expand(
         builder, reduced, attrs_of(builder, node)["axes"], builder.type(operand_of(builder, node)).shape
@@ -112,16 +113,16 @@ def _shares(builder: Builder, node: int) -> int:
     x = operand_of(builder, node)
     type = builder.type(x)
     one, zero = build.filled(builder, 1.0, type), build.filled(builder, 0.0, type)
-    chosen = builder.apply("select", builder.apply("eq", x, _expanded(builder, node, node)), one, zero)
+    chosen = builder.apply("select", builder.apply("eq", x, expanded(builder, node, node)), one, zero)
     count = build.total(builder, chosen, axes=attrs_of(builder, node)["axes"])
-    return builder.apply("div", chosen, _expanded(builder, node, count))
+    return builder.apply("div", chosen, expanded(builder, node, count))
 
 
 def _to_extremes(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    return {0: builder.apply("mul", _expanded(builder, node, adjoint), _shares(builder, node))}
+    return {0: builder.apply("mul", expanded(builder, node, adjoint), _shares(builder, node))}
 
 
-def _weighted(
+def weighted(
     weights: Callable[[Builder, int], int],
 ) -> Callable[[Builder, int, Mapping[int, int]], int]:
     """The tangent of a reduction: the operand's tangents by weight."""
@@ -133,43 +134,17 @@ def _weighted(
     return push
 
 
-def _softmax_of(builder: Builder, node: int) -> int:
-    return builder.apply("softmax", operand_of(builder, node), attrs={"axes": attrs_of(builder, node)["axes"]})
-
-
-def _to_exponents(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    return {0: builder.apply("mul", _expanded(builder, node, adjoint), _softmax_of(builder, node))}
-
-
-def _softmax_map(builder: Builder, node: int, vector: int) -> int:
-    # The Jacobian diag(s) - s s^T is symmetric, so both modes are one map.
-    mean = build.total(builder, builder.apply("mul", vector, node), axes=attrs_of(builder, node)["axes"])
-    return builder.apply("mul", node, builder.apply("sub", vector, _expanded(builder, node, mean)))
-
-
-def _log_softmax_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    total = build.total(builder, adjoint, axes=attrs_of(builder, node)["axes"])
-    share = builder.apply("mul", _softmax_of(builder, node), _expanded(builder, node, total))
-    return {0: builder.apply("sub", adjoint, share)}
-
-
-def _log_softmax_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
-    axes = attrs_of(builder, node)["axes"]
-    mean = build.total(builder, builder.apply("mul", _softmax_of(builder, node), tangents[0]), axes=axes)
-    return builder.apply("sub", tangents[0], _expanded(builder, node, mean))
-
-
 def _directions(builder: Builder, node: int) -> int:
     """The unit vector along the operand; 0 where the norm is 0, which has no derivative there."""
     x = operand_of(builder, node)
     type = builder.type(x)
-    length = _expanded(builder, node, node)
+    length = expanded(builder, node, node)
     zero = build.filled(builder, 0.0, type)
     return builder.apply("select", builder.apply("eq", length, zero), zero, builder.apply("div", x, length))
 
 
 def _along_directions(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    return {0: builder.apply("mul", _expanded(builder, node, adjoint), _directions(builder, node))}
+    return {0: builder.apply("mul", expanded(builder, node, adjoint), _directions(builder, node))}
 
 
 def _others(builder: Builder, node: int) -> int:
@@ -186,9 +161,7 @@ def _others(builder: Builder, node: int) -> int:
             count = type.shape[axis] * count
         flat = build.reshape(builder, turned, (*(type.shape[axis] for axis in kept), count))
         places = (len(kept),)
-    before = builder.apply("cumprod", flat, attrs={"axis": places[0], "reverse": False})
-    after = builder.apply("cumprod", flat, attrs={"axis": places[0], "reverse": True})
-    product = builder.apply("mul", before, after)
+    product = builder.apply("product_others", flat, attrs={"axis": places[0]})
     if len(axes) == 1:
         return product
     product = build.reshape(builder, product, builder.type(turned).shape)
@@ -196,7 +169,7 @@ def _others(builder: Builder, node: int) -> int:
 
 
 def _to_factors(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    return {0: builder.apply("mul", _expanded(builder, node, adjoint), _others(builder, node))}
+    return {0: builder.apply("mul", expanded(builder, node, adjoint), _others(builder, node))}
 
 
 # Evaluation ----------------------------------------------------------------------------------------------------------
@@ -236,11 +209,9 @@ def _plan_prod(site: Site) -> Any:
 # Along an axis shorter than that NumPy's reductions are slow; they are quick across it, if it is the first.
 _SHORT = 64
 _WORTH = 2048
-# Elements of such an array that are looked at in one go.
-_BLOCK = 1 << 14
 
 
-def _short(axes: tuple[int, ...], x: Any) -> bool:
+def short(axes: tuple[int, ...], x: Any) -> bool:
     """Whether the reduced axes are the last ones and short, and the array is worth moving them to the front."""
     count = len(axes)
     return axes == tuple(range(-count, 0)) and x.size >= _WORTH and math.prod(x.shape[-count:]) <= _SHORT
@@ -248,7 +219,7 @@ def _short(axes: tuple[int, ...], x: Any) -> bool:
 
 def _fronted(axes: tuple[int, ...], x: Any) -> tuple[Any, tuple[int, ...]]:
     """The array with short reduced axes in front, and where they are now."""
-    if not _short(axes, x):
+    if not short(axes, x):
         return x, axes
     front = tuple(range(len(axes)))
     return np.ascontiguousarray(np.moveaxis(x, axes, front)), front
@@ -300,68 +271,6 @@ def _plan_place(name: str) -> Callable[[Site], Any]:
 
             return fail
         return lambda x: search(x, axis=axis)
-
-    return plan
-
-
-def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
-    """A function of an array that gives what is ``wanted`` of its exponentials over axes, computed once.
-
-    ``wanted`` names some of the operators logsumexp, softmax and log_softmax. Arrays for the results that
-    have the operand's shape may be given too.
-    """
-
-    wide = [name for name in wanted if name != "logsumexp"]
-
-    def along(x: Any, axes: tuple[int, ...], into: Sequence[Any] = ()) -> list[Any]:
-        given = dict(zip(wide, into, strict=False))
-        top = np.maximum.reduce(x, axes, keepdims=True)
-        if not np.isfinite(top).all():
-            # Of infinite terms the largest decides; inf - inf would be NaN.
-            top = np.where(np.isfinite(top), top, np.where(np.isnan(top), top, 0.0)).astype(x.dtype)
-        # Of a single number NumPy leaves no array to write into.
-        shifted = np.asarray(np.subtract(x, top, out=given.get("log_softmax", given.get("softmax"))))
-        powers = np.exp(shifted, out=given.get("softmax") if "log_softmax" in wanted else shifted)
-        total = np.add.reduce(powers, axes, keepdims=True)
-        found = []
-        for name in wanted:
-            if name == "logsumexp":
-                found.append((np.log(total) + top).squeeze(axes))
-            elif name == "softmax":
-                found.append(np.divide(powers, total, out=powers))
-            else:
-                found.append(np.subtract(shifted, np.log(total), out=shifted))
-        return found
-
-    def run(x: Any, *into: Any) -> tuple[Any, ...]:
-        if 0 in x.shape:
-            empty = np.log(np.zeros_like(x.sum(axis=axes)))
-            return tuple(empty if name == "logsumexp" else x.copy() for name in wanted)
-        if not _short(axes, x) or not all(each.flags.c_contiguous for each in (x, *into)):
-            return tuple(along(x, axes, into))
-        # Short rows become columns, a few at a time: what is small stays in the cache, and costs no new pages.
-        kept = x.shape[: x.ndim - len(axes)]
-        rows = x.reshape(math.prod(kept), -1)
-        given = dict(zip(wide, (each.reshape(rows.shape) for each in into), strict=False))
-        results = [
-            given[name] if name in given else np.empty(rows.shape[: 1 if name == "logsumexp" else 2], x.dtype)
-            for name in wanted
-        ]
-        step = max(1, _BLOCK // rows.shape[1])
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
-            for result, found in zip(results, along(np.ascontiguousarray(rows[part].T), (0,)), strict=True):
-                result[part] = found.T
-        shapes = (kept if name == "logsumexp" else x.shape for name in wanted)
-        return tuple(result.reshape(shape) for result, shape in zip(results, shapes, strict=True))
-
-    return run
-
-
-def _plan_exponentials(name: str) -> Callable[[Site], Any]:
-    def plan(site: Site) -> Any:
-        run = exponentials([name], tuple(own_axis(site, axis) for axis in site.attrs["axes"]))
-        return lambda x: run(x)[0]
 
     return plan
 
@@ -445,12 +354,15 @@ ROWS = (
         _number,
         _plan_prod,
         pullback=_to_factors,
-        pushforward=_weighted(_others),
+        pushforward=weighted(_others),
         sparsity="reduced",
         conventions=(
             Convention(((),), "of nothing it is 1"),
             Convention(((2.0, 0.0, 3.0),), "each by the product of the others, without a division"),
             Convention(((0.0, 0.0, 3.0),), "each by the product of the others, without a division"),
+            Convention(((inf, 2.0, 3.0),), "each by the product of the others, which the infinity is not one of"),
+            Convention(((inf, 0.0),), "no limit of inf·0, but each has a slope"),
+            Convention(((nan, 2.0),), "NaN spreads, but not to its own derivative"),
         ),
     ),
     reduction(
@@ -459,7 +371,7 @@ ROWS = (
         _number,
         _plan_extreme("maximum"),
         pullback=_to_extremes,
-        pushforward=_weighted(_shares),
+        pushforward=weighted(_shares),
         sparsity="reduced",
         conventions=(
             Convention(((1.0, 1.0),), "a tie shares evenly"),
@@ -476,7 +388,7 @@ ROWS = (
         _number,
         _plan_extreme("minimum"),
         pullback=_to_extremes,
-        pushforward=_weighted(_shares),
+        pushforward=weighted(_shares),
         sparsity="reduced",
         conventions=(
             Convention(((1.0, 1.0),), "a tie shares evenly"),
@@ -493,6 +405,7 @@ ROWS = (
         _truth,
         _plan_method("any"),
         dependence=("none",),
+        conventions=(Convention(((),), "of none it is false"),),
     ),
     reduction(
         "all",
@@ -500,6 +413,7 @@ ROWS = (
         _truth,
         _plan_method("all"),
         dependence=("none",),
+        conventions=(Convention(((),), "of none it is true"),),
     ),
     reduction(
         "argmax",
@@ -530,61 +444,12 @@ ROWS = (
         ),
     ),
     reduction(
-        "logsumexp",
-        "log(sum(exp(x))) over axes without overflow; of nothing it is -inf. Its derivative is the softmax.",
-        _real,
-        _plan_exponentials("logsumexp"),
-        pullback=_to_exponents,
-        pushforward=_weighted(_softmax_of),
-        reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
-        sparsity="reduced",
-        conventions=(
-            Convention(((),), "of nothing it is the logarithm of 0"),
-            Convention(((0.0, -inf),), "a term that is 0 has no share"),
-            Convention(((-inf, -inf),), "the logarithm of 0; 0/0 is each one's share"),
-            Convention(((inf, 0.0),), "the infinite term's share is inf/inf"),
-            Convention(((nan, 0.0),), "NaN spreads"),
-        ),
-    ),
-    reduction(
-        "softmax",
-        "exp(x)/sum(exp(x)) over axes without overflow; the result has the operand's shape.",
-        along_real,
-        _plan_exponentials("softmax"),
-        pullback=lambda builder, node, adjoint, positions: {0: _softmax_map(builder, node, adjoint)},
-        pushforward=lambda builder, node, tangents: _softmax_map(builder, node, tangents[0]),
-        reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
-        sparsity="along",
-        conventions=(
-            Convention(((0.0, -inf),), "a term that is 0 has no share"),
-            Convention(((-inf, -inf),), "no term is left to share: 0/0"),
-            Convention(((inf, 0.0),), "the infinite term's share is inf/inf"),
-            Convention(((nan, 0.0),), "NaN spreads"),
-        ),
-    ),
-    reduction(
-        "log_softmax",
-        "The logarithm of the softmax over axes, which keeps its digits where that is near 0 or 1.",
-        along_real,
-        _plan_exponentials("log_softmax"),
-        pullback=_log_softmax_back,
-        pushforward=_log_softmax_forward,
-        reference="Blanchard, Higham and Higham 2021, Accurately computing the log-sum-exp and softmax functions",
-        sparsity="along",
-        conventions=(
-            Convention(((0.0, -inf),), "a term that is 0 has no share, the logarithm of 0"),
-            Convention(((-inf, -inf),), "no term is left to share"),
-            Convention(((inf, 0.0),), "the infinite term's share is inf/inf"),
-            Convention(((nan, 0.0),), "NaN spreads"),
-        ),
-    ),
-    reduction(
         "norm",
         "The Euclidean length over axes, without overflow. At 0, where it has no derivative, the derivative is 0.",
-        _real,
+        real,
         _plan_norm,
         pullback=_along_directions,
-        pushforward=_weighted(_directions),
+        pushforward=weighted(_directions),
         reference="Blue 1978, A portable Fortran program to find the Euclidean norm of a vector",
         sparsity="reduced",
         conventions=(

@@ -117,7 +117,7 @@ def _running_sum(site: Site) -> int:
 def _running_product(site: Site) -> int:
     # The operator multiplies what stands before an element, without the element itself.
     node = site.array(0)
-    before = site.apply("cumprod", node, axis=site.axis(site.builder.type(node).rank), reverse=False)
+    before = site.apply("product_before", node, axis=site.axis(site.builder.type(node).rank), reverse=False)
     return site.apply("mul", before, node)
 
 
@@ -161,6 +161,10 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "std": _F("std(x, axis=0)", (1, 1), "the square root of `var`", _deviation, _AXIS),
     "norm": _F("norm(x, axis=0)", (1, 1), "the square root of the sum of squares", _real("norm"), _AXIS),
     "logsumexp": _F("logsumexp(x, axis=0)", (1, 1), "log(sum(exp(x))), without overflow", _real("logsumexp"), _AXIS),
+    "logmeanexp": _F(
+        "logmeanexp(x, axis=0)", (1, 1), "log(mean(exp(x))), without overflow", _real("logmeanexp"), _AXIS
+    ),
+    "logprod": _F("logprod(x, axis=0)", (1, 1), "log(prod(x)), without overflow", _real("logprod"), _AXIS),
     "softmax": _F("softmax(x, axis=0)", (1, 1), "exp(x)/sum(exp(x)), without overflow", _softmax("softmax"), _AXIS),
     "log_softmax": _F(
         "log_softmax(x, axis=0)", (1, 1), "log(softmax(x)), without underflow", _softmax("log_softmax"), _AXIS

@@ -36,6 +36,7 @@ _ELSEWHERE: Final = {
     "avg": "it is called `mean`",
     "average": "it is called `mean`",
     "product": "it is called `prod`",
+    "sinc": "`sinc_unnormalised(x)` is sin(x)/x, and 1 at 0; NumPy's sinc is `sinc_unnormalised(pi*x)`",
     "inverse": "it is called `inv`",
     "identity": "it is called `eye`",
     "concatenate": "it is called `concat`",

@@ -186,17 +186,19 @@ PROGRAMS = [
     Program("sum", [(2, 3)], make=summed),
     *(
         Program(op, [(2, 3)], {"axes": axes})
-        for op in ("prod", "amax", "amin", "logsumexp", "softmax", "log_softmax", "norm")
+        for op in ("prod", "amax", "amin", "logsumexp", "logmeanexp", "softmax", "log_softmax", "norm")
         for axes in ((0,), (1,), (0, 1))
     ),
+    *(Program("logprod", [(2, 3)], {"axes": axes}, prepare=lambda x: x * x + 0.5) for axes in ((0,), (1,), (0, 1))),
     *(Program(op, [(3,)], make=chosen(op)) for op in ("any", "all")),
     *(Program(op, [(4,)], make=placed(op)) for op in ("argmax", "argmin", "argsort")),
     *(
         Program(op, [(2, 3)], {"axis": axis, "reverse": reverse})
-        for op in ("cumsum", "cumprod")
+        for op in ("cumsum", "product_before")
         for axis in (0, 1)
         for reverse in (False, True)
     ),
+    *(Program("product_others", [(3, 2)] * count, {"axis": axis}) for count in (1, 2, 3) for axis in (0, 1)),
     *(Program("recurrence", [(3, 2), (3, 2)], {"axis": 0, "reverse": reverse}) for reverse in (False, True)),
     *(Program("sort", [(2, 4)], {"axis": axis}) for axis in (0, 1)),
     *(

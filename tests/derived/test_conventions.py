@@ -1,7 +1,7 @@
 """The published table of conventions: complete, and right entry by entry, however it is run and differentiated.
 
-What is due stands in ``convention_values``, typed by hand; the page is computed by the compiler. Neither knows of the
-other.
+What is due stands in ``convention_values`` and its two neighbours, typed by hand; the page is computed by the compiler.
+Neither knows of the other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from convention_values import ARRAYS, NUMBERS
+from convention_arrays import ARRAYS
+from convention_functions import FUNCTIONS
+from convention_values import NUMBERS
 
 import gradc
 from gradc.backends.straight import RUNS
@@ -34,6 +36,8 @@ KNOWN = {
     "ln2": math.log(2),
     "ln10": math.log(10),
     "sqrt": math.sqrt,
+    "sin": math.sin,
+    "cos": math.cos,
     "euler": 0.5772156649015329,
 }
 
@@ -67,7 +71,8 @@ def _blocks(text: str) -> Iterator[tuple[str, tuple[int, ...], list[Due]]]:
         yield name, tuple(map(int, constant.split())), due
 
 
-BLOCKS = [*_blocks(NUMBERS), *_blocks(ARRAYS)]
+OF_NUMBERS = [*_blocks(NUMBERS), *_blocks(FUNCTIONS)]
+BLOCKS = [*OF_NUMBERS, *_blocks(ARRAYS)]
 WRITTEN = {(name, constant): due for name, constant, due in BLOCKS}
 ELEMENTWISE = [row for row in TABLE.values() if row.kind == "elementwise" and row.name != "name"]
 
@@ -166,8 +171,12 @@ def test_kinks_jumps_poles_and_ends_of_domains_have_an_entry(row: Op) -> None:
 
 
 def test_reductions_have_their_conventions() -> None:
-    for name in ("norm", "amax", "amin", "argmax", "argmin", "prod", "logsumexp", "softmax", "sort", "sum"):
-        assert TABLE[name].conventions, name
+    # What only moves elements, counts, or hands on what others make has no point of its own.
+    quiet = {"access", "assemble", "tabulate", "broadcast", "reshape", "transpose", "put", "accumulate", "demand"}
+    # Derivatives of other rows, at whose points they stand.
+    quiet |= {"cholesky_adjoint", "cofactor_along", "eigvecs", "svdvecs"}
+    structural = {row.name for row in TABLE.values() if row.kind == "structural"}
+    assert {name for name in structural if not TABLE[name].conventions} == quiet
 
 
 def test_families_are_the_table() -> None:
@@ -276,7 +285,7 @@ class Text:
 
 def groups() -> Iterator[Any]:
     """Points that one program serves."""
-    for name, constant, dues in _blocks(NUMBERS):
+    for name, constant, dues in OF_NUMBERS:
         row = TABLE[name]
         found: dict[Any, list[Due]] = {}
         for due in dues:
@@ -356,45 +365,68 @@ def test_single_precision(row: Op, constant: tuple[int, ...], dues: list[Due]) -
 
 # Arrays as wholes ----------------------------------------------------------------------------------------------------
 
-SPELLED = {"amax": "max", "amin": "min"}
+SPELLED = {
+    "amax": "max(x)",
+    "amin": "min(x)",
+    "any": "any(x > 0)",
+    "all": "all(x > 0)",
+    "matmul": "x @ y",
+    "triangle": "tril(x)",
+    # The language's function takes the symmetric part, the operator reads the lower triangle.
+    "cholesky": "cholesky(tril(x) + tril(x, -1).T)",
+    "solve": "solve(x, y)",
+    "triangular_solve": "solve_lower(x, y)",
+}
+# What differentiation makes alone: no program writes it, so their entries are held against the page above.
+UNSPOKEN = {"product_before", "product_others", "recurrence", "cofactor"}
+
+
+SPOKEN = [
+    pytest.param(name, due, id=f"{name} {due.operands}")
+    for name, _, dues in _blocks(ARRAYS)
+    for due in dues
+    if name not in UNSPOKEN
+]
+
+
+def _extents(array: np.ndarray, name: str) -> str:
+    if array.ndim != 2:
+        return "[n]"
+    return "[n, m]" if name == "svdvals" else "[n, n]"
 
 
 @pytest.mark.parametrize("level", [0, 2])
-@pytest.mark.parametrize(
-    ("name", "due"), [pytest.param(n, d, id=f"{n} {d.operands}") for n, _, dues in _blocks(ARRAYS) for d in dues]
-)
+@pytest.mark.parametrize(("name", "due"), SPOKEN)
 def test_reductions_and_matrices(name: str, due: Due, level: int) -> None:
-    (x,) = due.operands
-    array = np.array(x, float)
-    shape = "[n, m]" if array.ndim == 2 and name == "svdvals" else "[n, n]" if array.ndim == 2 else "[n]"
-    base = f"input x{shape}, v{shape}\nf = {SPELLED.get(name, name)}(x)\n"
-    values = {"x": array, "v": np.zeros_like(array)}
+    operands = {letter: np.array(x, float) for letter, x in zip("xy", due.operands, strict=False)}
+    declared = [f"{x}{_extents(array, name)}" for x, array in operands.items()]
+    along = [f"v{text}" for text in declared]
+    base = f"input {', '.join(declared + along)}\nf = {SPELLED.get(name, f'{name}(x)')}\n"
+    still = {f"v{x}": np.zeros_like(array) for x, array in operands.items()}
+    values = {**operands, **still}
     if due.value == "error":
         with pytest.raises(gradc.CallError):
             gradc.compile(base + "output f", level=level)(values)
         return
     found = gradc.compile(base + "output f", level=level)(values)["f"]
     assert same(found, due.value, zeros=True)
-    if not due.first:
-        return
-    both = base + "J = jacobian(f, x)\nj = jvp(f, x, v)\n"
-    if due.first == ("error",):
-        with pytest.raises(gradc.CallError):
-            gradc.compile(both + "output J", level=level)(values)
-        return
-    found = gradc.compile(both + "output J, j", level=level)
-    (first,) = due.first
-    for at in np.ndindex(array.shape):
-        unit = np.zeros_like(array)
-        unit[at] = 1
-        got = found({"x": array, "v": unit})
-        assert same(got["J"], first)
-        due_along = np.asarray(first, float)[(..., *at)]
-        # A product with a direction adds up all elements: 0*nan is not 0.
-        if np.isfinite(np.asarray(first, float)).all():
-            assert same(got["j"], due_along)
-    if due.second:
-        (second,) = due.second
-        for text in ("H = hessian(f, x)", "g = grad(f, x)\nH = jacobian(g, x)"):
+    for (x, array), first in zip(operands.items(), due.first, strict=bool(due.first)):
+        both = base + f"J = jacobian(f, {x})\nj = jvp(f, {x}, v{x})\noutput J, j"
+        if first == "error":
+            with pytest.raises(gradc.CallError):
+                gradc.compile(both, level=level)(values)
+            continue
+        model = gradc.compile(both, level=level)
+        for at in np.ndindex(array.shape):
+            unit = np.zeros_like(array)
+            unit[at] = 1
+            got = model({**values, f"v{x}": unit})
+            assert same(got["J"], first)
+            # A product with a direction adds up all elements: 0*nan is not 0.
+            if np.isfinite(np.asarray(first, float)).all():
+                assert same(got["j"], np.asarray(first, float)[(..., *at)])
+    pairs = itertools.combinations_with_replacement(operands, 2)
+    for (one, other), second in zip(pairs, due.second, strict=bool(due.second)):
+        for text in (f"H = hessian(f, {one}, {other})", f"g = grad(f, {one})\nH = jacobian(g, {other})"):
             got = gradc.compile(base + text + "\noutput H", level=level)(values)
             assert same(got["H"], second), text

@@ -44,6 +44,12 @@ ULPS = {
     "logerfc": 2,
     "log1mexp": 2,
     "sqrt1pm1": 3,
+    "sinc_unnormalised": 2,
+    "sinc_derivative": 8,
+    "exprel": 2,
+    "exprel_derivative": 6,
+    "log1pmx": 4,
+    "expm1mx": 6,
     "logexpm1": 3,
     "xlogy": 2,
     "pow": 1,
@@ -53,6 +59,7 @@ ULPS = {
 SAME = {"add", "sub", "mul", "div", "neg", "floordiv", "mod", "sqrt", "name", "stop_gradient"}
 SAME |= {"abs", "sign", "floor", "ceil", "round", "min", "max", "clip", "relu"}
 SAME |= {"erf", "erfc", "erfcx", "ierfcx", "logerfc", "gamma", "lgamma", "digamma", "polygamma"}
+SAME |= {"sinc_derivative", "exprel_derivative", "log1pmx", "expm1mx"}
 
 
 def ids(rows):

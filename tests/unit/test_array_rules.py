@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from array_rule_cases import TEXTS, model, reference
+from array_rule_cases import MATRICES, TEXTS, model, reference
 
 import gradc
 from gradc.ir.verify import verify
 from gradc.rules.arrays import RULES
 
-MATRICES = {name for name in TEXTS if name.endswith("_det")}
 EXTREMES = ([1000.0, 1001.0, -5.0], [-1000.0, -1002.0, -1001.0], [0.0, 0.0, 0.0], [1e-300, 3.0, -2.0])
 
 

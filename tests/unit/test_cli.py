@@ -347,7 +347,7 @@ def test_help(call: Call) -> None:
     assert call("help", "mul_one")[1].startswith("# mul_one: rewrite rule\n\n    x * 1 => x\n")
     assert call("help", "run")[1] == call("run", "--help")[1]
     assert "d x * y" in call("help", "*")[1]
-    assert call("help", "sinn")[2].splitlines()[1] == "  = help: similar topics: `sin`, `sinh`, `sign`"
+    assert call("help", "sinn")[2].splitlines()[1] == "  = help: similar topics: `sin`, `sinh`, `sinc`"
     assert len(call("help", "language")[1]) > 2000
 
 
@@ -358,7 +358,7 @@ def test_help_on_conventions(call: Call) -> None:
     assert lines[0] == "# conventions: values and derivatives at special points"
     families = [line.removeprefix("## ") for line in lines if line.startswith("## ")]
     assert families == [family for family in gradc.ops.FAMILIES if family in families]
-    assert len(families) == 14
+    assert len(families) == 15
     start = lines.index("abs(x)")
     assert lines[start : start + 9] == [
         "abs(x)",
@@ -378,6 +378,17 @@ def test_help_on_conventions(call: Call) -> None:
     ]
     start = lines.index("argmax(x)")
     assert lines[start + 6] == "    []        error  nothing has no extreme"
+    # Arrays that are too long to stand side by side stand one below the other.
+    start = lines.index("inv(x)")
+    assert lines[start + 6 : start + 13] == [
+        "    [[0, 0], [0, 0]]",
+        "        value       error",
+        "        why         singular: there is no inverse",
+        "",
+        "    [[0, 1], [1, 0]]",
+        "        value       [[0, 1], [1, 0]]",
+        "        derivative  [[[[0, 0], [0, -1]], [[0, 0], [-1, 0]]], [[[0, -1], [0, 0]], [[-1, 0], [0, 0]]]]",
+    ]
     assert max(map(len, lines[lines.index("## Arithmetic") :])) <= 100
     assert page == call("help", "Conventions")[1]
 

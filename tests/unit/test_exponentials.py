@@ -10,7 +10,7 @@ import pytest
 import gradc
 from gradc.backends import kernels
 from gradc.ops import arrays
-from gradc.ops.reduce import exponentials
+from gradc.ops.logarithmic import exponentials
 
 NAMES = ["logsumexp", "softmax", "log_softmax"]
 
