@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from gradc.check.evaluate import Evaluator
-from gradc.check.numbers import Numbers, PreciseNumbers, Unsuitable
+from gradc.check.numbers import Numbers, PreciseNumbers, Unsuitable, why
 from gradc.check.report import Accuracy
 from gradc.ir.graph import Graph, ancestors
 
@@ -30,16 +30,16 @@ _ACCURATE: Final = 4.0
 _LOSS: Final = 64.0
 
 
-def accuracy(problem: Problem) -> list[Accuracy]:
-    """The accuracy of the targets and of each of their derivatives; nothing where there are no such digits."""
+def accuracy(problem: Problem) -> tuple[list[Accuracy], str]:
+    """The accuracy of the targets and of each of their derivatives; or nothing, and why."""
     numbers = PreciseNumbers(_WORKING)
     graph = problem.programs.gradients.optimized(0)
-    evaluator = Evaluator(numbers, problem.sizes, seconds=8 * problem.seconds)
+    evaluator = Evaluator(numbers, problem.sizes, seconds=problem.budget.left)
     try:
         exact = _flat(evaluator.run(graph, problem.inputs))
         change = _change(evaluator, numbers, graph, problem, exact)
-    except Unsuitable:
-        return []
+    except Unsuitable as reason:
+        return [], f"how accurate results are is not checked: {why(reason)}"
     found = []
     names = _names(problem)
     values = [*problem.found[0], *(float(x) for row in problem.found[1] for part in row for x in np.ravel(part))]
@@ -54,7 +54,7 @@ def accuracy(problem: Problem) -> list[Accuracy]:
         found = [
             replace(each, place=places[output]) if each.verdict == "loses digits" else each for each, output in pairs
         ]
-    return found
+    return found, ""
 
 
 def _outputs(problem: Problem) -> list[int]:
@@ -156,7 +156,8 @@ class _Losses:
                     kept[node] = value
 
             try:
-                Evaluator(system, problem.sizes, seconds=problem.seconds, observe=observe).run(graph, problem.inputs)
+                seconds = problem.budget.left
+                Evaluator(system, problem.sizes, seconds=seconds, observe=observe).run(graph, problem.inputs)
             except Unsuitable:
                 return
         errors: dict[int, float] = {}

@@ -7,7 +7,6 @@ derivative of the program is wrong. Bodies of loops and branches are looked into
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from gradc.ad.expand import Templates, expand, has_calls
 from gradc.backends.interp import Plan
 from gradc.backends.plan import ArrayPlan, has_arrays
 from gradc.check.evaluate import Evaluator
-from gradc.check.numbers import Numbers, Unsuitable
+from gradc.check.numbers import Numbers, Unsuitable, clock
 from gradc.check.slopes import Slopes
 from gradc.errors import CallError, Diagnostic
 from gradc.ir.builder import Builder
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
 _TRIED: Final = 8
 _SECONDS: Final = 10.0
 _DIGITS: Final = 40
+# So long the program is watched.
+_WATCHED: Final = 3.0
 # Larger arrays are not passed through an operation for the sake of its derivative.
 _LARGE: Final = 4096
 
@@ -63,12 +64,12 @@ def faults(problem: Problem, wrong: bool) -> list[Diagnostic]:
     if problem.sizes:
         streamed = specialise(streamed, problem.sizes)
     seen = _observed(streamed, problem, functions)
-    end = time.monotonic() + _SECONDS
+    end = clock() + _SECONDS
     found: list[Diagnostic] = []
     done: dict[tuple[str, ...], _Local] = {}
     known: set[tuple[str, int, Span | None]] = set()
     for each in sorted(seen, key=lambda one: _priority(one, graph)):
-        if time.monotonic() > end or (not wrong and each.graph.op(each.node) != "call"):
+        if clock() > end or (not wrong and each.graph.op(each.node) != "call"):
             break
         try:
             for position, values, slope, right in _Local(each, functions, problem, done).wrong():
@@ -117,7 +118,7 @@ def _observed(graph: Graph, problem: Problem, functions: Mapping[str, Function])
             if picked is not None and picked not in seen.values:
                 seen.values.append(picked)
 
-    evaluator = Evaluator(Numbers(), problem.sizes, functions=functions, seconds=problem.seconds, observe=observe)
+    evaluator = Evaluator(Numbers(), problem.sizes, functions=functions, seconds=_WATCHED, observe=observe)
     # What has been seen until time is over is better than nothing.
     with suppress(Unsuitable):
         evaluator.run(graph, problem.inputs)
@@ -243,8 +244,10 @@ class _Local:
 
     def _spread(self, given: Sequence[Any], slopes: Sequence[Any]) -> list[float]:
         most = [0.0] * len(slopes)
+        evaluator = Evaluator(Numbers(2.0**-53), {})
         for run in range(3):
-            evaluator = Evaluator(Numbers(2.0**-53, run), {}, seconds=2.0)
+            evaluator.within(2.0)
+            evaluator.numbers.restart(run)
             for at, x in enumerate(evaluator.run(self.derived, given)[1:]):
                 gap = np.sum(np.abs(np.asarray(x, float) - np.asarray(slopes[at], float)))
                 most[at] = max(most[at], float(gap) if math.isfinite(gap) else 0.0)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import cmath
 import math
+import random
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -19,9 +21,19 @@ import numpy as np
 from gradc.ir.op import Op
 from gradc.ops.evaluate import evaluator
 
+clock = time.thread_time
+"""Seconds of computing: a busy machine makes no program slow."""
+
 
 class Unsuitable(Exception):
     """A graph has no value in a number system: an operator has no continuation, or it would take too long."""
+
+
+def why(reason: Unsuitable) -> str:
+    """Why something is not computed, in words."""
+    word = str(reason)
+    said = {"time": "it takes too long", "size": "it needs too much memory", "values": "it has no value there"}
+    return said.get(word, f"there is no `{word}` in so many digits")
 
 
 # What these give is no rounded result: a copy, a choice, an exact operation.
@@ -44,7 +56,13 @@ class Numbers:
 
     def __init__(self, blur: float = 0.0, seed: int = 0) -> None:
         self.blur = blur
+        self.restart(seed)
+
+    def restart(self, seed: int) -> None:
+        """Draw other roundings from now on."""
         self.random = np.random.default_rng(seed)
+        # One number at a time, Python's own is faster.
+        self.draw = random.Random(seed).random
 
     zero: Any = 0.0
     one: Any = 1.0
@@ -63,7 +81,7 @@ class Numbers:
 
     def moved(self, value: Any) -> Any:
         """A rounded result as another rounding could have left it."""
-        return value * (1.0 + self.blur * (2.0 * self.random.random() - 1.0))
+        return value * (1.0 + self.blur * (2.0 * self.draw() - 1.0))
 
     def moved_all(self, values: Any) -> Any:
         """The same for an array."""

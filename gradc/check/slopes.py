@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +12,9 @@ import numpy as np
 
 from gradc.backends.interp import Plan
 from gradc.backends.plan import ArrayPlan, has_arrays
+from gradc.check.budget import Budget
 from gradc.check.evaluate import Evaluator
-from gradc.check.numbers import ComplexNumbers, Numbers, PreciseNumbers, Unsuitable
+from gradc.check.numbers import ComplexNumbers, Numbers, PreciseNumbers, Unsuitable, clock
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.builder import Builder, replay, transfer
@@ -31,7 +31,12 @@ _STEP: Final = 2.0**-200
 # Differences halve their step so often; those of programs that take longer than so many seconds less often.
 _TABLEAU: Final = 12
 _SHORT: Final = 6
+_LEAST: Final = 2
 _SLOW: Final = 0.2
+# This part of the time is for a complex step, which differences can take the place of.
+_ATTEMPT: Final = 0.2
+# So many times as long as a run a complex step takes, at the least.
+_FACTOR: Final = 6.0
 
 
 @dataclass(frozen=True)
@@ -59,13 +64,13 @@ class Slopes:
         *,
         functions: Mapping[str, Function] | None = None,
         limits: Limits = DEFAULT,
-        seconds: float = 5.0,
+        budget: Budget | None = None,
     ) -> None:
         self.inputs = list(inputs)
         self.sizes = sizes
         self.functions = functions
         self.limits = limits
-        self.seconds = seconds
+        self.budget = budget or Budget()
         self.original = graph
         self.moved = list(moved)
         self.graph = _shifted(graph, moved)
@@ -74,12 +79,13 @@ class Slopes:
         self.types = [graph.type(node) for node in moved]
         self._stops: list[Any] = []
         self._plan: Plan | ArrayPlan | None = None
+        self._evaluator: Evaluator | None = None
         self._complex: Evaluator | None = None
         self._too_slow = False
         self.quickest = math.inf
         # Whether complex steps are worth a try.
         self.analytic = True
-        self._precise: dict[int, tuple[PreciseNumbers, list[Any]]] = {}
+        self._precise: dict[int, tuple[Evaluator, list[Any]]] = {}
         self.shapes = self._shapes()
 
     def _shapes(self) -> list[tuple[int, ...]]:
@@ -98,26 +104,32 @@ class Slopes:
 
     def value(self, direction: Direction, step: float = 1.0) -> list[float]:
         """The results at a distance along a direction, as the interpreter computes them; NaN where there are none."""
-        planned = self._plan is not None
-        start = time.perf_counter()
+        if self.quickest < math.inf:
+            self.budget.need(self.quickest)
         moved = [np.asarray(each) * step if np.ndim(each) else float(each * step) for each in direction]
         try:
-            return [float(x) for x in self._run([*self.inputs, *moved])]
+            with self.budget.running():
+                if self._plan is None and self._evaluator is None:
+                    self._stopped()
+                start = clock()
+                found = [float(x) for x in self._run([*self.inputs, *moved])]
         except CallError:
             return [math.nan] * len(self.graph.outputs)
-        finally:
-            # A busy machine makes no program slow, and neither does planning it.
-            if planned:
-                self.quickest = min(self.quickest, time.perf_counter() - start)
+        self.quickest = min(self.quickest, max(clock() - start, 1e-9))
+        return found
+
+    @cached_property
+    def base(self) -> list[float]:
+        """The results at the point."""
+        return self.value(self.nothing())
 
     def _run(self, inputs: Sequence[Any]) -> list[Any]:
-        if self._plan is None and not self._stops:
-            self._stopped()
         if self._plan is not None:
             return self._plan.run([*inputs, *self._stops])
         # The values behind `stop_gradient` in a body differ from one iteration to the next.
-        evaluator = Evaluator(Numbers(), self.sizes, functions=self.functions, seconds=self.seconds, stops=self._stops)
-        return evaluator.run(self.graph, inputs)
+        assert self._evaluator is not None
+        self._evaluator.within(self.budget.left)
+        return self._evaluator.run(self.graph, inputs)
 
     def _stopped(self) -> None:
         """Plan the graph with inputs in the place of ``stop_gradient``, for which the values here are kept."""
@@ -126,10 +138,11 @@ class Slopes:
         bodies = [each for each in graphs(graph) if each is not graph]
         inner = any(data["op"] == "stop_gradient" for body in bodies for data in body.data.values())
         if inner or any(graph.type(node).free for node in found):
-            evaluator = Evaluator(Numbers(), self.sizes, functions=self.functions, seconds=self.seconds)
+            evaluator = Evaluator(Numbers(), self.sizes, functions=self.functions, seconds=self.budget.left)
             evaluator.run(graph, still)
-            self._stops = evaluator.stopped
-            if self._stops:
+            if evaluator.stopped:
+                self._stops = evaluator.stops = evaluator.stopped
+                self._evaluator = evaluator
                 return
         if found:
             self._stops = self._planned(graph, found).run(still)
@@ -145,6 +158,9 @@ class Slopes:
 
     def slope(self, direction: Direction) -> Slope:
         """The derivatives along a direction: by a complex step where the program is analytic, else by differences."""
+        if self.analytic and self.quickest == math.inf:
+            # A program that takes long as it is would not get there in the time for an attempt.
+            self.analytic = bool(self.base) and _FACTOR * self.quickest < self.budget.attempt(_ATTEMPT)
         if self.analytic:
             try:
                 found = self.complex(direction)
@@ -163,7 +179,7 @@ class Slopes:
         ]
         if self._complex is None:
             self._complex = Evaluator(ComplexNumbers(), self.sizes, functions=self.functions)
-        self._complex.within(self.seconds)
+        self._complex.within(self.budget.attempt(_ATTEMPT))
         found = self._complex.run(self.graph, [*self.inputs, *moved])
         values = [x.imag / step if math.isfinite(x.real) else math.nan for x in found]
         return Slope(values, [0.0] * len(values), "complex step")
@@ -194,10 +210,13 @@ class Slopes:
         The bound is the change in the last extrapolation, or what rounding errors can do, whichever is more.
         """
         start = 0.1 * self.scale(direction)
-        base = self.value(self.nothing())
+        base = self.base
         columns: list[list[Any]] = []
+        count = min(_TABLEAU, int(self.budget.left / (2 * self.quickest)))
+        short = self.slow or count < _TABLEAU
         # Those of a slow program start with a smaller one.
-        steps = [start * 0.5**k for k in (range(4, 4 + _SHORT) if self.slow else range(_TABLEAU))]
+        steps = [start * 0.5**k for k in (range(4, 4 + max(min(count, _SHORT), _LEAST)) if short else range(_TABLEAU))]
+        self.budget.need(2 * len(steps) * self.quickest)
         for step in steps:
             above, below = self.value(direction, step), self.value(direction, -step)
             columns.append([(a - b) / (2 * step) for a, b in zip(above, below, strict=True)])
@@ -210,12 +229,15 @@ class Slopes:
 
     def precise(self, direction: Direction, digits: int) -> Slope:
         """By central differences in three times as many digits."""
-        numbers, stops = self._base(digits)
+        evaluator, stops = self._base(digits)
+        numbers = evaluator.numbers
+        assert isinstance(numbers, PreciseNumbers)
+        evaluator.stops = stops
         step = numbers.mp.mpf(10) ** -digits * numbers.mp.mpf(self.scale(direction))
         sides = []
         for sign in (1, -1):
             moved = [_times(each, numbers, sign * step) for each in direction]
-            evaluator = Evaluator(numbers, self.sizes, functions=self.functions, seconds=self.seconds, stops=stops)
+            evaluator.within(self.budget.left)
             sides.append(evaluator.run(self.graph, [*self.inputs, *moved]))
         values = [(a - b) / (2 * step) for a, b in zip(*sides, strict=True)]
         # What is left of the values' last digits, divided by the step.
@@ -223,31 +245,38 @@ class Slopes:
         bounds = [float((abs(a) + abs(b)) * last) for a, b in zip(*sides, strict=True)]
         return Slope(values, bounds, f"mpmath, {digits} digits")
 
-    def _base(self, digits: int) -> tuple[PreciseNumbers, list[Any]]:
+    def _base(self, digits: int) -> tuple[Evaluator, list[Any]]:
         if self._too_slow:
             raise Unsuitable("time")
         if digits not in self._precise:
-            numbers = PreciseNumbers(3 * digits)
-            evaluator = Evaluator(numbers, self.sizes, functions=self.functions, seconds=self.seconds)
+            evaluator = Evaluator(PreciseNumbers(3 * digits), self.sizes, functions=self.functions)
+            evaluator.within(self.budget.left)
             try:
                 evaluator.run(self.graph, [*self.inputs, *self.nothing()])
             except Unsuitable:
                 self._too_slow = True
                 raise
-            self._precise[digits] = numbers, evaluator.stopped
+            self._precise[digits] = evaluator, evaluator.stopped
         return self._precise[digits]
 
     # Kinks ---------------------------------------------------------------------------------------------------------
 
     def sides(self, direction: Direction) -> list[Kink | None]:
         """What is not smooth at the point along a direction, for each result: None where nothing is seen."""
-        base = self.value(self.nothing())
+        base = self.base
         length = self.scale(direction)
         rows = []
         for step in (1e-3 * length, 1e-4 * length, 1e-5 * length):
             above, below = self.value(direction, step), self.value(direction, -step)
             rows.append([(step, (x - a) / step, (b - x) / step) for a, x, b in zip(below, base, above, strict=True)])
-        return [_kink([row[at] for row in rows], self._noise(at, base[at])) for at in range(len(base))]
+        found = [_kink([row[at] for row in rows], self._noise(at, base[at])) for at in range(len(base))]
+        if not any(found):
+            return found
+        # The same again half as far away: rounding errors that are larger than was thought are not the same twice.
+        half = step / 2
+        above, below = self.value(direction, half), self.value(direction, -half)
+        again = [((x - a) / half, (b - x) / half) for a, x, b in zip(below, base, above, strict=True)]
+        return [kink if kink is None or kink.seen(*sides) else None for kink, sides in zip(found, again, strict=True)]
 
     def _noise(self, at: int, value: float) -> float:
         """What rounding errors may change of a result."""
@@ -263,6 +292,14 @@ class Kink:
     left: float
     right: float
     distance: float = 0.0
+
+    def seen(self, left: float, right: float) -> bool:
+        """Whether the slopes half as far away are those of the same kink; of a jump they are twice as large."""
+        if self.kind == "near":
+            return True
+        factor = 2.0 if self.kind == "jump" else 1.0
+        gap, again = factor * (self.right - self.left), right - left
+        return abs(again - gap) <= 0.2 * abs(gap)
 
     def covers(self, slope: float, slack: float) -> bool:
         """Whether a slope lies between those of both sides."""
