@@ -61,6 +61,11 @@ class Evaluator:
         self._runs: dict[tuple[int, tuple[int, ...]], tuple[Graph, Run]] = {}
         self._computed: dict[Any, Callable[..., Any]] = {}
 
+    def restart(self, seed: int) -> None:
+        """Draw other roundings from now on."""
+        self.numbers.restart(seed)
+        self.forward.restart(seed + 1)
+
     def within(self, seconds: float | None) -> None:
         """Stop so many seconds from now."""
         self.end = None if seconds is None else clock() + seconds

@@ -247,7 +247,7 @@ class _Local:
         evaluator = Evaluator(Numbers(2.0**-53), {})
         for run in range(3):
             evaluator.within(2.0)
-            evaluator.numbers.restart(run)
+            evaluator.restart(run)
             for at, x in enumerate(evaluator.run(self.derived, given)[1:]):
                 gap = np.sum(np.abs(np.asarray(x, float) - np.asarray(slopes[at], float)))
                 most[at] = max(most[at], float(gap) if math.isfinite(gap) else 0.0)

@@ -130,7 +130,10 @@ class Judge:
             return "undefined", slope, bound, method, ""
         if self.exact is not None:
             exact = float(_dot_exact(self.exact[1][y], direction))
-            if not close(exact, slope, 1e-12 * max(abs(exact), abs(slope))):
+            assert self.precision is not None
+            # What rounding does in so many digits.
+            left = bound * 10.0 ** (1 - self.precision) / problem.unit
+            if not close(exact, slope, left + 1e-12 * max(abs(exact), abs(slope))):
                 return "wrong", slope, bound, method, ""
             # The formula is right: what is left is rounding.
             off = "" if close(value, slope, max(_TELLING * abs(slope), 0.0)) else "its rounding errors are large"

@@ -40,6 +40,24 @@ def why(reason: Unsuitable) -> str:
 _EXACT: Final = frozenset(
     {"name", "neg", "select", "abs", "sign", "floor", "ceil", "round", "min", "max", "clip", "relu", "stop_gradient"}
 )
+
+
+def _whole_sum(x: float, y: float, found: float) -> bool:
+    """Whether a sum is exact: its rounding error is a number that can be computed. (O. Møller, BIT 5, 1965.)"""
+    part = found - x
+    return (x - (found - part)) + (y - part) == 0
+
+
+def _whole_product(x: float, y: float, found: float) -> bool:
+    """Whether a product is exact; of fractions only one by a power of two is known to be."""
+    return (found.is_integer() and x.is_integer() and y.is_integer()) or abs(math.frexp(y)[0]) == 0.5
+
+
+_UNROUNDED: Final[Mapping[str, Callable[[float, float, float], bool]]] = {
+    "add": _whole_sum,
+    "sub": lambda x, y, found: _whole_sum(x, -y, found),
+    "mul": lambda x, y, found: _whole_product(x, y, found) or _whole_product(y, x, found),
+}
 # Beyond it, mpmath would write out results with more digits than there is room for.
 _LARGE: Final = 1e7
 _GROWING: Final = frozenset({"exp", "exp2", "expm1", "sinh", "cosh", "softplus", "sigmoid", "gamma", "lgamma", "tanh"})
@@ -48,14 +66,16 @@ _GROWING: Final = frozenset({"exp", "exp2", "expm1", "sinh", "cosh", "softplus",
 class Numbers:
     """Real numbers as Python floats; the other systems differ in what is overridden.
 
-    With ``blur``, the size of half a unit in the last place relative to a number, results are moved at random.
+    With ``blur``, the size of half a unit in the last place relative to a number, results are moved at random; with
+    ``strict`` only those that were rounded, so that counters and grids stay what they are.
     """
 
     name = "floats"
     exact = False
 
-    def __init__(self, blur: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, blur: float = 0.0, seed: int = 0, *, strict: bool = False) -> None:
         self.blur = blur
+        self.strict = strict
         self.restart(seed)
 
     def restart(self, seed: int) -> None:
@@ -85,7 +105,7 @@ class Numbers:
 
     def moved_all(self, values: Any) -> Any:
         """The same for an array."""
-        if not self.blur:
+        if not self.blur or (self.strict and all(map(float.is_integer, values.ravel().tolist()))):
             return values
         return values * (1.0 + self.blur * (2.0 * self.random.random(values.shape) - 1.0)).astype(object)
 
@@ -96,6 +116,14 @@ class Numbers:
         compute = self._function(row, attrs)
         if not self.blur or dtype == "bool" or row.name in _EXACT:
             return compute
+        if self.strict and row.name in _UNROUNDED:
+            unrounded = _UNROUNDED[row.name]
+
+            def run(x: float, y: float) -> float:
+                found = compute(x, y)
+                return found if unrounded(x, y, found) else self.moved(found)
+
+            return run
         return lambda *operands: self.moved(compute(*operands))
 
     def _function(self, row: Op, attrs: Mapping[str, Any]) -> Callable[..., Any]:

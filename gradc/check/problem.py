@@ -237,14 +237,15 @@ class Problem:
         """The results with the roundings of a run."""
         start = clock()
         evaluator.within(self.budget.attempt(_ATTEMPT))
-        evaluator.numbers.restart(run)
+        evaluator.restart(run)
         results = evaluator.run(self.programs.gradients.optimized(0), self.inputs)
         self._taken = clock() - start
         return self._parted([_real_array(x) for x in results])
 
     @cached_property
     def _blurring(self) -> Evaluator:
-        return Evaluator(Numbers(self.unit), self.sizes)
+        # Loops are counted and conditions compared in the forward part.
+        return Evaluator(Numbers(self.unit), self.sizes, forward=Numbers(self.unit, strict=True))
 
     # Whether runs with other roundings take too long, and how long the last one took.
     _slow = False
