@@ -160,5 +160,7 @@ def _unlocated(problem: Problem, entries: Sequence[Entry]) -> list[Diagnostic]:
         given = f"is {entry.value:.6g}, and {entry.reference:.6g} is right"
         message = f"the derivative of `{target.name}` by `{entry.wrt}` {given}"
         hint = "every local gradient that could be checked is right; please report this program"
+        if not math.isfinite(entry.value):
+            hint = "a local gradient on the way is infinite, and the chain rule makes inf*0 or inf - inf of it"
         found[entry.of] = Diagnostic("E0650", message, span, "differentiated here", (hint,), text=text)
     return list(found.values())

@@ -167,6 +167,8 @@ class Judge:
                 # Where the slope grows without an end, fewer digits see less of it.
                 again = float(self.problem.slopes.precise(moving, _DIGITS // 2).values[y])
                 finite = math.isfinite(slope) and close(slope, again, 1e-6 * max(abs(slope), abs(again)))
+                # At a cusp the slopes on both sides are infinite, and those across it 0.
+                finite = finite and self.problem.slopes.smooth(moving, _DIGITS)[y]
                 return "wrong" if finite else "undefined", slope, bound, method, note
         except Unsuitable:
             # Without a judge, what differs by little may be an error of the numerical derivative.

@@ -120,7 +120,7 @@ class Numbers:
             unrounded = _UNROUNDED[row.name]
 
             def run(x: float, y: float) -> float:
-                found = compute(x, y)
+                found: float = compute(x, y)
                 return found if unrounded(x, y, found) else self.moved(found)
 
             return run

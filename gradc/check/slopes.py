@@ -229,34 +229,48 @@ class Slopes:
 
     def precise(self, direction: Direction, digits: int) -> Slope:
         """By central differences in three times as many digits."""
-        evaluator, stops = self._base(digits)
+        around = self._around(direction, digits)
+        values = [(above - below) / (2 * around.step) for below, _, above in around.values]
+        # What is left of the values' last digits, divided by the step.
+        last = around.numbers.mp.mpf(10) ** (3 - 3 * digits) / around.step
+        bounds = [float((abs(above) + abs(below)) * last) for below, _, above in around.values]
+        return Slope(values, bounds, f"mpmath, {digits} digits")
+
+    def smooth(self, direction: Direction, digits: int) -> list[bool]:
+        """Whether the differences on both sides, in three times as many digits, are the same for each result."""
+        around = self._around(direction, digits)
+        found = []
+        for below, here, above in around.values:
+            left, right = here - below, above - here
+            found.append(bool(abs(right - left) <= 1e-6 * max(abs(left), abs(right))))
+        return found
+
+    def _around(self, direction: Direction, digits: int) -> _Around:
+        evaluator, base = self._base(digits)
         numbers = evaluator.numbers
         assert isinstance(numbers, PreciseNumbers)
-        evaluator.stops = stops
         step = numbers.mp.mpf(10) ** -digits * numbers.mp.mpf(self.scale(direction))
         sides = []
-        for sign in (1, -1):
+        for sign in (-1, 1):
             moved = [_times(each, numbers, sign * step) for each in direction]
             evaluator.within(self.budget.left)
             sides.append(evaluator.run(self.graph, [*self.inputs, *moved]))
-        values = [(a - b) / (2 * step) for a, b in zip(*sides, strict=True)]
-        # What is left of the values' last digits, divided by the step.
-        last = numbers.mp.mpf(10) ** (3 - 3 * digits) / step
-        bounds = [float((abs(a) + abs(b)) * last) for a, b in zip(*sides, strict=True)]
-        return Slope(values, bounds, f"mpmath, {digits} digits")
+        return _Around(numbers, step, list(zip(sides[0], base, sides[1], strict=True)))
 
     def _base(self, digits: int) -> tuple[Evaluator, list[Any]]:
+        """What evaluates in three times as many digits, and the results at the point."""
         if self._too_slow:
             raise Unsuitable("time")
         if digits not in self._precise:
             evaluator = Evaluator(PreciseNumbers(3 * digits), self.sizes, functions=self.functions)
             evaluator.within(self.budget.left)
             try:
-                evaluator.run(self.graph, [*self.inputs, *self.nothing()])
+                base = evaluator.run(self.graph, [*self.inputs, *self.nothing()])
             except Unsuitable:
                 self._too_slow = True
                 raise
-            self._precise[digits] = evaluator, evaluator.stopped
+            evaluator.stops = evaluator.stopped
+            self._precise[digits] = evaluator, base
         return self._precise[digits]
 
     # Kinks ---------------------------------------------------------------------------------------------------------
@@ -282,6 +296,15 @@ class Slopes:
         """What rounding errors may change of a result."""
         own = _ulp(value)
         return max(own, self.noise[at]) if self.noise is not None else own
+
+
+@dataclass(frozen=True)
+class _Around:
+    """Results in many digits at a step below the point, at it, and at a step above it."""
+
+    numbers: PreciseNumbers
+    step: Any
+    values: list[tuple[Any, Any, Any]]
 
 
 @dataclass(frozen=True)
