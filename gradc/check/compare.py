@@ -59,6 +59,10 @@ def forward(problem: Problem) -> list[Comparison]:
     try:
         problem.budget.need(problem.cost)
         direction = problem.anywhere(np.random.default_rng(3))
+        # It is to overflow no sooner than the derivative itself.
+        longest = max((float(np.max(np.abs(x), initial=0.0)) for x in direction), default=1.0)
+        if longest > 1:
+            direction = [x / 2.0 ** math.ceil(math.log2(longest)) for x in direction]
         given = [*problem.inputs, *(np.asarray(x) if s else x for x, s in zip(direction, shapes, strict=True))]
         along = [float(x) for x in problem.run(model, given)]
         noise = problem.noise[1]
@@ -69,7 +73,7 @@ def forward(problem: Problem) -> list[Comparison]:
     worst, differs = 0.0, False
     for y in range(problem.count):
         slope = dot(problem.found[1][y], direction)
-        if not math.isfinite(slope):
+        if not math.isfinite(slope) or not math.isfinite(problem.found[0][y]):
             continue
         bound = dot(noise[y], direction, True)
         gap = abs(along[y] - slope)

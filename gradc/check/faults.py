@@ -277,12 +277,13 @@ def _right(numerical: Slopes, along: Sequence[Any], slope: float, slack: float) 
     if kink is not None and kink.kind == "kink":
         return right
     try:
-        right = float(numerical.precise(along, _DIGITS).values[0])
+        arbiter = numerical.arbiters(along, _DIGITS)[0]
     except Unsuitable:
-        slack = max(slack, 1e-9 * abs(right))
-    if abs(slope - right) <= slack or not math.isfinite(right):
-        return None
-    return right
+        return right if abs(slope - right) > max(slack, 1e-9 * abs(right)) else None
+    length = 0.1 * numerical.scale(along)
+    around = [abs(numerical.value(along, step)[0] - numerical.base[0]) / length for step in (length, -length)]
+    near = max(filter(math.isfinite, around), default=0.0)
+    return arbiter.slope if arbiter.verdict(slope, slack, near) == "wrong" else None
 
 
 # What is said --------------------------------------------------------------------------------------------------------

@@ -130,14 +130,9 @@ class Judge:
             return "undefined", slope, bound, method, ""
         if self.exact is not None:
             exact = float(_dot_exact(self.exact[1][y], direction))
-            assert self.precision is not None
-            # What rounding does in so many digits.
-            left = bound * 10.0 ** (1 - self.precision) / problem.unit
-            if not close(exact, slope, left + 1e-12 * max(abs(exact), abs(slope))):
-                return "wrong", slope, bound, method, ""
-            # The formula is right: what is left is rounding.
-            off = "" if close(value, slope, max(_TELLING * abs(slope), 0.0)) else "its rounding errors are large"
-            return "right", slope, bound, method, off
+            if math.isfinite(exact) or not math.isfinite(value):
+                return self.exactly(y, direction, value, exact, slope, bound, scale, method)
+            # The formula loses it where the program as it is optimised does not.
         if close(value, slope, bound):
             kink = self.kink(y, direction)
             if kink is not None and kink.kind == "jump":
@@ -156,27 +151,52 @@ class Judge:
             return "undefined", slope, bound, method, note
         if kink is not None and kink.kind == "kink":
             return "right" if kink.covers(value, bound) else "wrong", slope, bound, method, note
-        if math.isfinite(value) and bound > _TELLING * max(scale, abs(value), abs(slope)):
+        if not math.isfinite(bound):
+            bound = dot(self.problem.noise[1][y], direction, True)
+        elif math.isfinite(value) and bound > _TELLING * max(scale, abs(value), abs(slope)):
             return "noise", slope, bound, method, note
-        moving = self.problem.moving(direction)
         try:
-            precise = self.problem.slopes.precise(moving, _DIGITS)
-            slope, method = float(precise.values[y]), precise.method
-            bound += precise.bounds[y]
-            if not math.isfinite(value):
-                # Where the slope grows without an end, fewer digits see less of it.
-                again = float(self.problem.slopes.precise(moving, _DIGITS // 2).values[y])
-                finite = math.isfinite(slope) and close(slope, again, 1e-6 * max(abs(slope), abs(again)))
-                # At a cusp the slopes on both sides are infinite, and those across it 0.
-                finite = finite and self.problem.slopes.smooth(moving, _DIGITS)[y]
-                return "wrong" if finite else "undefined", slope, bound, method, note
+            arbiter = self.problem.slopes.arbiters(self.problem.moving(direction), _DIGITS)[y]
         except Unsuitable:
             # Without a judge, what differs by little may be an error of the numerical derivative.
-            if not math.isfinite(value) or close(value, slope, 1e-9 * max(abs(value), abs(slope))):
-                return "noise", slope, bound, method, note
-        if not math.isfinite(slope):
-            return "noise", slope, bound, method, note
-        return "right" if close(value, slope, bound) else "wrong", slope, bound, method, note
+            little = close(value, slope, 1e-9 * max(abs(value), abs(slope)))
+            unsure = little or not math.isfinite(value) or not math.isfinite(slope)
+            return "noise" if unsure else "wrong", slope, bound, method, note
+        return arbiter.verdict(value, bound, scale), arbiter.slope, bound, f"mpmath, {_DIGITS} digits", note
+
+    def exactly(
+        self,
+        y: int,
+        direction: Sequence[Any],
+        value: float,
+        exact: float,
+        slope: float,
+        bound: float,
+        scale: float,
+        method: str,
+    ) -> tuple[Verdict, float, float, str, str]:
+        """The verdict where the formula of the derivative is known in many digits, so that rounding excuses nothing."""
+        assert self.precision is not None
+        # What rounding does in so many digits.
+        slack = 1e-12 * max(filter(math.isfinite, (abs(exact), abs(slope))), default=0.0)
+        if math.isfinite(bound):
+            slack += bound * 10.0 ** (1 - self.precision) / self.problem.unit
+        note = ""
+        verdict: Verdict = "right"
+        if not close(exact, slope, slack):
+            try:
+                arbiter = self.problem.slopes.arbiters(self.problem.moving(direction), self.precision)[y]
+            except Unsuitable:
+                return "noise", slope, bound, method, ""
+            verdict = arbiter.verdict(exact, slack, scale)
+            note = _kinked(arbiter.kink(scale)) if verdict == "right" else ""
+            slack += scale * 10.0 ** (3 - self.precision)
+            kink = self.kink(y, direction) if verdict == "noise" else None
+            if kink is not None and kink.kind == "jump":
+                return "undefined", slope, bound, method, _kinked(kink)
+        if verdict == "right" and not note and not close(value, slope, max(_TELLING * abs(slope), slack)):
+            note = "its rounding errors are large"
+        return verdict, slope, bound, method, note
 
     def kink(self, y: int, direction: Sequence[Any]) -> Kink | None:
         """What is not smooth along a direction."""

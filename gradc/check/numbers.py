@@ -11,6 +11,7 @@ from __future__ import annotations
 import cmath
 import math
 import random
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -58,6 +59,8 @@ _UNROUNDED: Final[Mapping[str, Callable[[float, float, float], bool]]] = {
     "sub": lambda x, y, found: _whole_sum(x, -y, found),
     "mul": lambda x, y, found: _whole_product(x, y, found) or _whole_product(y, x, found),
 }
+_NORMAL: Final = sys.float_info.min
+_TINY: Final = math.ulp(0.0)
 # Beyond it, mpmath would write out results with more digits than there is room for.
 _LARGE: Final = 1e7
 _GROWING: Final = frozenset({"exp", "exp2", "expm1", "sinh", "cosh", "softplus", "sigmoid", "gamma", "lgamma", "tanh"})
@@ -101,6 +104,9 @@ class Numbers:
 
     def moved(self, value: Any) -> Any:
         """A rounded result as another rounding could have left it."""
+        if abs(value) < _NORMAL:
+            # The last numbers before 0 have fewer digits.
+            return value + _TINY * (int(3 * self.draw()) - 1)
         return value * (1.0 + self.blur * (2.0 * self.draw() - 1.0))
 
     def moved_all(self, values: Any) -> Any:

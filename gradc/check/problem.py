@@ -187,7 +187,9 @@ class Problem:
         """By how much rounding errors may change the targets and the derivatives. Takes two runs at the least."""
         self.budget.need(2 * self.cost)
         values, slopes = self.plain
-        most = [abs(value) * self.unit for value in values]
+        # What is no number at -O0 may be one for the caller.
+        most = [abs(value) * self.unit if math.isfinite(value) else 0.0 for value in values]
+        slopes = [[np.where(np.isfinite(x), x, 0.0) for x in row] for row in slopes]
         each = [[np.abs(x) * self.unit for x in row] for row in slopes]
         for run in range(1 if self.heavy else _RUNS):
             # Two say less than four, and more than none.
@@ -209,6 +211,7 @@ class Problem:
             [safety * a + floor * np.abs(x) for a, x in zip(*pair, strict=True)]
             for pair in zip(each, slopes, strict=True)
         ]
+        values = [x if math.isfinite(x) else 0.0 for x in values]
         return [safety * a + floor * abs(x) for a, x in zip(most, values, strict=True)], bounds
 
     def _blurred(self, run: int) -> tuple[list[float], list[list[Any]]] | None:
@@ -273,7 +276,7 @@ class Problem:
     def scale(self) -> list[list[Any]]:
         """How large each derivative is here and near here: beside it an error counts."""
         _, slopes = self.found
-        found = [[np.abs(x) for x in row] for row in slopes]
+        found = [[np.where(np.isfinite(x), np.abs(x), 0.0) for x in row] for row in slopes]
         random = np.random.default_rng(7)
         for _ in range(0 if self.heavy else 2):
             near = [self._near(x, random) for x in self.inputs]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -32,6 +33,8 @@ _STEP: Final = 2.0**-200
 _TABLEAU: Final = 12
 _SHORT: Final = 6
 _LEAST: Final = 2
+# Steps are parts of the sizes of what moves, and those are no smaller: a millionth of it is a number, too.
+_SHORTEST: Final = 1e-250
 _SLOW: Final = 0.2
 # This part of the time is for a complex step, which differences can take the place of.
 _ATTEMPT: Final = 0.2
@@ -161,7 +164,7 @@ class Slopes:
         if self.analytic and self.quickest == math.inf:
             # A program that takes long as it is would not get there in the time for an attempt.
             self.analytic = bool(self.base) and _FACTOR * self.quickest < self.budget.attempt(_ATTEMPT)
-        if self.analytic:
+        if self.analytic and self._off(direction) > 0:
             try:
                 found = self.complex(direction)
                 if all(map(math.isfinite, found.values)):
@@ -172,8 +175,7 @@ class Slopes:
 
     def complex(self, direction: Direction) -> Slope:
         """By a step off the real axis, which has no rounding error of its own."""
-        # Powers of two add no rounding of their own.
-        step = math.ldexp(_STEP, math.frexp(self.scale(direction))[1])
+        step = self._off(direction)
         moved = [
             np.asarray(each) * complex(0, step) if np.ndim(each) else each * complex(0, step) for each in direction
         ]
@@ -184,6 +186,12 @@ class Slopes:
         values = [x.imag / step if math.isfinite(x.real) else math.nan for x in found]
         return Slope(values, [0.0] * len(values), "complex step")
 
+    def _off(self, direction: Direction) -> float:
+        """The length of a complex step; 0 where it is too small for a number."""
+        # Powers of two add no rounding of their own.
+        step = math.ldexp(_STEP, math.frexp(self.scale(direction))[1])
+        return step if step > sys.float_info.min / _STEP else 0.0
+
     @cached_property
     def sizes_there(self) -> list[Any]:
         """The sizes of what moves, 1 for a 0: lengths on which the program may change."""
@@ -192,7 +200,7 @@ class Slopes:
         except CallError:
             values = [np.ones(shape) for shape in self.shapes]
         found = [np.abs(np.asarray(value, float)) for value in values]
-        return [np.where((each > 0) & np.isfinite(each), each, 1.0) for each in found]
+        return [np.where((each > 0) & np.isfinite(each), np.maximum(each, _SHORTEST), 1.0) for each in found]
 
     def scale(self, direction: Direction) -> float:
         """How far along a direction everything changes by as much as itself at the most."""
@@ -236,13 +244,16 @@ class Slopes:
         bounds = [float((abs(above) + abs(below)) * last) for below, _, above in around.values]
         return Slope(values, bounds, f"mpmath, {digits} digits")
 
-    def smooth(self, direction: Direction, digits: int) -> list[bool]:
-        """Whether the differences on both sides, in three times as many digits, are the same for each result."""
-        around = self._around(direction, digits)
+    def arbiters(self, direction: Direction, digits: int) -> list[Arbiter]:
+        """What many digits say of the derivative of each result, from steps of two sizes."""
+        close, far = (self._around(direction, each) for each in (digits, digits // 2))
         found = []
-        for below, here, above in around.values:
-            left, right = here - below, above - here
-            found.append(bool(abs(right - left) <= 1e-6 * max(abs(left), abs(right))))
+        for here, there in zip(close.values, far.values, strict=True):
+            below, at, above = here
+            left, right = float((at - below) / close.step), float((above - at) / close.step)
+            slope = float((above - below) / (2 * close.step))
+            again = float((there[2] - there[0]) / (2 * far.step))
+            found.append(Arbiter(digits, slope, again, left, right))
         return found
 
     def _around(self, direction: Direction, digits: int) -> _Around:
@@ -299,6 +310,46 @@ class Slopes:
 
 
 @dataclass(frozen=True)
+class Arbiter:
+    """The slope across a point in so many digits, ``again`` in half as many, and those on its left and its right."""
+
+    digits: int
+    slope: float
+    again: float
+    left: float
+    right: float
+
+    def verdict(self, value: float, slack: float, near: float) -> Literal["right", "wrong", "noise", "undefined"]:
+        """Whether a value is the derivative, up to ``slack``; ``near`` is how large derivatives near here are."""
+        if not math.isfinite(self.slope):
+            # Outside of the domain there is nothing on one of the sides.
+            sides = [side for side in (self.left, self.right) if math.isfinite(side)]
+            found = any(abs(value - side) <= slack + 1e-6 * abs(side) for side in sides)
+            return "right" if found else "undefined"
+        near = near if math.isfinite(near) else 0.0
+        # What differences leave out is of the order of their step, or less.
+        least, most = near * 10.0 ** (3 - self.digits), near * 10.0 ** (3 - self.digits // 2)
+        if abs(self.slope) > 1.5 * abs(self.again) or not self._same(self.slope, self.again, most):
+            # It grows without an end as the step becomes smaller, or varies more than steps can tell.
+            return "noise" if math.isfinite(value) else "undefined"
+        if not math.isfinite(value):
+            return "wrong" if self._same(self.left, self.right, most) else "undefined"
+        # At a kink, any slope between those on both sides will do.
+        slack += least
+        low, high = sorted((self.left, self.right))
+        return "right" if abs(value - self.slope) <= slack or low - slack <= value <= high + slack else "wrong"
+
+    def kink(self, near: float) -> Kink | None:
+        """The kink that makes the slopes differ."""
+        apart = abs(self.right - self.left)
+        large = apart > 1e-6 * max(near, abs(self.left), abs(self.right))
+        return Kink("kink", self.left, self.right) if large else None
+
+    def _same(self, x: float, y: float, slack: float) -> bool:
+        return abs(x - y) <= slack + 1e-6 * max(abs(x), abs(y))
+
+
+@dataclass(frozen=True)
 class _Around:
     """Results in many digits at a step below the point, at it, and at a step above it."""
 
@@ -337,7 +388,7 @@ def _kink(rows: Sequence[tuple[float, float, float]], noise: float) -> Kink | No
     if not math.isfinite(size):
         return None
     _, left, right = rows[-1]
-    seen = [gap > 50 * noise / each[0] + 1e-3 * size for gap, each in zip(apart, rows, strict=True)]
+    seen = [gap > 500 * noise / each[0] + 1e-3 * size for gap, each in zip(apart, rows, strict=True)]
     if seen[-1]:
         # Of a smooth function both sides come together as fast as the step becomes smaller.
         if apart[-1] > 5 * apart[-2] and seen[-2]:
@@ -345,7 +396,8 @@ def _kink(rows: Sequence[tuple[float, float, float]], noise: float) -> Kink | No
         if apart[-1] > 0.5 * apart[-2]:
             return Kink("kink", left, right)
         return None
-    if seen[0] and apart[1] < 0.03 * apart[0]:
+    # Where the slopes vanish as well, the function is flat, and has no kink.
+    if seen[0] and apart[1] < 0.03 * apart[0] and max(abs(left), abs(right)) > 1e-3 * size:
         return Kink("near", rows[0][1], rows[0][2], rows[0][0])
     return None
 
