@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -37,9 +38,12 @@ def accuracy(problem: Problem) -> tuple[list[Accuracy], str]:
     evaluator = Evaluator(numbers, problem.sizes, seconds=problem.budget.left)
     try:
         exact = _flat(evaluator.run(graph, problem.inputs))
-        change = _change(evaluator, numbers, graph, problem, exact)
     except Unsuitable as reason:
         return [], f"how accurate results are is not checked: {why(reason)}"
+    change: list[Any] = [None] * len(exact)
+    # Without it, there are errors, and nothing to hold them against.
+    with suppress(Unsuitable):
+        change = _change(evaluator, numbers, graph, problem, exact)
     found = []
     names = _names(problem)
     values = [*problem.found[0], *(float(x) for row in problem.found[1] for part in row for x in np.ravel(part))]
@@ -80,6 +84,8 @@ def _judged(
     error = abs(mp.mpf(value) - due)
     last = mp.mpf(math.ulp(float(due)) if unit < 1e-10 else float(np.spacing(np.float32(abs(float(due))))))
     ulps = float(error / last)
+    if moved is None:
+        return Accuracy(name, value, shown, ulps, math.nan, "accurate" if ulps <= most else "unknown")
     condition = float(moved / abs(due)) if due else 0.0 if not moved else math.inf
     # Each input is off by half a unit at the most, and each operation adds as much.
     verdict: Literal["accurate", "ill-conditioned", "loses digits"]
