@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from gradc.check.kinks import Kink
 from gradc.check.numbers import Unsuitable, clock, why
 from gradc.check.problem import Problem
 from gradc.check.report import Entry, Verdict
-from gradc.check.slopes import Kink, Slope
+from gradc.check.slopes import Slope
 
 # So many elements are checked one by one, if there is time for that; of more, so many random combinations are.
 _SINGLE: Final = 64
