@@ -101,12 +101,14 @@ def _accumulate(site: Site, *values: Any) -> Any:
 def _added(site: Site, values: Sequence[Any], found: Any, at: int) -> Any:
     """The array with the parts of an ``assemble`` added, whose operands begin at a position."""
     free = site.type.free
+    # Truth values that meet are joined by `or`.
+    truth = site.type.dtype == "bool"
     for items, over in site.attrs["parts"]:
         count = sum(item is None for item in items)
         if not free and not over:
             place = _part(site, items, found.shape, values[at + 1 : at + 1 + count])
             if place is not None:
-                found[place] = values[at] if site.type.dtype == "bool" else found[place] + values[at]
+                found[place] = found[place] | values[at] if truth else found[place] + values[at]
                 at += 1 + count
                 continue
         inner: tuple[Index, ...] = (*free, *over)
@@ -127,8 +129,8 @@ def _added(site: Site, values: Sequence[Any], found: Any, at: int) -> Any:
             number = number.reshape(number.shape + (1,) * (len(part) - number.ndim))
             kept = kept & (number >= 0) & (number < extent)
         places = tuple(np.broadcast_to(each, part)[kept] for each in mesh)
-        if site.type.dtype == "bool":
-            found[places] = value[kept]
+        if truth:
+            np.logical_or.at(found, places, value[kept])
         else:
             np.add.at(found, places, value[kept])
     return scalar(found)
