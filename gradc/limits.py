@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import Final
 
 from gradc.errors import CompileError, Diagnostic
 
@@ -29,6 +30,9 @@ class Limits:
 
 
 DEFAULT = Limits()
+
+CHECK_SECONDS: Final = 10.0
+"""How much computing ``gradc check`` does for a point, unless it is told otherwise."""
 
 
 @dataclass

@@ -332,7 +332,8 @@ def active(loop: Loop, wanted: Collection[int]) -> set[int]:
 def useful(loop: Loop, wanted: Iterable[int]) -> set[int]:
     """The inputs of a loop's body on which one of the results ``wanted`` depends, in some iteration."""
     masks = dependence(loop.body)
-    results = set(wanted)
+    # How often a `while` has run stands behind the results of its body, and nothing moves it.
+    results = {place for place in wanted if place < len(masks)}
     found: set[int] = {1 + place for place in results if place < loop.carried}
     while True:
         mask = 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from gradc.check.evaluate import Evaluator
-from gradc.check.numbers import Numbers, PreciseNumbers, Unsuitable
+from gradc.check.numbers import Numbers, PreciseNumbers, Unsuitable, why
 from gradc.check.report import Accuracy
 from gradc.ir.graph import Graph, ancestors
 
@@ -30,16 +31,19 @@ _ACCURATE: Final = 4.0
 _LOSS: Final = 64.0
 
 
-def accuracy(problem: Problem) -> list[Accuracy]:
-    """The accuracy of the targets and of each of their derivatives; nothing where there are no such digits."""
+def accuracy(problem: Problem) -> tuple[list[Accuracy], str]:
+    """The accuracy of the targets and of each of their derivatives; or nothing, and why."""
     numbers = PreciseNumbers(_WORKING)
     graph = problem.programs.gradients.optimized(0)
-    evaluator = Evaluator(numbers, problem.sizes, seconds=8 * problem.seconds)
+    evaluator = Evaluator(numbers, problem.sizes, seconds=problem.budget.left)
     try:
         exact = _flat(evaluator.run(graph, problem.inputs))
+    except Unsuitable as reason:
+        return [], f"how accurate results are is not checked: {why(reason)}"
+    change: list[Any] = [None] * len(exact)
+    # Without it, there are errors, and nothing to hold them against.
+    with suppress(Unsuitable):
         change = _change(evaluator, numbers, graph, problem, exact)
-    except Unsuitable:
-        return []
     found = []
     names = _names(problem)
     values = [*problem.found[0], *(float(x) for row in problem.found[1] for part in row for x in np.ravel(part))]
@@ -54,7 +58,7 @@ def accuracy(problem: Problem) -> list[Accuracy]:
         found = [
             replace(each, place=places[output]) if each.verdict == "loses digits" else each for each, output in pairs
         ]
-    return found
+    return found, ""
 
 
 def _outputs(problem: Problem) -> list[int]:
@@ -80,6 +84,8 @@ def _judged(
     error = abs(mp.mpf(value) - due)
     last = mp.mpf(math.ulp(float(due)) if unit < 1e-10 else float(np.spacing(np.float32(abs(float(due))))))
     ulps = float(error / last)
+    if moved is None:
+        return Accuracy(name, value, shown, ulps, math.nan, "accurate" if ulps <= most else "unknown")
     condition = float(moved / abs(due)) if due else 0.0 if not moved else math.inf
     # Each input is off by half a unit at the most, and each operation adds as much.
     verdict: Literal["accurate", "ill-conditioned", "loses digits"]
@@ -156,7 +162,8 @@ class _Losses:
                     kept[node] = value
 
             try:
-                Evaluator(system, problem.sizes, seconds=problem.seconds, observe=observe).run(graph, problem.inputs)
+                seconds = problem.budget.left
+                Evaluator(system, problem.sizes, seconds=seconds, observe=observe).run(graph, problem.inputs)
             except Unsuitable:
                 return
         errors: dict[int, float] = {}

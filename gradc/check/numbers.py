@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import cmath
 import math
+import random
+import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -19,15 +22,45 @@ import numpy as np
 from gradc.ir.op import Op
 from gradc.ops.evaluate import evaluator
 
+clock = time.thread_time
+"""Seconds of computing: a busy machine makes no program slow."""
+
 
 class Unsuitable(Exception):
     """A graph has no value in a number system: an operator has no continuation, or it would take too long."""
+
+
+def why(reason: Unsuitable) -> str:
+    """Why something is not computed, in words."""
+    word = str(reason)
+    said = {"time": "it takes too long", "size": "it needs too much memory", "values": "it has no value there"}
+    return said.get(word, f"there is no `{word}` in so many digits")
 
 
 # What these give is no rounded result: a copy, a choice, an exact operation.
 _EXACT: Final = frozenset(
     {"name", "neg", "select", "abs", "sign", "floor", "ceil", "round", "min", "max", "clip", "relu", "stop_gradient"}
 )
+
+
+def _whole_sum(x: float, y: float, found: float) -> bool:
+    """Whether a sum is exact: its rounding error is a number that can be computed. (O. Møller, BIT 5, 1965.)"""
+    part = found - x
+    return (x - (found - part)) + (y - part) == 0
+
+
+def _whole_product(x: float, y: float, found: float) -> bool:
+    """Whether a product is exact; of fractions only one by a power of two is known to be."""
+    return (found.is_integer() and x.is_integer() and y.is_integer()) or abs(math.frexp(y)[0]) == 0.5
+
+
+_UNROUNDED: Final[Mapping[str, Callable[[float, float, float], bool]]] = {
+    "add": _whole_sum,
+    "sub": lambda x, y, found: _whole_sum(x, -y, found),
+    "mul": lambda x, y, found: _whole_product(x, y, found) or _whole_product(y, x, found),
+}
+_NORMAL: Final = sys.float_info.min
+_TINY: Final = math.ulp(0.0)
 # Beyond it, mpmath would write out results with more digits than there is room for.
 _LARGE: Final = 1e7
 _GROWING: Final = frozenset({"exp", "exp2", "expm1", "sinh", "cosh", "softplus", "sigmoid", "gamma", "lgamma", "tanh"})
@@ -36,15 +69,23 @@ _GROWING: Final = frozenset({"exp", "exp2", "expm1", "sinh", "cosh", "softplus",
 class Numbers:
     """Real numbers as Python floats; the other systems differ in what is overridden.
 
-    With ``blur``, the size of half a unit in the last place relative to a number, results are moved at random.
+    With ``blur``, the size of half a unit in the last place relative to a number, results are moved at random; with
+    ``strict`` only those that were rounded, so that counters and grids stay what they are.
     """
 
     name = "floats"
     exact = False
 
-    def __init__(self, blur: float = 0.0, seed: int = 0) -> None:
+    def __init__(self, blur: float = 0.0, seed: int = 0, *, strict: bool = False) -> None:
         self.blur = blur
+        self.strict = strict
+        self.restart(seed)
+
+    def restart(self, seed: int) -> None:
+        """Draw other roundings from now on."""
         self.random = np.random.default_rng(seed)
+        # One number at a time, Python's own is faster.
+        self.draw = random.Random(seed).random
 
     zero: Any = 0.0
     one: Any = 1.0
@@ -63,11 +104,14 @@ class Numbers:
 
     def moved(self, value: Any) -> Any:
         """A rounded result as another rounding could have left it."""
-        return value * (1.0 + self.blur * (2.0 * self.random.random() - 1.0))
+        if abs(value) < _NORMAL:
+            # The last numbers before 0 have fewer digits.
+            return value + _TINY * (int(3 * self.draw()) - 1)
+        return value * (1.0 + self.blur * (2.0 * self.draw() - 1.0))
 
     def moved_all(self, values: Any) -> Any:
         """The same for an array."""
-        if not self.blur:
+        if not self.blur or (self.strict and all(map(float.is_integer, values.ravel().tolist()))):
             return values
         return values * (1.0 + self.blur * (2.0 * self.random.random(values.shape) - 1.0)).astype(object)
 
@@ -78,6 +122,14 @@ class Numbers:
         compute = self._function(row, attrs)
         if not self.blur or dtype == "bool" or row.name in _EXACT:
             return compute
+        if self.strict and row.name in _UNROUNDED:
+            unrounded = _UNROUNDED[row.name]
+
+            def run(x: float, y: float) -> float:
+                found: float = compute(x, y)
+                return found if unrounded(x, y, found) else self.moved(found)
+
+            return run
         return lambda *operands: self.moved(compute(*operands))
 
     def _function(self, row: Op, attrs: Mapping[str, Any]) -> Callable[..., Any]:

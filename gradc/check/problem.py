@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -13,8 +13,9 @@ import numpy as np
 
 from gradc.ad.expand import expand
 from gradc.check import backends
+from gradc.check.budget import Budget
 from gradc.check.evaluate import Evaluator
-from gradc.check.numbers import Numbers, PreciseNumbers, Unsuitable
+from gradc.check.numbers import Numbers, PreciseNumbers, Unsuitable, clock
 from gradc.check.slopes import Slopes
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
@@ -32,7 +33,8 @@ _SAFETY: Final = 100.0
 _FEW: Final = 40.0
 # Seconds from which on a run is repeated as seldom as possible.
 _HEAVY: Final = 0.5
-_LONG: Final = 5.0
+# This part of the time is for runs with other roundings, which inputs that are a little off can take the place of.
+_ATTEMPT: Final = 0.15
 # Units in the last place by which library functions may differ in any case.
 _ULPS: Final = 64.0
 
@@ -126,12 +128,12 @@ class Programs:
 class Problem:
     """The programs at one point."""
 
-    def __init__(self, programs: Programs, inputs: Sequence[Any], sizes: Mapping[str, int], seconds: float) -> None:
+    def __init__(self, programs: Programs, inputs: Sequence[Any], sizes: Mapping[str, int], budget: Budget) -> None:
         self.programs = programs
         self.model = programs.model
         self.inputs = [*inputs, *programs.weights]
         self.sizes = sizes
-        self.seconds = seconds
+        self.budget = budget
         self.count = len(programs.targets)
         self.cost = 0.0
 
@@ -140,23 +142,25 @@ class Problem:
     @cached_property
     def found(self) -> tuple[list[float], list[list[Any]]]:
         """The targets, and for each its derivatives by each name, as the caller's program computes them."""
-        # The first run compiles; where that is quick, the second one tells how long a run takes.
-        for _ in range(2):
-            start = time.perf_counter()
-            results = self._run(self.programs.gradients, self.inputs)
-            self.cost = time.perf_counter() - start
-            if self.cost > _LONG:
-                break
+        model, given = self.programs.gradients, list(self.inputs)
+        plan = model._plan(model._inputs.bound(given))
+        start = clock()
+        results = plan.run(given)
+        self.cost = clock() - start
         return self._parted(results)
 
     @cached_property
     def plain(self) -> tuple[list[float], list[list[Any]]]:
         """The same at -O0."""
-        return self._parted(backends.reference(self.programs.gradients, self.inputs, self.sizes))
+        self.budget.need(self.cost)
+        with self.budget.running():
+            return self._parted(backends.reference(self.programs.gradients, self.inputs, self.sizes))
 
-    def _run(self, model: Model, inputs: Sequence[Any]) -> list[Any]:
+    def run(self, model: Model, inputs: Sequence[Any]) -> list[Any]:
+        """The outputs of one of the programs, while there is time."""
         given = list(inputs)
-        return list(model._plan(model._inputs.bound(given)).run(given))
+        with self.budget.running():
+            return list(model._plan(model._inputs.bound(given)).run(given))
 
     def _parted(self, results: Sequence[Any]) -> tuple[list[float], list[list[Any]]]:
         count, width = self.count, len(self.programs.nodes)
@@ -180,11 +184,17 @@ class Problem:
 
     @cached_property
     def noise(self) -> tuple[list[float], list[list[Any]]]:
-        """By how much rounding errors may change the targets and the derivatives."""
+        """By how much rounding errors may change the targets and the derivatives. Takes two runs at the least."""
+        self.budget.need(2 * self.cost)
         values, slopes = self.plain
-        most = [abs(value) * self.unit for value in values]
+        # What is no number at -O0 may be one for the caller.
+        most = [abs(value) * self.unit if math.isfinite(value) else 0.0 for value in values]
+        slopes = [[np.where(np.isfinite(x), x, 0.0) for x in row] for row in slopes]
         each = [[np.abs(x) * self.unit for x in row] for row in slopes]
         for run in range(1 if self.heavy else _RUNS):
+            # Two say less than four, and more than none.
+            if run > 1 and self._taken > self.budget.attempt(_ATTEMPT):
+                break
             moved = self._blurred(run)
             if moved is None:
                 continue
@@ -201,16 +211,15 @@ class Problem:
             [safety * a + floor * np.abs(x) for a, x in zip(*pair, strict=True)]
             for pair in zip(each, slopes, strict=True)
         ]
+        values = [x if math.isfinite(x) else 0.0 for x in values]
         return [safety * a + floor * abs(x) for a, x in zip(most, values, strict=True)], bounds
 
     def _blurred(self, run: int) -> tuple[list[float], list[list[Any]]] | None:
         """The results with other rounding errors; of programs that take long, with inputs that are a little off."""
         model = self.programs.gradients
         if not self._slow and not self.heavy:
-            evaluator = Evaluator(Numbers(self.unit, run), self.sizes, seconds=self.seconds)
             try:
-                results = evaluator.run(model.optimized(0), self.inputs)
-                return self._parted([_real_array(x) for x in results])
+                return self._evaluated(self._blurring, run)
             except (Unsuitable, np.linalg.LinAlgError):
                 self._slow = True
         random = np.random.default_rng(run)
@@ -223,27 +232,41 @@ class Problem:
             return off if array.shape else float(off)
 
         try:
-            return self._parted(self._run(model, [moved(x) for x in self.inputs]))
+            return self._parted(self.run(model, [moved(x) for x in self.inputs]))
         except CallError:
             return None
 
+    def _evaluated(self, evaluator: Evaluator, run: int) -> tuple[list[float], list[list[Any]]]:
+        """The results with the roundings of a run."""
+        start = clock()
+        evaluator.within(self.budget.attempt(_ATTEMPT))
+        evaluator.restart(run)
+        results = evaluator.run(self.programs.gradients.optimized(0), self.inputs)
+        self._taken = clock() - start
+        return self._parted([_real_array(x) for x in results])
+
+    @cached_property
+    def _blurring(self) -> Evaluator:
+        # Loops are counted and conditions compared in the forward part.
+        return Evaluator(Numbers(self.unit), self.sizes, forward=Numbers(self.unit, strict=True))
+
+    # Whether runs with other roundings take too long, and how long the last one took.
     _slow = False
+    _taken = 0.0
 
     @cached_property
     def gross(self) -> list[list[Any]]:
         """The sizes of what adds up to each derivative, as far as the sums have rounding errors that tell of it."""
         _, slopes = self.plain
         found = [[np.zeros_like(x) for x in row] for row in slopes]
+        evaluator = Evaluator(Numbers(self.unit), self.sizes, forward=Numbers())
         for run in range(2):
-            if self._slow or self.heavy:
+            if self._slow or self.heavy or self._taken > self.budget.attempt(_ATTEMPT):
                 break
-            forward = Numbers()
-            evaluator = Evaluator(Numbers(self.unit, run), self.sizes, seconds=self.seconds, forward=forward)
             try:
-                results = evaluator.run(self.programs.gradients.optimized(0), self.inputs)
+                _, others = self._evaluated(evaluator, run)
             except (Unsuitable, np.linalg.LinAlgError):
                 break
-            _, others = self._parted([_real_array(x) for x in results])
             for row, other, here in zip(found, others, slopes, strict=True):
                 for at, x in enumerate(other):
                     row[at] = np.maximum(row[at], _apart_all(x, here[at]) / self.unit)
@@ -253,12 +276,12 @@ class Problem:
     def scale(self) -> list[list[Any]]:
         """How large each derivative is here and near here: beside it an error counts."""
         _, slopes = self.found
-        found = [[np.abs(x) for x in row] for row in slopes]
+        found = [[np.where(np.isfinite(x), np.abs(x), 0.0) for x in row] for row in slopes]
         random = np.random.default_rng(7)
         for _ in range(0 if self.heavy else 2):
             near = [self._near(x, random) for x in self.inputs]
             try:
-                _, others = self._parted(self._run(self.programs.gradients, near))
+                _, others = self._parted(self.run(self.programs.gradients, near))
             except CallError:
                 continue
             for row, other in zip(found, others, strict=True):
@@ -279,12 +302,13 @@ class Problem:
     @cached_property
     def slopes(self) -> Slopes:
         """The numerical derivatives."""
+        noise = self.noise[0]
         graph, moved = self.programs.expanded()
         there = [node for node in moved if node >= 0]
         self._moved = [at for at, node in enumerate(moved) if node >= 0]
         limits = self.model.options.limits
-        found = Slopes(graph, self.inputs, self.sizes, there, limits=limits, seconds=self.seconds)
-        found.noise = [noise / _SAFETY for noise in self.noise[0]]
+        found = Slopes(graph, self.inputs, self.sizes, there, limits=limits, budget=self.budget)
+        found.noise = [each / _SAFETY for each in noise]
         return found
 
     def moving(self, direction: Sequence[Any]) -> list[Any]:
@@ -295,9 +319,11 @@ class Problem:
     def anywhere(self, random: Any) -> list[Any]:
         """A random direction, in which everything moves by a part of its own size."""
         lengths: list[Any] = [1.0] * len(self.programs.nodes)
-        there = self.slopes.sizes_there
-        for at, length in zip(self._moved, there, strict=True):
-            lengths[at] = length
+        # Where there is no time for any run, nothing will be done along it.
+        with suppress(Unsuitable):
+            there = self.slopes.sizes_there
+            for at, length in zip(self._moved, there, strict=True):
+                lengths[at] = length
         found = []
         for shape, length in zip(self.programs.shapes, lengths, strict=True):
             part = random.uniform(0.5, 1.5, shape) * random.choice([-1.0, 1.0], shape) * length
@@ -307,7 +333,7 @@ class Problem:
     def exactly(self, digits: int) -> tuple[list[Any], list[list[Any]]]:
         """Targets and derivatives by the compiled formulas in so many digits: objects of mpmath."""
         numbers = PreciseNumbers(digits)
-        evaluator = Evaluator(numbers, self.sizes, seconds=4 * self.seconds)
+        evaluator = Evaluator(numbers, self.sizes, seconds=self.budget.left)
         results = evaluator.run(self.programs.gradients.optimized(0), self.inputs)
         count, width = self.count, len(self.programs.nodes)
         values = [numbers.given(x) for x in results[:count]]

@@ -9,13 +9,14 @@ from typing import Any, Final, Literal
 
 from gradc.errors import Diagnostic
 
-Verdict = Literal["right", "wrong", "noise", "undefined"]
+Verdict = Literal["right", "wrong", "noise", "undefined", "unchecked"]
 
 SAID: Final[Mapping[str, str]] = {
     "right": "right",
     "wrong": "WRONG",
     "noise": "noise too high to say",
     "undefined": "no derivative here",
+    "unchecked": "not checked",
 }
 # More entries are not listed one by one.
 _LISTED: Final = 40
@@ -172,7 +173,7 @@ class Check:
             # Those of which a combination was checked are more than one.
             counts["right"] += max(point.checked - len(point.entries), 0)
         places = len(self.points)
-        words = {"right": "right", "wrong": "wrong", "noise": "noise too high to say", "undefined": "undefined"}
+        words = {**SAID, "wrong": "wrong", "undefined": "undefined"}
         told = [f"{count} {words[verdict]}" for verdict, count in counts.items() if count]
         apart = sum(each.verdict == "differs" for point in self.points for each in point.comparisons)
         if apart:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import time
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +13,10 @@ import numpy as np
 
 from gradc.backends.interp import Plan
 from gradc.backends.plan import ArrayPlan, has_arrays
+from gradc.check.budget import Budget
 from gradc.check.evaluate import Evaluator
-from gradc.check.numbers import ComplexNumbers, Numbers, PreciseNumbers, Unsuitable
+from gradc.check.kinks import Arbiter, Kink, kink
+from gradc.check.numbers import ComplexNumbers, Numbers, PreciseNumbers, Unsuitable, clock
 from gradc.errors import CallError
 from gradc.ir import sizes as extents
 from gradc.ir.builder import Builder, replay, transfer
@@ -31,7 +33,14 @@ _STEP: Final = 2.0**-200
 # Differences halve their step so often; those of programs that take longer than so many seconds less often.
 _TABLEAU: Final = 12
 _SHORT: Final = 6
+_LEAST: Final = 2
+# Steps are parts of the sizes of what moves, and those are no smaller: a millionth of it is a number, too.
+_SHORTEST: Final = 1e-250
 _SLOW: Final = 0.2
+# This part of the time is for a complex step, which differences can take the place of.
+_ATTEMPT: Final = 0.2
+# So many times as long as a run a complex step takes, at the least.
+_FACTOR: Final = 6.0
 
 
 @dataclass(frozen=True)
@@ -59,13 +68,13 @@ class Slopes:
         *,
         functions: Mapping[str, Function] | None = None,
         limits: Limits = DEFAULT,
-        seconds: float = 5.0,
+        budget: Budget | None = None,
     ) -> None:
         self.inputs = list(inputs)
         self.sizes = sizes
         self.functions = functions
         self.limits = limits
-        self.seconds = seconds
+        self.budget = budget or Budget()
         self.original = graph
         self.moved = list(moved)
         self.graph = _shifted(graph, moved)
@@ -74,12 +83,13 @@ class Slopes:
         self.types = [graph.type(node) for node in moved]
         self._stops: list[Any] = []
         self._plan: Plan | ArrayPlan | None = None
+        self._evaluator: Evaluator | None = None
         self._complex: Evaluator | None = None
         self._too_slow = False
         self.quickest = math.inf
         # Whether complex steps are worth a try.
         self.analytic = True
-        self._precise: dict[int, tuple[PreciseNumbers, list[Any]]] = {}
+        self._precise: dict[int, tuple[Evaluator, list[Any]]] = {}
         self.shapes = self._shapes()
 
     def _shapes(self) -> list[tuple[int, ...]]:
@@ -98,26 +108,32 @@ class Slopes:
 
     def value(self, direction: Direction, step: float = 1.0) -> list[float]:
         """The results at a distance along a direction, as the interpreter computes them; NaN where there are none."""
-        planned = self._plan is not None
-        start = time.perf_counter()
+        if self.quickest < math.inf:
+            self.budget.need(self.quickest)
         moved = [np.asarray(each) * step if np.ndim(each) else float(each * step) for each in direction]
         try:
-            return [float(x) for x in self._run([*self.inputs, *moved])]
+            with self.budget.running():
+                if self._plan is None and self._evaluator is None:
+                    self._stopped()
+                start = clock()
+                found = [float(x) for x in self._run([*self.inputs, *moved])]
         except CallError:
             return [math.nan] * len(self.graph.outputs)
-        finally:
-            # A busy machine makes no program slow, and neither does planning it.
-            if planned:
-                self.quickest = min(self.quickest, time.perf_counter() - start)
+        self.quickest = min(self.quickest, max(clock() - start, 1e-9))
+        return found
+
+    @cached_property
+    def base(self) -> list[float]:
+        """The results at the point."""
+        return self.value(self.nothing())
 
     def _run(self, inputs: Sequence[Any]) -> list[Any]:
-        if self._plan is None and not self._stops:
-            self._stopped()
         if self._plan is not None:
             return self._plan.run([*inputs, *self._stops])
         # The values behind `stop_gradient` in a body differ from one iteration to the next.
-        evaluator = Evaluator(Numbers(), self.sizes, functions=self.functions, seconds=self.seconds, stops=self._stops)
-        return evaluator.run(self.graph, inputs)
+        assert self._evaluator is not None
+        self._evaluator.within(self.budget.left)
+        return self._evaluator.run(self.graph, inputs)
 
     def _stopped(self) -> None:
         """Plan the graph with inputs in the place of ``stop_gradient``, for which the values here are kept."""
@@ -126,10 +142,11 @@ class Slopes:
         bodies = [each for each in graphs(graph) if each is not graph]
         inner = any(data["op"] == "stop_gradient" for body in bodies for data in body.data.values())
         if inner or any(graph.type(node).free for node in found):
-            evaluator = Evaluator(Numbers(), self.sizes, functions=self.functions, seconds=self.seconds)
+            evaluator = Evaluator(Numbers(), self.sizes, functions=self.functions, seconds=self.budget.left)
             evaluator.run(graph, still)
-            self._stops = evaluator.stopped
-            if self._stops:
+            if evaluator.stopped:
+                self._stops = evaluator.stops = evaluator.stopped
+                self._evaluator = evaluator
                 return
         if found:
             self._stops = self._planned(graph, found).run(still)
@@ -145,7 +162,10 @@ class Slopes:
 
     def slope(self, direction: Direction) -> Slope:
         """The derivatives along a direction: by a complex step where the program is analytic, else by differences."""
-        if self.analytic:
+        if self.analytic and self.quickest == math.inf:
+            # A program that takes long as it is would not get there in the time for an attempt.
+            self.analytic = bool(self.base) and _FACTOR * self.quickest < self.budget.attempt(_ATTEMPT)
+        if self.analytic and self._off(direction) > 0:
             try:
                 found = self.complex(direction)
                 if all(map(math.isfinite, found.values)):
@@ -156,17 +176,22 @@ class Slopes:
 
     def complex(self, direction: Direction) -> Slope:
         """By a step off the real axis, which has no rounding error of its own."""
-        # Powers of two add no rounding of their own.
-        step = math.ldexp(_STEP, math.frexp(self.scale(direction))[1])
+        step = self._off(direction)
         moved = [
             np.asarray(each) * complex(0, step) if np.ndim(each) else each * complex(0, step) for each in direction
         ]
         if self._complex is None:
             self._complex = Evaluator(ComplexNumbers(), self.sizes, functions=self.functions)
-        self._complex.within(self.seconds)
+        self._complex.within(self.budget.attempt(_ATTEMPT))
         found = self._complex.run(self.graph, [*self.inputs, *moved])
         values = [x.imag / step if math.isfinite(x.real) else math.nan for x in found]
         return Slope(values, [0.0] * len(values), "complex step")
+
+    def _off(self, direction: Direction) -> float:
+        """The length of a complex step; 0 where it is too small for a number."""
+        # Powers of two add no rounding of their own.
+        step = math.ldexp(_STEP, math.frexp(self.scale(direction))[1])
+        return step if step > sys.float_info.min / _STEP else 0.0
 
     @cached_property
     def sizes_there(self) -> list[Any]:
@@ -176,7 +201,7 @@ class Slopes:
         except CallError:
             values = [np.ones(shape) for shape in self.shapes]
         found = [np.abs(np.asarray(value, float)) for value in values]
-        return [np.where((each > 0) & np.isfinite(each), each, 1.0) for each in found]
+        return [np.where((each > 0) & np.isfinite(each), np.maximum(each, _SHORTEST), 1.0) for each in found]
 
     def scale(self, direction: Direction) -> float:
         """How far along a direction everything changes by as much as itself at the most."""
@@ -194,10 +219,13 @@ class Slopes:
         The bound is the change in the last extrapolation, or what rounding errors can do, whichever is more.
         """
         start = 0.1 * self.scale(direction)
-        base = self.value(self.nothing())
+        base = self.base
         columns: list[list[Any]] = []
+        count = min(_TABLEAU, int(self.budget.left / (2 * self.quickest)))
+        short = self.slow or count < _TABLEAU
         # Those of a slow program start with a smaller one.
-        steps = [start * 0.5**k for k in (range(4, 4 + _SHORT) if self.slow else range(_TABLEAU))]
+        steps = [start * 0.5**k for k in (range(4, 4 + max(min(count, _SHORT), _LEAST)) if short else range(_TABLEAU))]
+        self.budget.need(2 * len(steps) * self.quickest)
         for step in steps:
             above, below = self.value(direction, step), self.value(direction, -step)
             columns.append([(a - b) / (2 * step) for a, b in zip(above, below, strict=True)])
@@ -210,44 +238,71 @@ class Slopes:
 
     def precise(self, direction: Direction, digits: int) -> Slope:
         """By central differences in three times as many digits."""
-        numbers, stops = self._base(digits)
-        step = numbers.mp.mpf(10) ** -digits * numbers.mp.mpf(self.scale(direction))
-        sides = []
-        for sign in (1, -1):
-            moved = [_times(each, numbers, sign * step) for each in direction]
-            evaluator = Evaluator(numbers, self.sizes, functions=self.functions, seconds=self.seconds, stops=stops)
-            sides.append(evaluator.run(self.graph, [*self.inputs, *moved]))
-        values = [(a - b) / (2 * step) for a, b in zip(*sides, strict=True)]
+        around = self._around(direction, digits)
+        values = [(above - below) / (2 * around.step) for below, _, above in around.values]
         # What is left of the values' last digits, divided by the step.
-        last = numbers.mp.mpf(10) ** (3 - 3 * digits) / step
-        bounds = [float((abs(a) + abs(b)) * last) for a, b in zip(*sides, strict=True)]
+        last = around.numbers.mp.mpf(10) ** (3 - 3 * digits) / around.step
+        bounds = [float((abs(above) + abs(below)) * last) for below, _, above in around.values]
         return Slope(values, bounds, f"mpmath, {digits} digits")
 
-    def _base(self, digits: int) -> tuple[PreciseNumbers, list[Any]]:
+    def arbiters(self, direction: Direction, digits: int) -> list[Arbiter]:
+        """What many digits say of the derivative of each result, from steps of two sizes."""
+        close, far = (self._around(direction, each) for each in (digits, digits // 2))
+        found = []
+        for here, there in zip(close.values, far.values, strict=True):
+            below, at, above = here
+            left, right = float((at - below) / close.step), float((above - at) / close.step)
+            slope = float((above - below) / (2 * close.step))
+            again = float((there[2] - there[0]) / (2 * far.step))
+            found.append(Arbiter(digits, slope, again, left, right))
+        return found
+
+    def _around(self, direction: Direction, digits: int) -> _Around:
+        evaluator, base = self._base(digits)
+        numbers = evaluator.numbers
+        assert isinstance(numbers, PreciseNumbers)
+        step = numbers.mp.mpf(10) ** -digits * numbers.mp.mpf(self.scale(direction))
+        sides = []
+        for sign in (-1, 1):
+            moved = [_times(each, numbers, sign * step) for each in direction]
+            evaluator.within(self.budget.left)
+            sides.append(evaluator.run(self.graph, [*self.inputs, *moved]))
+        return _Around(numbers, step, list(zip(sides[0], base, sides[1], strict=True)))
+
+    def _base(self, digits: int) -> tuple[Evaluator, list[Any]]:
+        """What evaluates in three times as many digits, and the results at the point."""
         if self._too_slow:
             raise Unsuitable("time")
         if digits not in self._precise:
-            numbers = PreciseNumbers(3 * digits)
-            evaluator = Evaluator(numbers, self.sizes, functions=self.functions, seconds=self.seconds)
+            evaluator = Evaluator(PreciseNumbers(3 * digits), self.sizes, functions=self.functions)
+            evaluator.within(self.budget.left)
             try:
-                evaluator.run(self.graph, [*self.inputs, *self.nothing()])
+                base = evaluator.run(self.graph, [*self.inputs, *self.nothing()])
             except Unsuitable:
                 self._too_slow = True
                 raise
-            self._precise[digits] = numbers, evaluator.stopped
+            evaluator.stops = evaluator.stopped
+            self._precise[digits] = evaluator, base
         return self._precise[digits]
 
     # Kinks ---------------------------------------------------------------------------------------------------------
 
     def sides(self, direction: Direction) -> list[Kink | None]:
         """What is not smooth at the point along a direction, for each result: None where nothing is seen."""
-        base = self.value(self.nothing())
+        base = self.base
         length = self.scale(direction)
         rows = []
         for step in (1e-3 * length, 1e-4 * length, 1e-5 * length):
             above, below = self.value(direction, step), self.value(direction, -step)
             rows.append([(step, (x - a) / step, (b - x) / step) for a, x, b in zip(below, base, above, strict=True)])
-        return [_kink([row[at] for row in rows], self._noise(at, base[at])) for at in range(len(base))]
+        found = [kink([row[at] for row in rows], self._noise(at, base[at])) for at in range(len(base))]
+        if not any(found):
+            return found
+        # The same again half as far away: rounding errors that are larger than was thought are not the same twice.
+        half = step / 2
+        above, below = self.value(direction, half), self.value(direction, -half)
+        again = [((x - a) / half, (b - x) / half) for a, x, b in zip(below, base, above, strict=True)]
+        return [each if each is None or each.seen(*sides) else None for each, sides in zip(found, again, strict=True)]
 
     def _noise(self, at: int, value: float) -> float:
         """What rounding errors may change of a result."""
@@ -256,38 +311,12 @@ class Slopes:
 
 
 @dataclass(frozen=True)
-class Kink:
-    """Slopes that differ on both sides; or values that do: then there is a jump. ``distance`` is how near it is."""
+class _Around:
+    """Results in many digits at a step below the point, at it, and at a step above it."""
 
-    kind: str
-    left: float
-    right: float
-    distance: float = 0.0
-
-    def covers(self, slope: float, slack: float) -> bool:
-        """Whether a slope lies between those of both sides."""
-        low, high = sorted((self.left, self.right))
-        slack += 1e-3 * (abs(low) + abs(high))
-        return self.kind == "kink" and low - slack <= slope <= high + slack
-
-
-def _kink(rows: Sequence[tuple[float, float, float]], noise: float) -> Kink | None:
-    apart = [abs(right - left) for _, left, right in rows]
-    size = max(max(abs(left), abs(right)) for _, left, right in rows)
-    if not math.isfinite(size):
-        return None
-    _, left, right = rows[-1]
-    seen = [gap > 50 * noise / each[0] + 1e-3 * size for gap, each in zip(apart, rows, strict=True)]
-    if seen[-1]:
-        # Of a smooth function both sides come together as fast as the step becomes smaller.
-        if apart[-1] > 5 * apart[-2] and seen[-2]:
-            return Kink("jump", left, right)
-        if apart[-1] > 0.5 * apart[-2]:
-            return Kink("kink", left, right)
-        return None
-    if seen[0] and apart[1] < 0.03 * apart[0]:
-        return Kink("near", rows[0][1], rows[0][2], rows[0][0])
-    return None
+    numbers: PreciseNumbers
+    step: Any
+    values: list[tuple[Any, Any, Any]]
 
 
 def _times(each: Any, numbers: PreciseNumbers, step: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from gradc.cli import given, program
+from gradc.limits import CHECK_SECONDS
 
 _EXPECTED = "name=low:high"
 
@@ -53,6 +54,13 @@ class _Range(click.ParamType[tuple[str, tuple[float, float]]]):
 @click.option(
     "--precision", type=click.IntRange(10, 1000), metavar="N", help="Compute the references in N digits, by mpmath."
 )
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=CHECK_SECONDS,
+    metavar="S",
+    help=f"How much computing each point may take. [{CHECK_SECONDS:g}]",
+)
 @click.option("--ulps", is_flag=True, help="Add how accurate each result is, in units in the last place.")
 @program.JSON
 @program.COMPILING
@@ -68,6 +76,7 @@ def command(
     ranges: dict[str, tuple[float, float]],
     seed: int,
     precision: int | None,
+    seconds: float,
     ulps: bool,
     json: bool,
     **options: Any,
@@ -77,21 +86,24 @@ def command(
 
     from gradc.cli import show
     from gradc.cli.outcome import FAULT
-    from gradc.cli.report import as_json
+    from gradc.cli.report import Progress, as_json
 
     if samples and not ranges:
         raise click.UsageError("`--samples` goes with `--range`, from which they are drawn", context)
     model = program.load(context, file, **options)
-    found = model.check(
-        given.values(model, settings, **options),
-        of=of,
-        wrt=wrt,
-        samples=samples,
-        ranges=ranges,
-        seed=seed,
-        precision=precision,
-        ulps=ulps,
-    )
+    with Progress(sys.stderr) as progress:
+        found = model.check(
+            given.values(model, settings, **options),
+            of=of,
+            wrt=wrt,
+            samples=samples,
+            ranges=ranges,
+            seed=seed,
+            precision=precision,
+            ulps=ulps,
+            seconds=seconds,
+            told=progress.tell,
+        )
     show.write(as_json(found.to_dict(), sys.stdout) if json else f"# {file}, as compiled\n{found.text()}")
     # In JSON they stand in the result.
     if not json:

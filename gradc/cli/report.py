@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,6 +41,40 @@ class Reporter:
             sys.stdout.flush()
             print(as_json({"diagnostics": [each.as_dict() for each in self._found]}, sys.stderr), file=sys.stderr)
             self._found = []
+
+
+# What is done sooner needs no word on the way.
+_PATIENCE = 2.0
+
+
+class Progress:
+    """Says on a terminal what is being done, in one line that is gone in the end; nothing of what is done soon."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream if stream.isatty() else None
+        self._started = time.monotonic()
+        self._shown = False
+
+    def tell(self, what: str) -> None:
+        """Say what is done next."""
+        seconds = time.monotonic() - self._started
+        if self._stream is not None and seconds >= _PATIENCE:
+            width = shutil.get_terminal_size().columns - 1
+            self._write(f"{what}, {seconds:.0f} s"[:width])
+            self._shown = True
+
+    def _write(self, text: str) -> None:
+        assert self._stream is not None
+        # Back to the start of the line, and what was there is cleared.
+        self._stream.write(f"\r\x1b[K{text}")
+        self._stream.flush()
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            self._write("")
 
 
 def coloured(stream: Any) -> bool:
