@@ -391,7 +391,8 @@ def specialised(case: Case) -> Iterator[str]:
     sizes: dict[str, int] = {}
     for node in case.graph.inputs:
         shape = np.shape(case.graph.attrs(node)["default"])
-        for extent, count in zip(case.graph.type(node).shape, shape, strict=True):
+        # A number may fill an array of any size.
+        for extent, count in zip(case.graph.type(node).shape if shape else (), shape, strict=True):
             if str(extent).isidentifier():
                 sizes[str(extent)] = count
     if sizes:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import array_texts
+import language_texts
 import loop_texts
 import mixed_texts
 import numpy as np
@@ -48,6 +49,7 @@ KINDS: Final[dict[str, Callable[[random.Random], str]]] = {
     "still": lambda r: loop_texts.program(r.randrange(10**9), still=True),
     "inner": lambda r: loop_texts.program(r.randrange(10**9), inner=True),
     "scalars": scalar_program,
+    "language": language_texts.program,
     "nasty": lambda r: mixed_texts.program(r, nasty=True),
 }
 """``nasty`` and ``kinks`` programs run where functions have kinks and leave their domains."""
