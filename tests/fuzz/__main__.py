@@ -16,7 +16,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from fuzz.checks import CHECKS, NotAProgram, findings, kind
+from fuzz.cases import NotAProgram
+from fuzz.checks import CHECKS, findings, kind
 from fuzz.kinds import KINDS, program
 from fuzz.reduce import reduced
 
