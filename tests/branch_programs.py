@@ -54,6 +54,8 @@ class Program:
     # Names of values that only a branch that is not taken may read.
     bad: list[str] = field(default_factory=list)
     functions: list[tuple[str, Callable[[Atom], Part]]] = field(default_factory=list)
+    # Whether all that is computed are single numbers, so that both programs do the same in the same order.
+    single: bool = True
 
     @property
     def source(self) -> str:
@@ -269,6 +271,7 @@ class Growing:
 
     def reduced(self, indices: tuple[str, ...], depth: int) -> Part:
         """A sum or product over an index, with a condition or without."""
+        self.program.single = False
         index = self.fresh("i")
         inside = (*indices, index)
         name, symbol, nothing = self.one([("sum", " + ", "0"), ("sum", " + ", "0"), ("prod", "*", "1")])
@@ -309,6 +312,7 @@ class Growing:
         self.program.bad.append(name)
 
     def array(self) -> None:
+        self.program.single = False
         index, name = self.fresh("i"), self.fresh("u")
         body = self.good((index,), 2)
         form = self.one(["{name} = [{body} for {index}]", "{name}[{index}] = {body}"])
@@ -323,6 +327,7 @@ class Growing:
 
     def whole(self) -> None:
         """A choice by the elements of whole arrays."""
+        self.program.single = False
         name = self.fresh("u")
         condition, holds, forms = self.one(GUARDED)
         form, source = self.one(forms), self.one(["w", *self.program.arrays])
@@ -337,6 +342,7 @@ class Growing:
 
     def total(self) -> None:
         """A number made of a whole array."""
+        self.program.single = False
         source = self.one(["w", *self.program.arrays])
         form = self.one(["sum($^2)", "logsumexp($)", "prod($)", "$[1]", "mean(sin($))", "norm($ + 5)", "$ @ $"])
         name = self.fresh("v")
@@ -385,6 +391,7 @@ class Growing:
         collects = self.chance()
         start, lines, cut = self.step(name, step)
         if collects:
+            self.program.single = False
             lines.append(f"{trace}[{step}] = {name}")
         self.program.written.append(f"{name} = {start.text}\nfor {step} in 0..{COUNT} {{\n{indented(lines)}\n}}")
         kept = self.steps(name, start, cut, [{step: at} for at in range(COUNT)])

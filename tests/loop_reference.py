@@ -391,6 +391,9 @@ class Steps:
 
     def built_in(self, node: tree.Call, env: Env, functions: dict[str, Closure]) -> Term:
         name = node.function.id
+        if any(argument.keyword for argument in node.arguments):
+            # Along single axes.
+            raise Undecidable
         places = [argument.value for argument in node.arguments]
         if name in DERIVATIVES:
             return Term(UNKNOWN, f"{name}({', '.join(self.evaluate(place, env, functions).text for place in places)})")
