@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from gradc.ad.flow import Data, differentiable
+from gradc.ad.flow import Data, Nodes, differentiable
+from gradc.ad.reads import end_to_end, leaves_out
 from gradc.ir import sizes
 from gradc.ir.builder import Builder
 from gradc.ir.graph import Graph
@@ -20,6 +22,7 @@ REGIONS: Final = frozenset({"for", "while", "branch"})
 # By the identity of a body, which never changes.
 _known: WeakKeyDictionary[Graph, tuple[int, ...]] = WeakKeyDictionary()
 _sure: WeakKeyDictionary[Graph, tuple[int, ...]] = WeakKeyDictionary()
+_whole: WeakKeyDictionary[Graph, tuple[int, ...]] = WeakKeyDictionary()
 
 
 def dependence(body: Graph) -> tuple[int, ...]:
@@ -30,21 +33,35 @@ def dependence(body: Graph) -> tuple[int, ...]:
     return found
 
 
-def certain(body: Graph) -> tuple[int, ...]:
-    """For each output of a body the inputs that it depends on smoothly whatever conditions in it turn out to be."""
-    found = _sure.get(body)
+def certain(body: Graph, whole: bool = False) -> tuple[int, ...]:
+    """For each output of a body the inputs that it depends on smoothly whatever conditions in it turn out to be.
+
+    Of arrays that are to be read as a ``whole``, an input of which only elements are read does not count.
+    """
+    known = _whole if whole else _sure
+    found = known.get(body)
     if found is None:
-        found = _sure[body] = _masks(body, _surely_through, _intersection)
+        found = known[body] = _masks(body, partial(_surely_through, whole=whole), _intersection, whole)
     return found
+
+
+def wholly(body: Graph, places: Collection[int]) -> bool:
+    """Whether each output that depends on one of these inputs always does so, and on all of its elements."""
+    wanted = sum(1 << place for place in places)
+    return all(not (may ^ must) & wanted for may, must in zip(dependence(body), certain(body, True), strict=True))
 
 
 def _masks(
     body: Graph,
     through: Callable[[dict[int, int], int, Graph], tuple[int, ...]],
     choice: Callable[[int, int], int],
+    whole: bool = False,
 ) -> tuple[int, ...]:
     masks: dict[int, int] = {node: 1 << place for place, node in enumerate(body.inputs)}
     inner: dict[int, tuple[int, ...]] = {}
+    # Of the inputs what reads some of their elements, each with a bit of its own behind those of the inputs.
+    parts: dict[int, list[int]] = {}
+    bits: dict[int, int] = {}
     for node, data in body.data.items():
         if node in masks:
             continue
@@ -59,10 +76,23 @@ def _masks(
             masks[node] = choice(masks[then], masks[other]) if data["type"].smooth else 0
         else:
             mask = 0
-            for _, operand in differentiable(body.data, node):
-                mask |= masks[operand]
+            for position, operand in differentiable(body.data, node):
+                if not (whole and leaves_out(body, node, position)):
+                    mask |= masks[operand]
+                elif body.op(node) == "access" and (array := body.through_names(operand)) in body.inputs:
+                    parts.setdefault(array, []).append(node)
+                    bits[node] = len(body.inputs) + len(bits)
+                    mask |= 1 << bits[node]
             masks[node] = mask
-    return tuple(masks[node] for _, node in body.outputs)
+    found = [masks[node] for _, node in body.outputs]
+    for array, readers in parts.items():
+        for at, mask in enumerate(found):
+            # Together they may read all of it.
+            listed = [node for node in readers if mask >> bits[node] & 1]
+            if listed and end_to_end(body, body.type(array).shape, listed):
+                found[at] |= 1 << body.inputs.index(array)
+    every = (1 << len(body.inputs)) - 1
+    return tuple(mask & every for mask in found)
 
 
 def _union(first: int, second: int) -> int:
@@ -97,21 +127,21 @@ def _through(masks: dict[int, int], node: int, graph: Graph) -> tuple[int, ...]:
     return (*found, 0) if loop.test is not None else tuple(found)
 
 
-def _surely_through(masks: dict[int, int], node: int, graph: Graph) -> tuple[int, ...]:
+def _surely_through(masks: dict[int, int], node: int, graph: Graph, whole: bool) -> tuple[int, ...]:
     """What the results of a region in a body depend on whatever conditions turn out to be."""
     data = graph.data[node]
     given, attrs = _given(masks, node, graph), data["attrs"]
     if data["op"] == "branch":
         return tuple(
             _joined(given[1:], first) & _joined(given[1:], second)
-            for first, second in zip(certain(attrs["then"]), certain(attrs["other"]), strict=True)
+            for first, second in zip(certain(attrs["then"], whole), certain(attrs["other"], whole), strict=True)
         )
     loop = Loop.of(attrs)
     some = runs(graph.data, node)
     entering = [0, *given[loop.first :]]
     found = []
     for place in range(len(loop.body.outputs)):
-        live = backwards(loop, {place}, {place})
+        live = backwards(loop, {place}, {place}, whole)
         sure = {at for at in range(1, len(entering)) if at in live.always or (some and at in live.first)}
         mask = 0
         for at in sure:
@@ -165,12 +195,12 @@ class Liveness:
     each: frozenset[int]
 
 
-def backwards(loop: Loop, sure: Collection[int], maybe: Collection[int]) -> Liveness:
+def backwards(loop: Loop, sure: Collection[int], maybe: Collection[int], whole: bool = False) -> Liveness:
     """Which inputs of a loop's body have an influence on its results: on those in ``sure``, and on those in ``maybe``,
-    which has the others, under a condition.
+    which has the others, under a condition; if they are read as a ``whole`` where they have to be arrays.
     """
     carried = range(1, 1 + loop.carried)
-    may, must = dependence(loop.body), certain(loop.body)
+    may, must = dependence(loop.body), certain(loop.body, whole)
     count = len(loop.body.inputs)
 
     def before(masks: Sequence[int], results: Iterable[int]) -> set[int]:
@@ -319,7 +349,7 @@ def _meets(mask: int, places: Iterable[int]) -> bool:
     return any(mask >> place & 1 for place in places)
 
 
-def collects(builder: Builder, node: int, place: int) -> bool:
+def collects(builder: Nodes, node: int, place: int) -> bool:
     """Whether a result of a region is an array to which each iteration of a loop gives a row."""
     if builder.op(node) == "branch":
         return False

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+from gradc.ir.builder import Builder
+from gradc.ir.graph import Graph
 
 Data = Mapping[int, Mapping[str, Any]]
+Nodes: TypeAlias = Builder | Graph
+"""A graph, or one under construction."""
 
 
 def differentiable(data: Data, node: int) -> list[tuple[int, int]]:

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from gradc.ad import region_tangents
 from gradc.ad.dependence import REGIONS
 from gradc.ad.flow import active, differentiable
+from gradc.ad.needs import for_one, some
 from gradc.ad.region_tangents import Guarded
 from gradc.ad.reverse import balanced_sum, times
 from gradc.ir.builder import Builder
@@ -189,6 +190,22 @@ class _Sweep:
         if guard is None and row.name in _MOVES and (along := self.moved(node, operands)) is not None:
             return along
         tangents = {position: self.settled(self.found[operand], guard) for position, operand in edges}
+        made = self.combined(node, tangents)
+        if made is None or guard is not None:
+            return None if made is None else (made, guard)
+        # Conditions on single elements: they have been selected, and one of them has to hold.
+        entering = [self.combined_guard(node, operand, bound) for _, operand in edges]
+        guard = entering[0]
+        for other in entering[1:]:
+            guard = self.either(guard, other)
+        if guard is not None and row.name == "sum":
+            self.clean.add((made, guard))
+        return made, guard
+
+    def combined(self, node: int, tangents: Mapping[int, int]) -> int | None:
+        """The tangent of a node that combines elements of operands with these tangents, by position."""
+        builder = self.builder
+        row, operands = builder.ops[builder.op(node)], builder.operands(node)
         attrs = builder.data[node].get("attrs")
         if row.linear == "joint":
             moved = [
@@ -197,16 +214,28 @@ class _Sweep:
                 else operand
                 for position, operand in enumerate(operands)
             ]
-            return builder.apply(row.name, *moved, attrs=attrs), guard
+            return builder.apply(row.name, *moved, attrs=attrs)
         if row.linear == "each":
             terms = [
                 builder.apply(row.name, *operands[:position], tangent, *operands[position + 1 :], attrs=attrs)
                 for position, tangent in tangents.items()
             ]
-            return balanced_sum(builder, terms), guard
+            return balanced_sum(builder, terms)
         assert row.pushforward is not None
-        made = row.pushforward(builder, node, tangents)
-        return None if made is None else (made, guard)
+        return row.pushforward(builder, node, tangents)
+
+    def combined_guard(self, node: int, operand: int, bound: Collection[Index]) -> int | None:
+        """The condition that one of the elements of an operand that a node combines has a tangent."""
+        builder, guard = self.builder, self.found[operand][1]
+        if guard is None:
+            return None
+        type = builder.type(guard)
+        axes = builder.data[node].get("attrs", {}).get("axes", ())
+        if axes and builder.type(node).rank == type.rank - len(axes):
+            guard = builder.apply("any", guard, attrs={"axes": tuple(axes)})
+        else:
+            guard = some(builder, guard)
+        return for_one(builder, guard, [index for index in type.free if index in bound])
 
     def moved(self, node: int, operands: Sequence[int]) -> Guarded | None:
         """The tangent of what only moves elements, under conditions on these, which move along; None without such.

@@ -8,16 +8,17 @@ reads do not matter either.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from gradc.ad.dependence import REGIONS, collects, reached
+from gradc.ad import elements
+from gradc.ad.dependence import REGIONS, reached
 from gradc.ad.flow import differentiable
 from gradc.ad.needs import GENTLE, for_one, needed, some
-from gradc.ad.reads import leaves_out, read, single
+from gradc.ad.reads import leaves_out, read
 from gradc.ir.builder import Builder
-from gradc.ir.types import Index
+from gradc.ir.types import Index, typed
 from gradc.ops import build
 
 
@@ -119,31 +120,23 @@ class Guards:
             walk.through(region)
         return walk.found
 
-    def prepare(self, order: Sequence[int]) -> bool:
-        """Find out where adjoints are multiplied, and whether anything is selected or left out on the way."""
+    def prepare(self, order: Sequence[int], known: Collection[int] = ()) -> bool:
+        """Find out where adjoints are multiplied, and whether anything is selected or left out on the way.
+
+        Behind those that are ``known`` they are, element by element, though not among these nodes.
+        """
         data = self.builder.data
         members = set(order)
+        self.steep.update(known)
+        self.separate = elements.separate(self.builder, order, known)
         selects = False
         for node in order:
             op = data[node]["op"]
             below = [operand for _, operand in differentiable(data, node) if operand in members]
             if below and (op not in GENTLE or not self.steep.isdisjoint(below)):
                 self.steep.add(node)
-            if (
-                below
-                and self._single(node)
-                and (op not in GENTLE or op == "get" or not self.separate.isdisjoint(below))
-            ):
-                self.separate.add(node)
             selects = selects or op == "select" or op in REGIONS or (bool(below) and self.leaves_out(node, 0))
         return selects
-
-    def _single(self, node: int) -> bool:
-        """Whether it can be told of a node's elements what they are made of."""
-        if self.builder.op(node) != "get":
-            return single(self.builder, node)
-        # Of an array that a loop collects one iteration makes each row.
-        return collects(self.builder, self.builder.operands(node)[0], self.builder.data[node]["attrs"]["place"])
 
     def leaves_out(self, node: int, position: int) -> bool:
         """Whether elements of the operand are not read, and a multiplication by their local gradients follows."""
@@ -186,10 +179,35 @@ class Guards:
                 break
             mask = None
             if guard not in known:
-                taken = [named if holds else self.builder.apply("not", named) for named, holds in conditions(guard)]
-                mask = read(self.builder, node, listed, taken, self.own)
+                mask = read(self.builder, node, listed, self._taken(guard), self.own)
             found.append(guard if mask is None else self.within(guard, mask, True))
         return found
+
+    def _taken(self, guard: Guard) -> list[int]:
+        return [named if holds else self.builder.apply("not", named) for named, holds in conditions(guard)]
+
+    def elements(
+        self, node: int, known: Sequence[Guard], readers: Mapping[Guard, Sequence[int]], base: int | None = None
+    ) -> int:
+        """The condition for each element of an array that is used under the guards ``known`` and read in part by the
+        readers that one of them holds, or else the ``base``.
+        """
+        builder, type = self.builder, self.builder.type(node)
+        found = base
+        for guard in known:
+            condition = self.holds(guard, ALWAYS, type.rank)
+            if condition is None:
+                return builder.constant(True, typed("bool", type.shape, type.free))
+            each = build.broadcast(builder, condition, type.shape)
+            found = each if found is None else builder.apply("or", found, each)
+        for guard, listed in readers.items():
+            mask = read(builder, node, listed, self._taken(guard), self.own, found)
+            if mask is None:
+                return self.elements(
+                    node, [*known, guard], {at: some for at, some in readers.items() if at is not guard}
+                )
+            found = mask
+        return builder.constant(False, typed("bool", type.shape)) if found is None else found
 
     def common(self, guards: Iterable[Guard]) -> Guard:
         """The guard that all of the given ones go on from, without conditions on single elements."""
@@ -273,7 +291,9 @@ class Walk:
     passes its guard on.
     """
 
-    def __init__(self, guards: Guards, order: Sequence[int], roots: Mapping[int, Guard]) -> None:
+    def __init__(
+        self, guards: Guards, order: Sequence[int], roots: Mapping[int, Guard], known: Collection[int] = ()
+    ) -> None:
         self.guards = guards
         self.members = set(order)
         # The guards found so far; empty where nothing is selected or left out among the nodes.
@@ -281,7 +301,7 @@ class Walk:
         self._uses: dict[int, list[Guard]] = {y: [guard] for y, guard in roots.items()}
         # Arrays that nodes read in part, under a guard that says nothing of single elements.
         self._readers: dict[int, dict[Guard, list[int]]] = {}
-        self._plain = not guards.prepare(order) and all(guard is ALWAYS for guard in roots.values())
+        self._plain = not guards.prepare(order, known) and all(guard is ALWAYS for guard in roots.values())
         self._waiting = iter(()) if self._plain else reversed(order)
 
     def go(self) -> int | None:
@@ -333,9 +353,20 @@ class Walk:
         """
         if self._plain:
             return ALWAYS if node in self.members else None
-        known = self._uses.pop(node, [])
-        known += self.guards.read(node, known, self._readers.pop(node, {}))
+        known, readers = self._uses.pop(node, []), self._readers.pop(node, {})
+        if readers and len(known) == 1 and known[0].outer is ALWAYS and not known[0].plain:
+            # Conditions on single elements that others join, in place where that can be.
+            return self.guards.within(ALWAYS, self.guards.elements(node, known, readers), True)
+        known += self.guards.read(node, known, readers)
         return self.guards.union(known) if known else None
+
+    def elements(self, node: int, base: int | None) -> int:
+        """The condition for each element of an array that it has any influence, or else the ``base``.
+
+        It can be asked once, after the walk, instead of ``reach``.
+        """
+        uses = [ALWAYS] if self._plain and node in self.members else self._uses.pop(node, [])
+        return self.guards.elements(node, uses, self._readers.pop(node, {}), base)
 
     def _edges(self, node: int) -> list[tuple[int, int]]:
         found = differentiable(self.guards.builder.data, node)

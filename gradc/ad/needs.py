@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
+from gradc.ad.flow import Nodes
 from gradc.ir.builder import Builder
 from gradc.ir.types import INT, Index, typed
 from gradc.ops import build
@@ -61,7 +62,7 @@ def _axes(attrs: Mapping[str, Any]) -> tuple[int, ...]:
     return axes
 
 
-def along(builder: Builder, node: int) -> tuple[int, ...]:
+def along(builder: Nodes, node: int) -> tuple[int, ...]:
     """The axes along which every element of the operand may enter every element of the node."""
     entry = builder.data[node]
     if entry["op"] in ("sort", "cumsum") or not entry["operands"]:
@@ -94,8 +95,12 @@ def _moved(builder: Builder, node: int, position: int, operand: int, condition: 
     if op == "tabulate":
         indices = attrs["indices"]
         return _at(builder, condition, (AT,) * len(indices), [build.index(builder, each) for each in indices])
-    if op in ("put", "accumulate") and position == 0:
+    if op == "accumulate" and position == 0:
         return condition
+    if op == "put" and position == 0:
+        # What is written over enters no element.
+        nothing = builder.constant(False, typed("bool", indexed(shape, attrs["items"])))
+        return builder.apply("put", condition, nothing, *operands[2:], attrs={"items": attrs["items"]})
     if op == "put":
         return _at(builder, condition, attrs["items"], operands[2:])
     if op in ("assemble", "accumulate"):

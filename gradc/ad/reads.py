@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from gradc.ad.flow import Data
+from gradc.ad.flow import Data, Nodes
 from gradc.ad.needs import GENTLE, along, in_triangle
 from gradc.ir.builder import Builder
 from gradc.ir.sizes import Dim, at_least
@@ -23,14 +23,14 @@ from gradc.syntax.extents import dim_of
 _COMPARED = 64
 
 
-def single(builder: Builder, node: int) -> bool:
+def single(builder: Nodes, node: int) -> bool:
     """Whether an element of the node is made of some elements of the operands and not of all of them."""
     op = builder.op(node)
     attrs = builder.data[node].get("attrs", {})
     return builder.ops[op].elementwise or op in GENTLE or "axes" in attrs or "axis" in attrs
 
 
-def leaves_out(builder: Builder, node: int, position: int) -> bool:
+def leaves_out(builder: Nodes, node: int, position: int) -> bool:
     """Whether some elements of the operand at ``position`` may enter no element of the node."""
     if position:
         return False
@@ -39,20 +39,28 @@ def leaves_out(builder: Builder, node: int, position: int) -> bool:
 
 
 def read(
-    builder: Builder, array: int, readers: Sequence[int], taken: Sequence[int], own: Collection[Index]
+    builder: Builder,
+    array: int,
+    readers: Sequence[int],
+    taken: Sequence[int],
+    own: Collection[Index],
+    base: int | None = None,
 ) -> int | None:
     """Where one of the readers, nodes that leave elements of the array out, reads it; None for everywhere.
 
-    It matters where the single conditions ``taken`` hold; elsewhere indices may lie outside.
+    It matters where the single conditions ``taken`` hold; elsewhere indices may lie outside. Where the ``base`` holds
+    already, it does so besides.
     """
     shape = builder.type(array).shape
     accesses = [node for node in readers if builder.op(node) == "access"]
-    if _end_to_end(builder, shape, accesses):
+    if end_to_end(builder, shape, accesses):
         return None
     true = builder.constant(True, typed("bool", shape))
     masks = [in_triangle(builder, node, true) for node in dict.fromkeys(readers) if builder.op(node) != "access"]
     if accesses:
-        masks.append(_assembled(builder, array, accesses, taken, own))
+        masks.append(_assembled(builder, array, accesses, taken, own, base))
+    elif base is not None:
+        masks.append(base)
     found = masks[0]
     for mask in masks[1:]:
         found = builder.apply("or", found, mask)
@@ -84,7 +92,12 @@ def tells_only(data: Data, condition: int) -> bool:
 
 
 def _assembled(
-    builder: Builder, array: int, accesses: Sequence[int], taken: Sequence[int], own: Collection[Index]
+    builder: Builder,
+    array: int,
+    accesses: Sequence[int],
+    taken: Sequence[int],
+    own: Collection[Index],
+    base: int | None,
 ) -> int:
     """Where the accesses read, in one go however many they are; it repeats along axes of which none leaves any out."""
     type = builder.type(array)
@@ -109,11 +122,15 @@ def _assembled(
     attrs: dict[str, object] = {"shape": whole, "parts": tuple(described)}
     if any(AT in items for items, _ in described):
         attrs["lenient"] = True
+    if base is not None and not full:
+        del attrs["shape"]
+        return builder.apply("accumulate", base, *operands, attrs=attrs)
     found = builder.apply("assemble", *operands, attrs=attrs)
-    return build.expand(builder, found, sorted(full), type.shape) if full else found
+    found = build.expand(builder, found, sorted(full), type.shape) if full else found
+    return found if base is None else builder.apply("or", base, found)
 
 
-def _full(builder: Builder, node: int) -> set[int]:
+def _full(builder: Nodes, node: int) -> set[int]:
     """The axes along which an access reads everything, whatever it reads along the others."""
     items, waiting = builder.data[node]["attrs"]["items"], iter(builder.operands(node)[1:])
     shape = builder.type(builder.operands(node)[0]).shape
@@ -130,7 +147,7 @@ Interval = tuple[Dim, Dim]
 """A first place and a number of places."""
 
 
-def _intervals(builder: Builder, node: int) -> list[Interval | None]:
+def _intervals(builder: Nodes, node: int) -> list[Interval | None]:
     """The places that an access reads along each axis with an item, as far as they are neighbours; else None."""
     items, places = builder.data[node]["attrs"]["items"], iter(builder.operands(node)[1:])
     found: list[Interval | None] = []
@@ -151,7 +168,7 @@ def _intervals(builder: Builder, node: int) -> list[Interval | None]:
     return found
 
 
-def _places(builder: Builder, place: int) -> Interval | None:
+def _places(builder: Nodes, place: int) -> Interval | None:
     """The values of an index that is a number, or runs along a range."""
     fixed = dim_of(builder.data, place)
     if fixed is not None:
@@ -175,7 +192,7 @@ def _covers(interval: Interval | None, extent: Dim) -> bool:
     return interval is not None and interval[0] == 0 and interval[1] == extent
 
 
-def _whole(builder: Builder, node: int) -> bool:
+def _whole(builder: Nodes, node: int) -> bool:
     array = builder.operands(node)[0]
     shape = builder.type(array).shape
     # Along such an axis an element of the array is made of all, as in a softmax.
@@ -184,7 +201,7 @@ def _whole(builder: Builder, node: int) -> bool:
     return all(axis in joined or _covers(interval, extent) for axis, (interval, extent) in found)
 
 
-def _end_to_end(builder: Builder, shape: Sequence[Dim], accesses: Sequence[int]) -> bool:
+def end_to_end(builder: Nodes, shape: Sequence[Dim], accesses: Sequence[int]) -> bool:
     """Whether it is plain that intervals along one axis, which leave no other one out, cover the array together."""
     parts: dict[int, list[Interval]] = {}
     for node in accesses[:_COMPARED]:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from gradc.ad import dependence
+from gradc.ad import dependence, elements
 from gradc.ad.bodies import (
     Body,
     adjoint_name,
@@ -27,10 +27,12 @@ from gradc.ad.bodies import (
     name_of,
     nothing,
 )
+from gradc.ad.needs import some
 from gradc.ad.tapes import changes, foreseen, overwritten, place_of, restore, taped, tapes_of
 from gradc.ir.graph import ancestors
 from gradc.ir.region import Loop
-from gradc.ir.types import BOOL, INT, TAPE
+from gradc.ir.types import BOOL, INT, TAPE, typed
+from gradc.ops import build
 
 if TYPE_CHECKING:
     from gradc.ir.builder import Builder
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
 class Seed:
     """The adjoint of a result, and the ``condition`` under which there is one, or None where there always is.
 
-    Of a collected array the condition may be an array with one for each iteration. Of a tape one of the ``tapes`` of
-    conditions has to hold besides, if there are any.
+    Of an array the condition may be an array with one for each element, of a collected one with one for each iteration.
+    Of a tape one of the ``tapes`` of conditions has to hold besides, if there are any.
     """
 
     adjoint: int
@@ -54,21 +56,33 @@ Contribution: TypeAlias = "tuple[int, int | None, bool]"
 """A contribution to an adjoint, the condition under which there is one, or None, and whether that has to hold or not.
 
 Where there is none, the contribution is 0, which is not the same: that times an infinite local gradient is NaN. Of an
-array that is scanned the condition is one for each element, of a tape it is a tape of conditions.
+array the condition may be one for each element, of a tape it is a tape of conditions.
 """
 
 
 def pull(
-    local: LocalGradients, node: int, seeds: Mapping[int, Seed], positions: Sequence[int], members: Collection[int]
+    local: LocalGradients,
+    node: int,
+    seeds: Mapping[int, Seed],
+    positions: Sequence[int],
+    members: Collection[int],
+    apart: Collection[int],
 ) -> dict[int, Contribution]:
-    """The contributions of a region to the adjoints of its operands at ``positions``, given those of its results."""
-    if local.builder.op(node) == "branch":
-        return _branch_back(local, node, seeds, positions, members)
-    return _loop_back(local, node, seeds, positions, members)
+    """The contributions of a region to the adjoints of its operands at ``positions``, given those of its results.
+
+    Of the operands at the positions ``apart`` it matters which elements have an influence.
+    """
+    back = _branch_back if local.builder.op(node) == "branch" else _loop_back
+    return back(local, node, seeds, positions, members, apart)
 
 
 def _loop_back(
-    local: LocalGradients, node: int, entering: Mapping[int, Seed], positions: Sequence[int], members: Collection[int]
+    local: LocalGradients,
+    node: int,
+    entering: Mapping[int, Seed],
+    positions: Sequence[int],
+    members: Collection[int],
+    outside: Collection[int],
 ) -> dict[int, Contribution]:
     from gradc.ad.reverse import Sweep
 
@@ -107,14 +121,17 @@ def _loop_back(
         incoming[place] = made.input(name, types[place], nothing(builder, types[place]))
     # Where a value has no influence in some iterations, its adjoint there is none, which is not the same as 0.
     liveness = dependence.backwards(loop, adjoints.keys() - under, adjoints)
-    flagged = [place for place in carried if place in liveness.sometimes]
-    summed = [place for place in shared if place not in liveness.first]
+    apart = _apart(builder, node, entering, wanted, {loop.input(position) for position in outside})
+    flagged = [place for place in carried if place in liveness.sometimes or place in apart]
+    summed = [place for place in shared if place not in liveness.first or place in apart]
     flags = {}
     for place in (*flagged, *summed):
         start = entering[place - 1].condition if place in flagged and place - 1 in under else None
         if start is None:
             start = builder.constant(place in flagged and place - 1 in adjoints, BOOL)
-        flags[place] = made.input(live_name(name_of(graph, place)), BOOL, start)
+        type = typed("bool", types[place].shape if place in apart else ())
+        start = build.broadcast(builder, start, type.shape) if type.shape else some(builder, start)
+        flags[place] = made.input(live_name(name_of(graph, place)), type, start)
     changed = changes(loop)
     ends = {}
     for place in changed:
@@ -190,7 +207,8 @@ def _loop_back(
     bases = {targets[place]: incoming[place] for place in shared}
     inner.adjoint_of = seeds[0][0] if seeds else None
     listed = list(dict.fromkeys(targets.values()))
-    sweep = Sweep(inner, inner_local, seeds, listed, (), bases, _live_roots(inner, ended))
+    told = [targets[place] for place in apart if place in targets]
+    sweep = Sweep(inner, inner_local, seeds, listed, (), bases, _live_roots(inner, ended), told)
     found = sweep.run(listed)
     outputs: list[tuple[str, int]] = []
     for place in (*carried, *shared):
@@ -199,10 +217,12 @@ def _loop_back(
             new = nothing(inner, types[place]) if place in carried else incoming[place]
         outputs.append((adjoint_name(name_of(graph, place)), new))
     for place in (*flagged, *summed):
-        new = sweep.reach(targets[place])
-        outputs.append(
-            (live_name(name_of(graph, place)), either(inner, [flags[place], new] if place in summed else [new]))
-        )
+        if place in apart:
+            new = sweep.elements(targets[place], flags[place] if place in summed else None)
+        else:
+            new = sweep.reach(targets[place])
+            new = inner.apply("or", flags[place], new) if place in summed else new
+        outputs.append((live_name(name_of(graph, place)), new))
     outputs += [(name_of(graph, place), number[graph.inputs[place]]) for place in changed]
     arrays = [place for place in scanned if builder.type(operand[place]).dtype != TAPE]
     tapes = [place for place in scanned if place not in arrays]
@@ -241,8 +261,45 @@ def _loop_back(
     }
 
 
+def _by_element(builder: Builder, seed: Seed) -> bool:
+    return seed.condition is not None and builder.type(seed.condition).rank > 0
+
+
+def _apart(
+    builder: Builder, node: int, entering: Mapping[int, Seed], wanted: Collection[int], outside: Collection[int]
+) -> set[int]:
+    """The inputs of a loop's body, by place, of which some elements may have an influence while others have none.
+
+    It matters for those behind which it does ``outside`` of the loop, and for those where it does inside of it.
+    """
+    loop = Loop.of(builder.data[node]["attrs"])
+    body = loop.body
+    inner, inputs = elements.within(loop, wanted, outside)
+    told = any(_by_element(builder, seed) for place, seed in entering.items() if place < loop.carried)
+    if not told and (not elements.in_part(body, inner) or dependence.wholly(body, inputs.intersection(wanted))):
+        return set()
+    sure = {place for place, seed in entering.items() if seed.condition is None and not seed.tapes}
+    whole = dependence.backwards(loop, sure, entering, whole=True)
+    known = {place for place in wanted if place in (whole.always if place <= loop.carried else whole.first)}
+    scanned = range(loop.carried + 1, loop.carried + loop.scanned + 1)
+    found = inputs.intersection(wanted).difference(known, scanned)
+    alike = {
+        place
+        for place, seed in ((result + 1, seed) for result, seed in entering.items() if result < loop.carried)
+        if place not in outside
+        and seed.condition is not None
+        and elements.handed_on(builder, node, place, seed.condition)
+    }
+    return {place for place in found - alike if body.type(body.inputs[place]).rank}
+
+
 def _branch_back(
-    local: LocalGradients, node: int, entering: Mapping[int, Seed], positions: Sequence[int], members: Collection[int]
+    local: LocalGradients,
+    node: int,
+    entering: Mapping[int, Seed],
+    positions: Sequence[int],
+    members: Collection[int],
+    outside: Collection[int],
 ) -> dict[int, Contribution]:
     from gradc.ad.reverse import Sweep
 
@@ -259,12 +316,25 @@ def _branch_back(
     wanted = [position for position in positions if (may["then"] | may["other"]) >> position - 1 & 1]
     if not wanted:
         return {}
+    inputs = [position - 1 for position in wanted]
+    told = [elements.within_branch(graph, inputs, [position - 1 for position in outside]) for graph in bodies.values()]
+    # Of these results it matters which elements have an adjoint, and of these operands which ones have an influence.
+    results = {
+        place
+        for place in under
+        if any(graph.outputs[place][1] in found for graph, found in zip(bodies.values(), told, strict=True))
+    }
+    apart: set[int] = set()
+    if any(_by_element(builder, entering[place]) for place in results) or any(
+        elements.in_part(graph, found) for graph, found in zip(bodies.values(), told, strict=True)
+    ):
+        apart = {position for position in wanted if position in outside and builder.type(operands[position]).rank}
     conditions: dict[int, tuple[int | None, bool]] = {}
     flagged = []
     for position in wanted:
         sure = {key: bool(must[key] >> position - 1 & 1) for key in bodies}
         maybe = {key: bool(may[key] >> position - 1 & 1) for key in bodies}
-        if sure != maybe:
+        if sure != maybe or position in apart:
             flagged.append(position)
         else:
             conditions[position] = (None if sure["then"] == sure["other"] else operands[0]), sure["then"]
@@ -286,7 +356,11 @@ def _branch_back(
         for place, seed in sorted(entering.items()):
             name, output = graph.outputs[place]
             seeds[place] = made.input(adjoint_name(name), graph.type(output), seed.adjoint)
-        flags = {place: made.input(live_name(graph.outputs[place][0]), BOOL, under[place]) for place in sorted(under)}
+        flags = {}
+        for place, condition in sorted(under.items()):
+            condition = condition if place in results else some(builder, condition)
+            type = typed("bool", builder.type(condition).shape)
+            flags[place] = made.input(live_name(graph.outputs[place][0]), type, condition)
         number |= fixed
         made.replay(graph, number)
         inner_local = local.inside(made.builder)
@@ -302,6 +376,7 @@ def _branch_back(
             (),
             {},
             _live_roots(made.builder, ended),
+            [targets[position] for position in apart],
         )
         found = sweep.run(listed)
         outputs = []
@@ -311,7 +386,8 @@ def _branch_back(
                 new = nothing(made.builder, graph.type(graph.inputs[position - 1]))
             outputs.append((adjoint_name(name_of(graph, position - 1)), new))
         for position in flagged:
-            outputs.append((live_name(name_of(graph, position - 1)), sweep.reach(targets[position])))
+            reach = sweep.elements if position in apart else sweep.reach
+            outputs.append((live_name(name_of(graph, position - 1)), reach(targets[position])))
         made_bodies[key] = finish(made.builder, inner_local, outputs)
         given = made.operands
     result = builder.make("branch", (operands[0], *given), made_bodies)

@@ -15,7 +15,7 @@ Selecting only where the adjoint enters the branch would multiply 0 by what may 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gradc.ad import regions
 from gradc.ad.dependence import collects
@@ -112,7 +112,8 @@ class Sweep:
     """One reverse sweep: the adjoints of every node on a way from ``wrt`` to one of those that have ``seeds``.
 
     ``bases`` are values to which the adjoints of their nodes are added: in a loop, what earlier iterations gave. A root
-    in ``live`` has an adjoint at all only where that condition holds; its seed is 0 elsewhere.
+    in ``live`` has an adjoint at all only where that condition holds; its seed is 0 elsewhere. Behind targets that are
+    ``apart`` it matters which of their elements have an adjoint.
     """
 
     def __init__(
@@ -124,6 +125,7 @@ class Sweep:
         own: Iterable[Index] = (),
         bases: Mapping[int, int] | None = None,
         live: Mapping[int, int] | None = None,
+        apart: Collection[int] = (),
     ) -> None:
         self.builder = builder
         self.local = local
@@ -135,7 +137,7 @@ class Sweep:
         starts = dict.fromkeys(roots, ALWAYS)
         for y, condition in (live or {}).items():
             starts[y] = self.made.within(ALWAYS, condition, True)
-        self.walk = Walk(self.made, self.order, starts)
+        self.walk = Walk(self.made, self.order, starts, apart)
         self.guards = self.walk.found
         # The next region, which the guards behind it wait for.
         self.ahead = self.walk.go()
@@ -208,6 +210,8 @@ class Sweep:
             inner = {position: self.made.passing(node, guard, operand, position) for position, operand in edges}
             adjoint = self._settle(guard, adjoint, *inner.values())
             found = pullback(builder, node, adjoint, positions)
+            if op == "put" and (adjoint, guard) in self.clean and isinstance(rest := found.get(0), int):
+                self.clean.add((rest, inner[0]))
             for position, operand in reversed(edges):
                 if position in found:
                     self._deliver(node, operand, found[position], inner[position])
@@ -236,14 +240,15 @@ class Sweep:
         seeds = {}
         for place, terms in sorted(listed.items()):
             # Each iteration gives one row of a collected array.
-            rows = int(collects(builder, node, place))
-            live = self.made.holds(reached[place], own, rows)
+            axes = 1 if collects(builder, node, place) else parts[place].rank
+            live = self.made.holds(reached[place], own, axes)
             values: list[tuple[Term, Guard]] = [(result.value, guard) for result, guard in terms]
             seed = self.gather(own, family(parts[place], free), values)
             known = all(result.live for result, _ in terms)
             tapes = tuple(flag for result, _ in terms for flag in result.live) if known else ()
             seeds[place] = regions.Seed(seed, live, tapes)
-        found = regions.pull(self.local, node, seeds, [position for position, _ in edges], members)
+        apart = [position for position, operand in edges if operand in self.made.separate]
+        found = regions.pull(self.local, node, seeds, [position for position, _ in edges], members, apart)
         under: dict[int, tuple[int | None, bool]] = {}
         for position, operand in reversed(edges):
             if position in found:
@@ -274,8 +279,14 @@ class Sweep:
         condition = None if guard is None else self.made.holds(guard)
         return self.builder.constant(guard is not None, BOOL) if condition is None else condition
 
+    def elements(self, node: int, base: int | None = None) -> int:
+        """The same for each element of an array, or else the ``base``."""
+        return self.walk.elements(node, base)
+
     def _settle(self, guard: Guard, value: int, *kept: Guard) -> int:
         """The value selected by the conditions of a guard that are not kept for all operands."""
+        if (value, guard) in self.clean:
+            return value
         if any(each is not guard for each in kept):
             known = set.intersection(*(set(conditions(each)) for each in kept))
             for condition, taken in conditions(guard):
@@ -318,7 +329,11 @@ class Sweep:
         contributions.reverse()
         if type.dtype == TAPE or all(guard is goal for _, guard in contributions):
             return self._add(type, [term for term, _ in contributions])
-        return self._merge(type, contributions, goal)
+        found = self._merge(type, contributions, goal)
+        known = set(conditions(goal))
+        if all((term, guard) in self.clean or known.isdisjoint(conditions(guard)) for term, guard in contributions):
+            self.clean.add((found, goal))
+        return found
 
     def _add(self, type: Type, terms: Sequence[Term]) -> int:
         """The sum of contributions to an adjoint; those to elements are assembled, all in one go."""
@@ -383,6 +398,13 @@ class Sweep:
         known = set(conditions(goal))
         for term, guard in contributions:
             if isinstance(term, int) and (term, guard) in self.clean:
+                guard = ALWAYS
+            elif isinstance(term, _Part) and self.accumulates and guard.plain:
+                # In a loop a few elements are selected, and not an array of them.
+                for condition, taken in conditions(guard):
+                    if (condition, taken) not in known:
+                        value = self._choose(condition, taken, term.what.value)
+                        term = replace(term, what=replace(term.what, value=value))
                 guard = ALWAYS
             _branch(places, known, guard).terms.append(term)
         levels: dict[int, list[_Branch]] = {}

@@ -145,7 +145,8 @@ def _write_over(planner: Planner, step: Step, dying: Sequence[int], root: Sequen
     if shape is not None and prod(shape) < _SHORT and not isinstance(step.run, kernels.Update):
         return
     for slot in dying:
-        usable = root[slot] in planner.fresh and slot not in planner.repeating and planner.real(slot)
+        # Integers may be looked at after the run, to say which index was wrong.
+        usable = root[slot] in planner.fresh and slot not in planner.repeating and not planner.whole_numbers(slot)
         run = kernels.over(step.run, step.operands.index(slot)) if usable else None
         order = planner.orders.get(slot)
         alike = planner.same(slot, step.target) and order == planner.orders.get(step.target)
@@ -160,7 +161,6 @@ def _write_over(planner: Planner, step: Step, dying: Sequence[int], root: Sequen
 def _place(planner: Planner, step: Step, pool: _Allocation) -> None:
     """Find a buffer for a result, if the function can write into one and keeps the order of the axes."""
     shape = planner.reps[step.target]
-    # Integers may be looked at after the run, to say which index was wrong.
     if shape is None or not kernels.takes_out(step.run) or not planner.real(step.target):
         return
     # NumPy would give the result the order of its operands, which is faster than changing it.

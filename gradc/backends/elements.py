@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -28,11 +28,15 @@ def at_one_place(
     value = planner.values[operand]
     full = planner.full(node)
     extents = full[: len(items)]
-    element = value.rep is None and len(items) == len(full) and graph.type(node).dtype == "f64"
+    single = value.rep is None and len(items) == len(full)
+    element = _ADDED.get(graph.type(node).dtype, "") if single else ""
     if all(inside(planner, place, extent) for place, extent in zip(places, extents, strict=True)):
         return OnePlace(element), [value, *indices]
     sound = Sound(extents, places, bool(graph.attrs(node).get("lenient")))
     return OnePlace(element, True), [planner.failing(sound, [value, *indices], None), value, *indices]
+
+
+_ADDED: Final = {"f64": "+", "bool": "or"}
 
 
 class Sound:
@@ -64,9 +68,12 @@ class Sound:
 
 
 class OnePlace:
-    """Writes a part, which may be a single ``element`` of a real array, to one place; ``asked``, if there is one."""
+    """Writes a part to one place; ``asked``, if there is one.
 
-    def __init__(self, element: bool, asked: bool = False) -> None:
+    Of a single ``element`` it says how a number is added to it in Python, which is faster than in NumPy.
+    """
+
+    def __init__(self, element: str, asked: bool = False) -> None:
         self.element = element
         self.asked = asked
 
@@ -89,4 +96,4 @@ class OnePlace:
         where = ", ".join(places)
         if replaces:
             return f"{out}[{where}] = {x}"
-        return f"{out}[{where}] = {out}.item({where}) + {x}" if self.element else f"{out}[{where}] += {x}"
+        return f"{out}[{where}] = {out}.item({where}) {self.element} {x}" if self.element else f"{out}[{where}] += {x}"

@@ -294,6 +294,10 @@ class Emitter:
         """Whether the array in a slot holds real numbers."""
         return self.dtypes.get(slot) in ("f64", "f32")
 
+    def whole_numbers(self, slot: int) -> bool:
+        """Whether the array in a slot holds integers."""
+        return self.dtypes.get(slot) == "int"
+
     def kind(self, slot: int) -> Any:
         """The dtype of the array in a slot."""
         return DTYPES[self.dtypes[slot]]

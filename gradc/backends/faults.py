@@ -222,6 +222,11 @@ def needs(
     return found
 
 
+def decisive(graph: Graph, order: Iterable[int]) -> set[int]:
+    """The conditions that ``needs`` reads."""
+    return {graph.operands(node)[0] for node in order if graph.op(node) in ("select", "and", "or")}
+
+
 def masked_indices(graph: Graph, node: int) -> dict[int, int]:
     """Of what adds to elements, perhaps 0 to some that do not exist: the positions of indices, with that of the value.
 

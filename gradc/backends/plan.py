@@ -86,7 +86,7 @@ class ArrayPlan:
         kept = {value.root for value in self.results}
         kept |= {slot for at, slot in enumerate(self.inputs) if at not in self.owned}
         if failing:
-            kept |= {value.root for node, value in planner.values.items() if graph.type(node).dtype == "bool"}
+            kept |= {planner.values[node].root for node in faults.decisive(graph, planner.order)}
             kept |= {planner.values[node].root for node in _weights(planner)}
         self.watched = watched
         self.steps = planner.steps
