@@ -62,7 +62,7 @@ class Program:
         """The program as it is written with its point, and derivatives among its outputs."""
         point = ", ".join(f"{name} = {self.values[name]}" for name in "xz")
         first = f"input {point}, w[{COUNT}] = {self.values['w']}, k: int = {self.values['k']}"
-        requests = ["grad(y, x)", "grad(y, w)", "hessian(y, w)", "hessian(y, x, z)", "jvp(grad(y, x), x, 1)"]
+        requests = ["grad(y, x)", "grad(y, w)", "hessian(y, x, z)"]
         lines = [first, *self.written[1:], *(f"D{at} = {request}" for at, request in enumerate(requests))]
         return "\n".join([*lines, f"output y, {', '.join(f'D{at}' for at in range(len(requests)))}", ""])
 
