@@ -7,11 +7,10 @@ decides them exactly.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-
-from hypothesis import strategies as st
 
 POINTS = [0.0, -1.0, 0.5, 1.0, 2.0, -0.5, -2.0]
 COUNT = 3
@@ -55,6 +54,22 @@ class Program:
     # Names of values that only a branch that is not taken may read.
     bad: list[str] = field(default_factory=list)
     functions: list[tuple[str, Callable[[Atom], Part]]] = field(default_factory=list)
+    # Whether all that is computed are single numbers, so that both programs do the same in the same order.
+    single: bool = True
+
+    @property
+    def source(self) -> str:
+        """The program as it is written with its point, and derivatives among its outputs."""
+        point = ", ".join(f"{name} = {self.values[name]}" for name in "xz")
+        first = f"input {point}, w[{COUNT}] = {self.values['w']}, k: int = {self.values['k']}"
+        requests = ["grad(y, x)", "grad(y, w)", "hessian(y, x, z)"]
+        lines = [first, *self.written[1:], *(f"D{at} = {request}" for at, request in enumerate(requests))]
+        return "\n".join([*lines, f"output y, {', '.join(f'D{at}' for at in range(len(requests)))}", ""])
+
+
+def indented(lines: list[str]) -> str:
+    """Lines of a block."""
+    return "\n".join(f"  {line}" for line in lines)
 
 
 def plain(text: str) -> Part:
@@ -99,26 +114,25 @@ SMOOTH = ["sin($)", "cos($)", "tanh($)", "sigmoid($)", "$^2", "1/(2 + sin($))", 
 class Growing:
     """A program as it is made."""
 
-    def __init__(self, draw: st.DrawFn) -> None:
-        self.draw = draw
+    def __init__(self, r: random.Random) -> None:
+        self.r = r
         self.program = Program()
         self.count = 0
         program = self.program
-        point = st.sampled_from(POINTS)
         program.values = {
-            "x": draw(point),
-            "z": draw(point),
-            "w": [draw(point) for _ in range(COUNT)],
-            "k": draw(st.integers(-5, 5)),
+            "x": r.choice(POINTS),
+            "z": r.choice(POINTS),
+            "w": [r.choice(POINTS) for _ in range(COUNT)],
+            "k": r.randint(-5, 5),
         }
         for lines in (program.written, program.cut):
             lines.append(f"input x, z, w[{COUNT}], k: int")
 
     def one(self, options: Any) -> Any:
-        return self.draw(st.sampled_from(list(options)))
+        return self.r.choice(list(options))
 
     def chance(self) -> bool:
-        return self.draw(st.booleans())
+        return self.r.random() < 0.5
 
     def fresh(self, letter: str) -> str:
         self.count += 1
@@ -133,12 +147,12 @@ class Growing:
             return Atom(f"w[{index}]", lambda env: f"w[{env[index]}]", lambda env: values["w"][env[index]])
         name = self.one(["x", "z", "w"])
         if name == "w":
-            at = self.draw(st.integers(0, COUNT - 1))
+            at = self.r.randint(0, COUNT - 1)
             return Atom(f"w[{at}]", lambda env: f"w[{at}]", lambda env: values["w"][at])
         return Atom(name, lambda env: name, lambda env: values[name])
 
     def leaf(self, indices: tuple[str, ...] = ()) -> Part:
-        how = self.draw(st.integers(0, 4))
+        how = self.r.randint(0, 4)
         if how == 0:
             return plain(self.one(["1", "0.5", "2", "(-3)"]))
         if how == 1 and self.program.scalars:
@@ -155,10 +169,10 @@ class Growing:
     def test(self, indices: tuple[str, ...] = ()) -> Test:
         """A condition that says nothing about what stands under it."""
         values = self.program.values
-        how = self.draw(st.integers(0, 6))
+        how = self.r.randint(0, 6)
         limit = self.one([0.0, 0.5, -0.75, 1.0])
         if how == 0 and indices:
-            index, at = self.one(indices), self.draw(st.integers(0, COUNT))
+            index, at = self.one(indices), self.r.randint(0, COUNT)
             return Test(f"{index} < {at}", lambda env: env[index] < at)
         if how == 1:
             return Test(f"sum(w) > {limit}", lambda env: sum(values["w"]) > limit)
@@ -181,7 +195,7 @@ class Growing:
 
     def bad(self, indices: tuple[str, ...] = (), depth: int = 2) -> Part:
         """Anything: nobody reads it."""
-        how = self.draw(st.integers(0, 7 if depth else 3))
+        how = self.r.randint(0, 7 if depth else 3)
         if how == 0 and self.program.bad:
             return plain(self.one(self.program.bad))
         if how == 1:
@@ -221,7 +235,7 @@ class Growing:
 
     def good(self, indices: tuple[str, ...] = (), depth: int = 2) -> Part:
         """What is finite and smooth in what of it is taken."""
-        how = self.draw(st.integers(0, 10 if depth else 0))
+        how = self.r.randint(0, 10 if depth else 0)
         if how <= 1:
             return self.leaf(indices)
         if how <= 3:
@@ -257,6 +271,7 @@ class Growing:
 
     def reduced(self, indices: tuple[str, ...], depth: int) -> Part:
         """A sum or product over an index, with a condition or without."""
+        self.program.single = False
         index = self.fresh("i")
         inside = (*indices, index)
         name, symbol, nothing = self.one([("sum", " + ", "0"), ("sum", " + ", "0"), ("prod", "*", "1")])
@@ -297,6 +312,7 @@ class Growing:
         self.program.bad.append(name)
 
     def array(self) -> None:
+        self.program.single = False
         index, name = self.fresh("i"), self.fresh("u")
         body = self.good((index,), 2)
         form = self.one(["{name} = [{body} for {index}]", "{name}[{index}] = {body}"])
@@ -311,6 +327,7 @@ class Growing:
 
     def whole(self) -> None:
         """A choice by the elements of whole arrays."""
+        self.program.single = False
         name = self.fresh("u")
         condition, holds, forms = self.one(GUARDED)
         form, source = self.one(forms), self.one(["w", *self.program.arrays])
@@ -325,6 +342,7 @@ class Growing:
 
     def total(self) -> None:
         """A number made of a whole array."""
+        self.program.single = False
         source = self.one(["w", *self.program.arrays])
         form = self.one(["sum($^2)", "logsumexp($)", "prod($)", "$[1]", "mean(sin($))", "norm($ + 5)", "$ @ $"])
         name = self.fresh("v")
@@ -370,6 +388,60 @@ class Growing:
     def loop(self) -> None:
         """A loop with choices in it, and the same steps one by one."""
         name, step, trace = self.fresh("q"), self.fresh("t"), self.fresh("u")
+        collects = self.chance()
+        start, lines, cut = self.step(name, step)
+        if collects:
+            self.program.single = False
+            lines.append(f"{trace}[{step}] = {name}")
+        self.program.written.append(f"{name} = {start.text}\nfor {step} in 0..{COUNT} {{\n{indented(lines)}\n}}")
+        kept = self.steps(name, start, cut, [{step: at} for at in range(COUNT)])
+        if collects:
+            self.program.cut.append(f"{trace} = [{', '.join(kept)}]")
+            self.program.arrays.append(trace)
+        self.program.scalars.append(name)
+
+    def repeat(self) -> None:
+        """The same with a condition in front, that hangs on a number which is counted, and on nothing else that is
+        looked at; what would be looked at behind may be bad.
+        """
+        name, step, count = self.fresh("q"), self.fresh("t"), self.r.randint(1, COUNT)
+        start, lines, cut = self.step(name, step)
+        bad = put(self.one(BAD), self.one([name, "x", "w[0]"]))
+        head = self.one(
+            [
+                f"{step} < {count}",
+                f"{step} < {count} and ({step} < {COUNT} or {bad} > 0)",
+                f"not ({step} >= {count} or {step} > {COUNT} and {bad} < 1)",
+                f"(if {step} <= {COUNT} then float({step}) else {bad}) < {count}",
+            ]
+        )
+        if self.chance():
+            # What goes wrong behind the last step, whatever enters it.
+            lines.append(f"if {step} >= {COUNT} {{ {name} = {self.bad().text} + {name} }}")
+        if self.chance():
+            # A loop in the loop, which goes round not at all or in a branch that is not taken.
+            inner = self.fresh("t")
+            turns = f"while {inner} < 3 {{ {name} = {put(self.one(BAD), name)}; {inner} = {inner} + 1 }}"
+            lines += [f"{inner} = {self.one(['9', '3.0'])}", turns]
+        lines.append(f"{step} = {step} + 1")
+        # An int, with which places are counted.
+        self.program.written.append(f"{name} = {start.text}\n{step} = k - k\nwhile {head} {{\n{indented(lines)}\n}}")
+        self.steps(name, start, cut, [{step: at} for at in range(count)])
+        self.program.scalars.append(name)
+
+    def idle(self) -> None:
+        """Loops that never go round: in front of a condition that does not hold, over nothing."""
+        name, index = self.fresh("q"), self.fresh("t")
+        atom, start = self.atom(), self.good(depth=1)
+        never = self.one([f"{atom.text} > 9", f"{atom.text} != {atom.text}", "1 > 2", f"max(w) < {min(POINTS) - 1}"])
+        bad = f"{name} = {self.bad().text} + {put(self.one(BAD), name)}"
+        heads = [f"while {never}", f"for {index} in 0..0", f"for {index} in 2..2", f"if {never}"]
+        self.program.written.append(f"{name} = {start.text}\n{self.one(heads)} {{ {bad} }}")
+        self.program.cut.append(f"{name} = {start.cut({})}")
+        self.program.scalars.append(name)
+
+    def step(self, name: str, step: str) -> tuple[Part, list[str], Callable[[str, Env], str]]:
+        """What a carried name starts with, the statements of one step, and what a step makes of it once it is cut."""
         start = self.good(depth=1)
         inner = self.guarded(self.atom((step,)), (step,), 1)
         test = self.test((step,))
@@ -377,38 +449,39 @@ class Growing:
         atom = self.atom((step,))
         condition, holds, forms = self.one(GUARDED)
         form, smooth = self.one(forms), self.one(SMOOTH)
-        collects = self.chance()
+        spoilt, bad = self.fresh("b"), put(self.one(BAD), self.one([atom.text, name]))
         lines = [
-            f"{name} = {start.text}",
-            f"for {step} in 0..{COUNT} {{",
-            f"  {name} = 0.5*{name} + {inner.text}",
-            f"  if {test.text} {{ {name} = {name} + {good.text} }}",
-            f"  if {put(condition, atom.text)} {{ {name} = sin({name})*{put(form, atom.text)} }}"
+            f"{name} = 0.5*{name} + {inner.text}",
+            f"if {test.text} {{ {name} = {name} + {good.text} }}",
+            f"if {put(condition, atom.text)} {{ {name} = sin({name})*{put(form, atom.text)} }}"
             f" else {{ {name} = {name} + {put(smooth, atom.text)} }}",
-            *([f"  {trace}[{step}] = {name}"] if collects else []),
-            "}",
         ]
-        self.program.written.append("\n".join(lines))
-        current = f"{name}s"
-        cut = [f"{current} = {start.cut({})}"]
-        kept = []
-        for at in range(COUNT):
-            env = {step: at}
+        if self.chance():
+            # It is computed in every step, and read in none.
+            lines[1:1] = [f"{spoilt} = {bad}", f"if {step} > {COUNT} {{ {name} = {spoilt}*{name} }}"]
+
+        def cut(current: str, env: Env) -> str:
             expression = f"(0.5*{current} + {inner.cut(env)})"
             if test.holds(env):
                 expression = f"({expression} + {good.cut(env)})"
             if holds(atom.value(env)):
-                expression = f"sin({expression})*{put(form, atom.cut(env))}"
-            else:
-                expression = f"{expression} + {put(smooth, atom.cut(env))}"
-            current = name if at == COUNT - 1 else f"{name}s{at}"
-            cut.append(f"{current} = {expression}")
+                return f"sin({expression})*{put(form, atom.cut(env))}"
+            return f"{expression} + {put(smooth, atom.cut(env))}"
+
+        return start, lines, cut
+
+    def steps(self, name: str, start: Part, cut: Callable[[str, Env], str], envs: list[Env]) -> list[str]:
+        """Write the steps down one below the other; what they give, in order."""
+        current = f"{name}s"
+        lines = [f"{current} = {start.cut({})}"]
+        kept = []
+        for at, env in enumerate(envs):
+            expression = cut(current, env)
+            current = name if env is envs[-1] else f"{name}s{at}"
+            lines.append(f"{current} = {expression}")
             kept.append(current)
-        self.program.cut.append("\n".join(cut))
-        if collects:
-            self.program.cut.append(f"{trace} = [{', '.join(kept)}]")
-            self.program.arrays.append(trace)
-        self.program.scalars.append(name)
+        self.program.cut.append("\n".join(lines))
+        return kept
 
     def derivative(self) -> None:
         """A derivative among the values."""
@@ -427,12 +500,11 @@ class Growing:
         return self.program
 
 
-@st.composite
-def branch_programs(draw: st.DrawFn, statements: int = 5) -> Program:
+def branch_program(r: random.Random, statements: int = 5) -> Program:
     """A program with conditions and its cut, at a point."""
-    growing = Growing(draw)
+    growing = Growing(r)
     steps = [growing.scalar, growing.spoilt, growing.array, growing.whole, growing.total, growing.function]
-    steps += [growing.block, growing.loop, growing.derivative]
-    for _ in range(draw(st.integers(1, statements))):
-        draw(st.sampled_from(steps))()
+    steps += [growing.block, growing.loop, growing.repeat, growing.idle, growing.derivative]
+    for _ in range(r.randint(1, statements)):
+        r.choice(steps)()
     return growing.finish()

@@ -10,41 +10,41 @@ Nothing here is shared with lowering, differentiation or the backends.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
+from step_terms import (
+    CONSTANTS,
+    DERIVATIVES,
+    FUNCTIONS,
+    KINKS,
+    REDUCTIONS,
+    UNKNOWN,
+    WHOLE,
+    Term,
+    Unknown,
+    Weak,
+    chosen,
+    nested,
+    number,
+    op,
+    reduced,
+    settled,
+    stacked,
+    term,
+    whole,
+    written,
+)  # fmt: skip
 
 from gradc.source import Source
 from gradc.syntax import tree
 from gradc.syntax.parse import parse_program
 
-T = TypeVar("T")
-
-
-class Unknown:
-    """The value of a derivative, which only a compiler knows."""
-
-
-UNKNOWN = Unknown()
-
 
 class Undecidable(Exception):
     """A condition or index hangs on a derivative, or there are too many steps to write down."""
-
-
-class Weak(int):
-    """A literal without a point."""
-
-
-@dataclass(frozen=True)
-class Term:
-    """A value, and the text that stands for it in the program of steps: of what is not an int, a name or formula."""
-
-    value: Any
-    text: str
 
 
 Env = dict[str, Term]
@@ -59,61 +59,8 @@ class Closure:
     functions: dict[str, Closure]
 
 
-def whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
-
-
-def literal(value: Any) -> str:
-    """A number as text that reads back as the same bits."""
-    if whole(value):
-        return str(int(value)) if value >= 0 else f"({int(value)})"
-    if math.isnan(value):
-        return "nan"
-    if math.isinf(value):
-        return "inf" if value > 0 else "(-inf)"
-    return f"({value!r})" if math.copysign(1, value) < 0 else repr(float(value))
-
-
-def term(value: Any) -> Term:
-    """A constant."""
-    return Term(value, literal(value))
-
-
-FUNCTIONS: dict[str, Any] = {
-    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "sin": np.sin, "cos": np.cos, "tanh": np.tanh, "abs": np.abs,
-    "relu": lambda x: np.maximum(x, 0), "sign": np.sign, "max": np.maximum, "min": np.minimum,
-    "stop_gradient": lambda x: x, "cbrt": np.cbrt, "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "mod": np.mod,
-}  # fmt: skip
-"""Functions of numbers and, element by element, of arrays."""
-
-
-def logsumexp(x: Any) -> Any:
-    most = np.max(x)
-    return np.log(np.sum(np.exp(x - most))) + most if np.isfinite(most) else most
-
-
-WHOLE: dict[str, Any] = {
-    "sum": np.sum, "mean": np.mean, "prod": np.prod, "norm": np.linalg.norm, "logsumexp": logsumexp, "max": np.max,
-    "min": np.min, "cumsum": np.cumsum, "softmax": lambda x: np.exp(x - logsumexp(x)),
-}  # fmt: skip
-"""Functions of whole arrays."""
-REDUCTIONS = frozenset(WHOLE) - {"cumsum", "softmax"}
-
-OPERATORS: dict[str, Any] = {
-    "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide, "^": np.power, "//": np.floor_divide,
-    "%": np.mod, "@": np.matmul, "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
-    "==": np.equal, "!=": np.not_equal,
-}  # fmt: skip
-
 MOST = 300
 """So many names a program of steps has at most."""
-DERIVATIVES = ("grad", "hessian", "jacobian", "jvp", "vjp", "hvp")
-KINKS = ("abs", "relu", "sign", "max", "min")
-
-
-def number(value: Any) -> Any:
-    """A Python number or an array."""
-    return value.item() if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0 else value
 
 
 @dataclass
@@ -360,7 +307,7 @@ class Steps:
         if isinstance(node, tree.Number):
             return term(node.value if node.integer is None else Weak(node.integer))
         if isinstance(node, tree.Name):
-            return env[node.id] if node.id in env else term({"pi": math.pi, "e": math.e, "inf": math.inf}[node.id])
+            return env[node.id] if node.id in env else term(CONSTANTS[node.id])
         if isinstance(node, tree.Unary):
             inner = self.evaluate(node.operand, env, functions)
             if node.op == "not":
@@ -391,8 +338,9 @@ class Steps:
             shown = f"{array.text}[{', '.join(map(str, places))}]"
             if isinstance(array.value, Unknown):
                 return Term(UNKNOWN, shown)
-            for at, extent in zip(places, np.shape(array.value), strict=False):
-                assert 0 <= at < extent, shown
+            for item, at, extent in zip(node.items, places, np.shape(array.value), strict=False):
+                # A number that is written may count from the end.
+                assert (-extent if isinstance(item, tree.Unary) else 0) <= at < extent, shown
             return settled(number(array.value[tuple(places)]), shown)
         if isinstance(node, tree.Comprehension):
             found, shape = self.listed(node, env, functions)
@@ -443,9 +391,20 @@ class Steps:
 
     def built_in(self, node: tree.Call, env: Env, functions: dict[str, Closure]) -> Term:
         name = node.function.id
+        if any(argument.keyword for argument in node.arguments):
+            # Along single axes.
+            raise Undecidable
         places = [argument.value for argument in node.arguments]
         if name in DERIVATIVES:
             return Term(UNKNOWN, f"{name}({', '.join(self.evaluate(place, env, functions).text for place in places)})")
+        if name in ("any", "all"):
+            decide = any if name == "any" else all
+            if isinstance(places[0], tree.Comprehension):
+                found = self.listed(places[0], env, functions)[0].values()
+                return Term(decide(one.value for one in found), "")
+            return Term(decide(np.ravel(self.evaluate(places[0], env, functions).value)), "")
+        if name == "where" and np.ndim(self.evaluate(places[0], env, functions).value):
+            return chosen(*(self.evaluate(place, env, functions) for place in places))
         if name == "where":
             return self.evaluate(places[1 if self.truth(places[0], env, functions) else 2], env, functions)
         if len(places) == 1 and isinstance(places[0], tree.Comprehension) and name in REDUCTIONS:
@@ -491,82 +450,6 @@ class Steps:
 
 
 # Helpers -------------------------------------------------------------------------------------------------------------
-
-
-def op(name: str, *values: Any) -> Any:
-    """An operator on numbers and arrays."""
-    if any(isinstance(value, Unknown) for value in values):
-        return UNKNOWN
-    if name == "-u":
-        return -values[0]
-    if name == "+u":
-        return values[0]
-    ints = all(map(whole, values))
-    if ints and name in ("+", "-", "*", "//", "%"):
-        return number(OPERATORS[name](*map(int, values)))
-    if name in ("/", "^") or not ints:
-        values = tuple(np.asarray(value, float) for value in values)
-    return number(OPERATORS[name](*values))
-
-
-def settled(value: Any, text: str, *operands: Any) -> Term:
-    """A term; of an int, the literal, but what is made of literals alone may stand for a number yet."""
-    if not whole(value):
-        return Term(value, text)
-    weak = bool(operands) and all(isinstance(operand, Weak) for operand in operands)
-    return Term(Weak(value), text) if weak else term(value)
-
-
-def reduced(name: str, items: Sequence[Term]) -> Term:
-    """The sum, the product or an extreme of terms."""
-    values = [item.value for item in items]
-    texts = [item.text for item in items]
-    unknown = any(isinstance(value, Unknown) for value in values)
-    if unknown and name not in ("sum", "prod"):
-        return Term(UNKNOWN, f"{name}([{', '.join(texts)}])")
-    if name in ("sum", "prod"):
-        sign = "+" if name == "sum" else "*"
-        total: Any = 0.0 if name == "sum" else 1.0
-        for value in values:
-            total = op(sign, total, value)
-        return Term(UNKNOWN if unknown else total, f"({f' {sign} '.join(texts)})" if texts else literal(total))
-    if name not in FUNCTIONS:
-        # Of all of them at once.
-        value = UNKNOWN if unknown else number(WHOLE[name](np.array(values, float)))
-        return Term(value, f"{name}([{', '.join(texts)}])")
-    extreme = FUNCTIONS[name]
-    found = values[0]
-    for value in values[1:]:
-        found = extreme(found, value)
-    return Term(UNKNOWN if unknown else number(found), f"{name}({', '.join(texts)})" if len(texts) > 1 else texts[0])
-
-
-def nested(texts: dict[tuple[int, ...], str], shape: tuple[int, ...], place: tuple[int, ...] = ()) -> str:
-    """Texts of elements as a literal of rows."""
-    if len(place) == len(shape):
-        return texts[place]
-    if 0 in shape:
-        return f"zeros({', '.join(map(str, shape))})"
-    return "[" + ", ".join(nested(texts, shape, (*place, at)) for at in range(shape[len(place)])) + "]"
-
-
-def stacked(found: dict[tuple[int, ...], Term], shape: tuple[int, ...]) -> Term:
-    """Elements or rows as an array."""
-    text = nested({place: one.text for place, one in found.items()}, shape)
-    if any(isinstance(one.value, Unknown) for one in found.values()):
-        return Term(UNKNOWN, text)
-    listed = [found[place].value for place in np.ndindex(*shape)]
-    # An array of literals is one of numbers.
-    values = np.array(listed, float if listed and all(isinstance(value, Weak) for value in listed) else None)
-    inner = values.shape[1:] if len(values) else ()
-    return Term(values.reshape(shape + inner), text)
-
-
-def written(value: Any) -> str:
-    """A value as the default of an input."""
-    if np.ndim(value) == 0:
-        return literal(number(value))
-    return "[" + ", ".join(map(written, value)) + "]"
 
 
 def assigned(statement: tree.Statement) -> list[tree.Name]:

@@ -1,8 +1,5 @@
-"""Random programs that mix everything: arrays read through all kinds of places, at their edges above all, functions,
-blocks, collected and updated arrays, derivatives in derivatives. The point at which they run stands in the defaults.
-
-A place is an integer expression of the indices in scope. Its values are known to the generator, which counts through
-all choices of the indices; where some lie beyond the axis, a condition leaves these out, or the place is bent back.
+"""Random programs that mix everything: arrays read through all kinds of places, functions, blocks, collected and
+updated arrays, derivatives in derivatives. The point at which they run stands in the defaults.
 """
 
 from __future__ import annotations
@@ -10,73 +7,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 
-from program_text import ProgramText
-
-Env = dict[str, int]
-_MOST = 250
-"""So many choices of the indices are in scope at most."""
+from mixed_expressions import Expressions, Names
+from place_texts import MOST, Env, Extent, Scope
 
 
-@dataclass(frozen=True)
-class Extent:
-    """The length of an axis: as it is written, and at the program's point."""
-
-    text: str
-    value: int
-
-
-@dataclass(frozen=True)
-class Whole:
-    """An integer expression: its text, and its value for a choice of the indices."""
-
-    text: str
-    at: Callable[[Env], int]
-
-
-@dataclass(frozen=True)
-class Scope:
-    """The indices that are bound, all choices of them that get here, and places that a condition speaks of."""
-
-    indices: tuple[str, ...] = ()
-    choices: tuple[Env, ...] = ({},)
-    known: tuple[Whole, ...] = ()
-
-    def bind(self, index: str, values: Callable[[Env], range]) -> Scope:
-        choices = tuple({**env, index: value} for env in self.choices for value in values(env))
-        return replace(self, indices=(*self.indices, index), choices=choices)
-
-    def where(self, test: Callable[[Env], bool], *known: Whole) -> Scope:
-        return replace(self, choices=tuple(filter(test, self.choices)), known=(*self.known, *known))
-
-
-@dataclass
-class Names:
-    """What has a name here, and what may be given a new value."""
-
-    reals: list[str] = field(default_factory=list)
-    arrays: dict[str, tuple[Extent, ...]] = field(default_factory=dict)
-    carried: list[str] = field(default_factory=list)
-    # Named in this very block.
-    new: list[str] = field(default_factory=list)
-
-
-class Mixed(ProgramText):
+class Mixed(Expressions):
     """Makes one program; ``nasty`` ones run at kinks and at the corners of domains."""
 
     def __init__(self, r: random.Random, nasty: bool = False) -> None:
-        super().__init__(r)
-        self.nasty = nasty
-        self.names = Names()
-        self.tables: dict[str, tuple[Extent, list[int]]] = {}
-        self.functions: dict[str, int] = {}
+        super().__init__(r, nasty)
         self.collected: list[str] = []
         # Loops that can collect, outermost first; None within what cannot.
         self.loops: list[tuple[str, Extent]] | None = []
-        self.n, self.m = Extent("n", r.choice([1, 2, 3, 3, 4])), Extent("m", r.choice([1, 2, 2, 3]))
-        # How much may be written yet, so that programs of steps stay short.
-        self.left = 60
 
     # Text ----------------------------------------------------------------------------------------------------------
 
@@ -97,321 +40,6 @@ class Mixed(ProgramText):
         else:
             self.names.reals.append(name)
         self.names.new.append(name)
-
-    # Integers ------------------------------------------------------------------------------------------------------
-
-    def extent(self) -> Extent:
-        n, m = self.n, self.m
-        options = [n, n, n, m, m, Extent("n + 1", n.value + 1), Extent("n + m - 1", n.value + m.value - 1)]
-        options += [Extent("2*m", 2 * m.value), Extent("2", 2), Extent("n - 1", n.value - 1)]
-        return self.r.choice([each for each in options if each.value > 0])
-
-    def whole(self, scope: Scope, axis: Extent) -> Whole:
-        """An integer, mostly near the places of an axis."""
-        r = self.r
-        if scope.known and self.chance(0.4):
-            return r.choice(scope.known)
-        c = r.randrange(3)
-        if not scope.indices or self.chance(0.05):
-            return r.choice([Whole(str(c), lambda _: c), Whole(f"{axis.text} - 1", lambda _: axis.value - 1)])
-        i, j = r.choice(scope.indices), r.choice(scope.indices)
-        forms = [
-            Whole(i, lambda env: env[i]),
-            Whole(i, lambda env: env[i]),
-            Whole(f"{i} + {c}", lambda env: env[i] + c),
-            Whole(f"{i} - {c}", lambda env: env[i] - c),
-            Whole(f"{i} - {c}", lambda env: env[i] - c),
-            Whole(f"{axis.text} - 1 - {i}", lambda env: axis.value - 1 - env[i]),
-            Whole(f"{c} - {i}", lambda env: c - env[i]),
-            Whole(f"2*{i} - {c}", lambda env: 2 * env[i] - c),
-            Whole(f"2*{i} + {c}", lambda env: 2 * env[i] + c),
-            Whole(f"{axis.text} - 2*{i}", lambda env: axis.value - 2 * env[i]),
-            Whole(f"3*{i} - {c}", lambda env: 3 * env[i] - c),
-            Whole(f"{i}//2", lambda env: env[i] // 2),
-            Whole(f"({i} - 1)//2", lambda env: (env[i] - 1) // 2),
-            Whole(f"({i} + {c}) % {axis.text}", lambda env: (env[i] + c) % axis.value),
-            Whole(f"max({i} - {c}, 0)", lambda env: max(env[i] - c, 0)),
-            Whole(f"min({i} + {c}, {axis.text} - 1)", lambda env: min(env[i] + c, axis.value - 1)),
-            Whole(f"(if {i} > {c} then {i} - {c} else 0)", lambda env: env[i] - c if env[i] > c else 0),
-        ]
-        if i != j:
-            forms += [
-                Whole(f"{i} + {j}", lambda env: env[i] + env[j]),
-                Whole(f"{i} + {j} - {c}", lambda env: env[i] + env[j] - c),
-                Whole(f"{i} - {j}", lambda env: env[i] - env[j]),
-                Whole(f"{i} - {j} + {c}", lambda env: env[i] - env[j] + c),
-                Whole(f"{i} + 2*{j} - {c}", lambda env: env[i] + 2 * env[j] - c),
-                Whole(f"abs({i} - {j})", lambda env: abs(env[i] - env[j])),
-                Whole(f"{i}*{self.m.text} + {j}", lambda env: env[i] * self.m.value + env[j]),
-                Whole(f"({i} + {j})//2", lambda env: (env[i] + env[j]) // 2),
-            ] * 2
-        for table, (length, values) in self.tables.items():
-            if scope.choices and all(0 <= env[i] < length.value for env in scope.choices):
-                forms += [
-                    Whole(f"{table}[{i}]", lambda env, values=values: values[env[i]]),
-                    Whole(f"{table}[{i}] + {i}", lambda env, values=values: values[env[i]] + env[i]),
-                    Whole(f"{table}[{i}] - {c}", lambda env, values=values: values[env[i]] - c),
-                    Whole(f"{table}[{length.text} - 1 - {i}]", lambda env, values=values: values[-1 - env[i]]),
-                ]
-        return r.choice(forms)
-
-    def below(self, place: Whole) -> str:
-        """A condition that says that a place is not before its axis."""
-        e = place.text
-        return self.r.choice([f"{e} >= 0", f"{e} > -1", f"0 <= {e}", f"not ({e} < 0)"])
-
-    def above(self, place: Whole, axis: Extent) -> str:
-        e, n = place.text, axis.text
-        return self.r.choice([f"{e} < {n}", f"{e} <= {n} - 1", f"{n} > {e}", f"not {e} >= {n}"])
-
-    def simple(self, scope: Scope) -> tuple[str, Callable[[Env], bool]]:
-        """A comparison of an index with a number or with another index."""
-        r = self.r
-        i = r.choice(scope.indices)
-        op = r.choice([">", "<", "!=", ">=", "<=", "=="])
-        other = r.choice([Whole(str(c), lambda _, c=c: c) for c in range(3)] + [self.whole(scope, self.n)])
-        return f"{i} {op} {other.text}", lambda env: _COMPARE[op](env[i], other.at(env))
-
-    def inside(self, place: Whole, axis: Extent, scope: Scope) -> tuple[list[str], Scope]:
-        """Conditions under which a place lies on its axis, and what is left under these."""
-        values = [place.at(env) for env in scope.choices]
-        if not values and place.text != "0":
-            raise Beyond
-        if place.text.lstrip("-").isdigit() and not 0 <= int(place.text) < axis.value:
-            raise Beyond
-        tests: list[str] = []
-        inner = scope.where(lambda env: 0 <= place.at(env) < axis.value)
-        if min(values, default=0) >= 0 and max(values, default=0) < axis.value and self.chance(0.9):
-            return [], scope
-        if scope.indices and self.chance(0.35):
-            # Comparisons of indices that happen to imply it.
-            for _ in range(4):
-                text, test = self.simple(scope)
-                chosen = scope.where(test)
-                if chosen.choices and all(0 <= place.at(env) < axis.value for env in chosen.choices):
-                    return [text], chosen
-        if min(values, default=0) < 0 or self.chance(0.2):
-            tests.append(self.below(place))
-        if max(values, default=0) >= axis.value or self.chance(0.2):
-            tests.append(self.above(place, axis))
-        self.r.shuffle(tests)
-        return tests, inner
-
-    def places(self, axes: Sequence[Extent], scope: Scope) -> tuple[list[str], list[str], Scope]:
-        """A place on each axis, and the conditions for them."""
-        texts, tests = [], []
-        for axis in axes:
-            for _ in range(6):
-                place = self.whole(scope, axis)
-                try:
-                    own, inner = self.inside(place, axis, scope)
-                except Beyond:
-                    continue
-                break
-            else:
-                place, own, inner = Whole("0", lambda _: 0), [], scope
-            texts.append(place.text)
-            tests += own
-            scope = inner
-        return texts, tests, scope
-
-    # Numbers -------------------------------------------------------------------------------------------------------
-
-    def leaf(self, scope: Scope) -> str:
-        r = self.r
-        how = r.random()
-        if how < 0.15:
-            return r.choice(["0.5", "1", "2", "0.25", "-1", "1.5"])
-        if how < 0.25 and scope.indices:
-            return f"0.5*{r.choice(scope.indices)}"
-        if how < 0.5 and self.names.reals:
-            return r.choice(self.names.reals)
-        return self.read(scope, 0)
-
-    def read(self, scope: Scope, depth: int) -> str:
-        """An element of an array, where it has one."""
-        r = self.r
-        name = r.choice(list(self.names.arrays))
-        axes = self.names.arrays[name]
-        texts, tests, inner = self.places(axes, scope)
-        element = f"{name}[{', '.join(texts)}]"
-        if len(axes) == 2 and self.chance(0.1):
-            element = f"sum({name}[{texts[0]}])"
-        if not tests:
-            return element
-        taken = element
-        if depth > 0 and inner.choices:
-            taken = r.choice([element, f"{element}*{self.real(inner, depth - 1)}", f"tanh({element})"])
-        other = r.choice(["0", "0", "1", self.leaf(scope)])
-        if self.chance(0.15):
-            tests.append(self.condition(scope, 0))
-            if self.chance(0.5):
-                tests = tests[-1:] + tests[:-1]
-        if self.chance(0.15) and len(tests) > 1:
-            return (
-                f"(if {tests[0]} then (if {' and '.join(tests[1:])} then {taken} else {other}) else {self.leaf(scope)})"
-            )
-        if self.chance(0.2):
-            turned = " or ".join(f"not ({test})" for test in tests)
-            return f"(if {turned} then {other} else {taken})"
-        return f"(if {' and '.join(tests)} then {taken} else {other})"
-
-    def condition(self, scope: Scope, depth: int) -> str:
-        r = self.r
-        if scope.indices and self.chance(0.4):
-            return self.simple(scope)[0]
-        a = self.leaf(scope)
-        test = f"{a} {r.choice(['<', '>', '<=', '>='])} {r.choice(['0', '0.3', '1', self.leaf(scope)])}"
-        return f"{test} {r.choice(['and', 'or'])} {self.condition(scope, 0)}" if depth and self.chance(0.2) else test
-
-    def real(self, scope: Scope, depth: int) -> str:
-        r = self.r
-        self.left -= 1
-        if depth <= 0 or self.left < 0 or self.chance(0.1):
-            return self.leaf(scope)
-        how = r.random()
-        if how < 0.2:
-            return self.read(scope, depth)
-        if how < 0.38:
-            return self.reduced(scope, depth)
-        if how < 0.48:
-            return self.across(scope, depth)
-        if how < 0.56 and self.functions:
-            single = [name for name, results in self.functions.items() if results == 1]
-            if single:
-                return f"{r.choice(single)}({self.real(scope, depth - 1)}, {self.leaf(scope)})"
-        a = self.real(scope, depth - 1)
-        if how < 0.7:
-            forms = [f"sin({a})", f"tanh({a})", f"({a})^2", f"exp(-({a})^2)", f"cos({a})", f"sigmoid({a})", f"(-({a}))"]
-            if self.nasty:
-                forms += [f"abs({a})", f"relu({a})", f"sqrt({a})", f"log({a})", f"cbrt({a})", f"stop_gradient({a})"]
-            return r.choice(forms)
-        b = self.real(scope, depth - 1)
-        forms = [f"({a} + {b})", f"({a} - {b})", f"({a})*({b})", f"({a})/(1 + ({b})^2)"]
-        if self.nasty:
-            forms += [f"max({a}, {b})", f"min({a}, {b})", f"({a})/({b})"]
-        if self.chance(0.3):
-            test = self.condition(scope, 1)
-            forms = [f"(if {test} then {a} else {b})", f"where({test}, {a}, {b})"]
-        return r.choice(forms)
-
-    def binders(self, scope: Scope, most: int = 2) -> tuple[list[str], Scope]:
-        """Clauses for one or two new indices."""
-        r = self.r
-        clauses: list[str] = []
-        for _ in range(r.choice([1, 1, 2][: most + 1])):
-            i, size = self.name("i"), self.extent()
-            options: list[tuple[str, str, Callable[[Env], range]]] = [
-                ("0", size.text, lambda _, s=size: range(s.value))
-            ] * 5
-            if size.value > 1:
-                options += [
-                    ("1", size.text, lambda _, s=size: range(1, s.value)),
-                    ("0", f"{size.text} - 1", lambda _, s=size: range(s.value - 1)),
-                ]
-            options.append(("0", f"{size.text} + 1", lambda _, s=size: range(s.value + 1)))
-            # The variables of loops bound no ranges.
-            for j in (index for index in scope.indices if index[0] != "t"):
-                if all(env[j] >= 0 for env in scope.choices):
-                    options.append(("0", j, lambda env, j=j: range(env[j])))
-                    options.append(("0", f"{j} + 1", lambda env, j=j: range(env[j] + 1)))
-                    if all(env[j] <= size.value for env in scope.choices):
-                        options.append((j, size.text, lambda env, j=j, s=size: range(env[j], s.value)))
-            low, high, values = r.choice(options)
-            wider = scope.bind(i, values)
-            if len(wider.choices) > _MOST:
-                break
-            scope = wider
-            clauses.append(f"{i} in {low}..{high}")
-        return clauses, scope
-
-    def reduced(self, scope: Scope, depth: int) -> str:
-        r = self.r
-        clauses, inner = self.binders(scope)
-        if not clauses:
-            return self.leaf(scope)
-        test = ""
-        if self.chance(0.45):
-            how = r.random()
-            if how < 0.5:
-                axis = r.choice(list(self.names.arrays.values()))[0]
-                place = self.whole(inner, axis)
-                try:
-                    tests, left = self.inside(place, axis, inner)
-                except Beyond:
-                    tests, left = [], inner
-                if tests:
-                    test, inner = " and ".join(tests), replace(left, known=(*left.known, place))
-            elif how < 0.8:
-                test, chosen = self.simple(inner)
-                inner = inner.where(chosen)
-            else:
-                test = self.condition(inner, 1)
-        body = self.real(inner, depth - 1)
-        kinds = ["sum"] * 6 + ["prod"]
-        if self.nasty and not test and len(inner.choices) and _covers(inner, scope):
-            kinds += ["max", "min"]
-        kind = r.choice(kinds)
-        return f"{kind}({body} for {', '.join(clauses)}{f' if {test}' if test else ''})"
-
-    def across(self, scope: Scope, depth: int) -> str:
-        """A number made of whole arrays."""
-        r = self.r
-        size = self.extent()
-        a = self.vector(size, scope, depth - 1)
-        kinds = [
-            f"sum({a})",
-            f"sum({a})",
-            f"({a} @ {self.vector(size, scope, depth - 1)})",
-            f"mean({a})",
-            f"logsumexp({a})",
-        ]
-        if self.nasty:
-            kinds += [f"max({a})", f"min({a})", f"norm({a})", f"prod({a})"]
-        return r.choice(kinds)
-
-    def vector(self, size: Extent, scope: Scope, depth: int) -> str:
-        """An array of one axis."""
-        r = self.r
-        self.left -= 1
-        own = [name for name, axes in self.names.arrays.items() if [axis.text for axis in axes] == [size.text]]
-        rows = [name for name, axes in self.names.arrays.items() if len(axes) == 2 and axes[1].text == size.text]
-        columns = [name for name, axes in self.names.arrays.items() if len(axes) == 2 and axes[0].text == size.text]
-        longer = [name for name, axes in self.names.arrays.items() if len(axes) == 1 and axes[0].value > size.value]
-        longer = [name for name in longer if size.text == "n" and self.names.arrays[name][0].text == "n + 1"]
-        how = r.random()
-        if own and (how < 0.35 or depth <= 0 or self.left < 0):
-            return r.choice(own)
-        if how < 0.5 and depth > 0:
-            a = self.vector(size, scope, depth - 1)
-            forms = [f"tanh({a})", f"{a}[::-1]" if a.isidentifier() else f"({a})^2", f"softmax({a})", f"cumsum({a})"]
-            return r.choice(forms)
-        if how < 0.62 and depth > 0:
-            a = self.vector(size, scope, depth - 1)
-            other = r.choice([self.vector(size, scope, depth - 1), self.leaf(scope)])
-            return f"({a} {r.choice('+-*')} {other})"
-        if how < 0.8 and (rows or columns or longer):
-            forms = []
-            for name in rows:
-                texts, tests, _ = self.places(self.names.arrays[name][:1], scope)
-                forms.append(f"{name}[{texts[0] if not tests else 0}]")
-                left = self.names.arrays[name][0]
-                vectors = [v for v, axes in self.names.arrays.items() if axes == (left,)]
-                if vectors:
-                    forms.append(f"({r.choice(vectors)} @ {name})")
-            for name in columns:
-                forms.append(f"{name}[:, 0]")
-                vectors = [v for v, axes in self.names.arrays.items() if axes == (self.names.arrays[name][1],)]
-                if vectors:
-                    forms.append(f"({name} @ {r.choice(vectors)})")
-            for name in longer:
-                forms += [f"{name}[1:]", f"{name}[:-1]"]
-            return r.choice(forms)
-        i = self.name("i")
-        inner = scope.bind(i, lambda _: range(size.value))
-        if len(inner.choices) > _MOST:
-            return f"({self.leaf(scope)}*ones({size.text}))"
-        return f"[{self.real(inner, depth - 1)} for {i} in 0..{size.text}]"
 
     # Statements ----------------------------------------------------------------------------------------------------
 
@@ -502,7 +130,7 @@ class Mixed(ProgramText):
         t, size = self.name("t"), self.extent()
         low = self.r.choice([0, 0, 0, 1])
         wider = scope.bind(t, lambda _: range(low, size.value))
-        if len(wider.choices) > _MOST or size.value < low:
+        if len(wider.choices) > MOST or size.value < low:
             self.carry(scope)
             return
         loops = self.loops
@@ -690,26 +318,6 @@ class Mixed(ProgramText):
             self.add(f"D{at} = {request}")
             outputs.append(f"D{at}")
         self.add("output " + ", ".join(dict.fromkeys(outputs)))
-
-
-class Beyond(Exception):
-    """A constant place that no axis has."""
-
-
-_COMPARE: dict[str, Callable[[int, int], bool]] = {
-    ">": lambda a, b: a > b,
-    "<": lambda a, b: a < b,
-    "!=": lambda a, b: a != b,
-    ">=": lambda a, b: a >= b,
-    "<=": lambda a, b: a <= b,
-    "==": lambda a, b: a == b,
-}
-
-
-def _covers(inner: Scope, outer: Scope) -> bool:
-    """Whether every choice of the outer indices has one of the inner ones."""
-    seen = {tuple(env[index] for index in outer.indices) for env in inner.choices}
-    return all(tuple(env[index] for index in outer.indices) in seen for env in outer.choices)
 
 
 def program(r: random.Random, nasty: bool = False) -> str:

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from math import isnan
 from typing import Any, Final, Protocol
 
 import numpy as np
 
 from gradc.backends.checkpoints import UNKNOWN, Recomputed, Tape, snapshots_for
+from gradc.backends.conditions import Condition
 from gradc.backends.faults import Faults
 from gradc.backends.straight import Routine, Turns, Worth
 from gradc.errors import CallError, Diagnostic
@@ -250,8 +250,8 @@ def _for(described: Loop, place: Place, body: Body, shape: Callable[[Type], Any]
 def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Callable[..., Any]:
     carried, tapes = described.carried, described.tapes
     assert described.test is not None
-    compared = _compared(described.test)
-    test = planned(described.test, [described.test.outputs[0][1], *compared])
+    condition = Condition(described.test)
+    test = planned(described.test, [condition.node, *condition.listed])
     most = place.limits.iterations
     snapped = _snapped(described)
     kept_of_each = [carried + at for at in range(tapes) if at not in snapped]
@@ -309,7 +309,7 @@ def _while(described: Loop, place: Place, body: Body, planned: Planned) -> Calla
             stepper.close()
             tester.close()
             watch.close()
-        if any(isnan(x) for x in numbers):
+        if condition.undecided(numbers):
             hint = "find what makes it with `--debug-nans`, or test for it: x == x is false for a NaN"
             message = f"the condition of this loop compares a NaN after {count} iterations"
             raise place.refuse("E0642", message, "a comparison with NaN is false", hint)
@@ -397,26 +397,6 @@ def _snapped(described: Loop) -> dict[int, int]:
 
 def _part(states: Callable[[int], Sequence[Any]], which: int, number: int) -> Any:
     return states(number)[which]
-
-
-def _compared(test: Graph) -> list[int]:
-    """The real numbers that the comparisons of a test compare, without those that it tests for NaN: `x == x`."""
-    found: list[int] = []
-    tested: set[int] = set()
-    stack = [test.outputs[0][1]]
-    while stack:
-        node = stack.pop()
-        operands = test.operands(node)
-        if test.op(node) in ("eq", "ne") and operands[0] == operands[1]:
-            tested.add(operands[0])
-            continue
-        for operand in operands:
-            type = test.type(operand)
-            if type.dtype == "bool":
-                stack.append(operand)
-            elif type.real and type.scalar and test.type(node).dtype == "bool":
-                found.append(operand)
-    return [operand for operand in dict.fromkeys(found) if operand not in tested]
 
 
 def _too_many(place: Place, message: str) -> CallError:

@@ -91,12 +91,14 @@ class _Printed:
 
 
 def _functions(graph: Graph) -> dict[str, Function]:
-    """The functions of the program, and those that only a body's own table knows."""
+    """The functions of the program, and those that a body calls and only its own table knows."""
     found: dict[str, Function] = {}
     waiting = [graph]
     while waiting:
         for each in graphs(waiting.pop()):
-            for key, function in each.functions.items():
+            # The table of a body is that of the program as it was when the body was made.
+            called = each is graph or any(data["op"] == "call" for data in each.data.values())
+            for key, function in each.functions.items() if called else ():
                 if key not in found:
                     found[key] = function
                     waiting += (function.body, function.partials)

@@ -121,6 +121,30 @@ def test_the_exact_text(text: str, options: dict[str, Any], values: dict[str, An
     assert str(caught.value) == expected
 
 
+@pytest.mark.parametrize(
+    ("condition", "decided"),
+    [
+        ("t < 2 and sqrt(x) < 1", False),
+        ("t < 2 and (t < 2 or sqrt(x) < 1)", True),
+        ("not (t >= 2 or sqrt(x) < 1)", True),
+        ("not (t > 9 or sqrt(x) >= 1 or t > 1)", True),
+        ("if t < 2 then t < 9 else sqrt(x) < 1", False),
+        ("if t < 2 then t < 9 else t > 9 and sqrt(x) < 1", True),
+        ("if sqrt(x) < 1 then t < 9 else t < 2", False),
+        ("if sqrt(x) < 1 then t < 2 else t < 2", True),
+        ("t < 2 and any([sqrt(x), 1] > 3)", True),
+    ],
+)
+def test_a_nan_that_decides_nothing_is_no_error(condition: str, decided: bool) -> None:
+    model = gradc.compile(f"input x = -1\ny = 0; t = 0\nwhile {condition} {{ t = t + 1; y = y + t }}\noutput t")
+    if decided:
+        assert model() == {"t": 0.0 if "any" in condition else 2.0}
+        return
+    with pytest.raises(gradc.CallError) as caught:
+        model()
+    assert caught.value.diagnostics[0].code == "E0642"
+
+
 def test_a_derivative_that_each_iteration_differentiates_again() -> None:
     with pytest.raises(gradc.CompileError) as caught:
         gradc.compile("input w\ny = w\nfor t in 0..3 { y = y + grad(y^2, w) }", name="m.grad")(w=1)

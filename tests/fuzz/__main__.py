@@ -16,7 +16,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from fuzz.checks import CHECKS, NotAProgram, findings, kind
+from fuzz.cases import NotAProgram
+from fuzz.checks import CHECKS, findings, kind
 from fuzz.kinds import KINDS, program
 from fuzz.reduce import reduced
 
@@ -70,13 +71,14 @@ class Run:
 
     def within(self, check: str, source: str) -> list[str]:
         """What a check finds, or that it takes too long."""
-        signal.alarm(self.seconds)
+        # Of the processor: how busy the machine is does not count.
+        signal.setitimer(signal.ITIMER_VIRTUAL, self.seconds)
         try:
             return findings(check, source)
         except TooLong:
             return [f"TooLong: more than {self.seconds} s"]
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
     def report(self, name: str, seed: int, check: str, source: str, wrong: list[str]) -> None:
         """Write a failing program down, as small as it gets."""
@@ -110,10 +112,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every", action="store_true", help="all checks of each program, not some by turns")
     parser.add_argument("--keep", type=Path, default=Path("fuzz-findings"), help="the folder for what fails")
     parser.add_argument("--reduce", type=float, default=90.0, help="seconds to make a failing program small; 0 for not")
-    parser.add_argument("--limit", type=int, default=60, help="seconds that a check of one program may take")
+    parser.add_argument("--limit", type=int, default=60, help="seconds of the processor for a check of one program")
     options = parser.parse_args(arguments)
     run = Run(options.keep, options.limit, options.reduce, options.check or list(CHECKS), options.every)
-    signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGVTALRM, _alarm)
     start = said = time.monotonic()
     seed = options.seed
     while (

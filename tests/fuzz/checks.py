@@ -11,146 +11,35 @@ import math
 import pickle
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from fuzz.cases import (
+    CLOSE,
+    LEVELS,
+    Case,
+    NotAProgram,
+    as_written,
+    bits,
+    brief,
+    outcome,
+    same,
+    unlike,
+    unlike_in_kind,
+    worth,
+)  # fmt: skip
 from fuzz.reduce import damages
 from loop_reference import Steps, Unknown
 
 import gradc
-from gradc.backends import loops, straight
 from gradc.errors import CallError, CompileError
 from gradc.ir import diff, sizes, text
-from gradc.ir.graph import Graph
+from gradc.ir.graph import Graph, bodies
+from gradc.ir.structure import structure
 from gradc.ir.verify import verify
 from gradc.source import Source
 
-LEVELS: Final = (0, 1, 2, 3)
-CLOSE: Final = {0: 1e-9, 1: 1e-9, 2: 1e-7, 3: 1e-7}
-"""So much may differ for each level: sums are added in another order, and -O2 computes by other formulas."""
-STEPS: Final = 10_000
-"""So many steps a loop may make."""
 _MOST_ELEMENTS = 40
-
-
-class NotAProgram(Exception):
-    """The compiler refuses the text, or it has no point to be run at."""
-
-
-class Case:
-    """A program, compiled once for each of the ways in which the checks want it."""
-
-    def __init__(self, source: str) -> None:
-        self.source = source
-        self._models: dict[Any, gradc.Model] = {}
-        try:
-            self.graph = self.model(0).graph
-            self.model(0).optimized()
-        except CompileError as error:
-            raise NotAProgram(error.diagnostics[0].code) from None
-        if any(self.graph.attrs(node).get("default") is None for node in self.graph.inputs):
-            raise NotAProgram("no values")
-
-    def model(self, level: int = 2, **options: Any) -> gradc.Model:
-        key = (level, *sorted((name, str(value)) for name, value in options.items()))
-        if key not in self._models:
-            # What a reducer or a damage makes may not end.
-            self._models[key] = gradc.compile(
-                self.source, name="case.grad", level=level, max_iterations=STEPS, **options
-            )
-        return self._models[key]
-
-    @cached_property
-    def values(self) -> dict[str, Any]:
-        """The point."""
-        found = {}
-        for node in self.graph.inputs:
-            dtype = {"int": np.int64, "bool": np.bool_}.get(self.graph.type(node).dtype, np.float64)
-            found[self.graph.name(node) or ""] = np.array(self.graph.attrs(node)["default"], dtype)
-        return {name: value if value.ndim else value.item() for name, value in found.items()}
-
-    @cached_property
-    def due(self) -> Any:
-        """What comes out at -O0."""
-        return outcome(lambda: self.model(0)())
-
-    def real(self, inputs: bool, most: int = 4) -> list[str]:
-        """Some real inputs or outputs; of what are derivatives already, one."""
-        if inputs:
-            names = [(self.graph.name(node) or "", self.graph.type(node)) for node in self.graph.inputs]
-        else:
-            names = [(name, self.graph.type(node)) for name, node in self.graph.outputs]
-            derived = [pair for pair in names if pair[0][0] == "D"]
-            names = [pair for pair in names if pair[0][0] != "D"] + derived[:1]
-        return [name for name, type in names if type.real][:most]
-
-    def random(self, name: str, shape: Sequence[int] = ()) -> Any:
-        """Numbers of moderate size that belong to a name."""
-        found = np.round(np.random.default_rng(zlib.crc32(name.encode())).uniform(-1, 1, tuple(shape)), 3)
-        return found if shape else float(found)
-
-
-# Outcomes ------------------------------------------------------------------------------------------------------------
-
-
-def outcome(run: Callable[[], Any]) -> Any:
-    """What a call gives, or the code of the diagnostic that it ends in."""
-    try:
-        return dict(run())
-    except CallError as error:
-        return error.diagnostics[0].code
-
-
-def bits(value: Any) -> Any:
-    """A value as what tells it from any other, to the bit; one NaN is as good as another."""
-    if isinstance(value, dict):
-        return {name: bits(each) for name, each in value.items()}
-    if isinstance(value, str):
-        return value
-    array = np.asarray(value)
-    if array.dtype.kind == "f":
-        array = np.where(np.isnan(array), np.nan, array)
-    return type(value).__name__, str(array.dtype), array.shape, array.tobytes()
-
-
-def same(found: Any, due: Any, close: float) -> bool:
-    """Whether numbers agree: NaN with NaN, infinities with infinities, the others up to a fraction of the largest."""
-    found, due = np.asarray(found, float), np.asarray(due, float)
-    if found.shape != due.shape:
-        # Of rows that no step gives, the naive evaluator does not know the length.
-        return not found.size and not due.size
-    with np.errstate(all="ignore"):
-        scale = np.maximum(1, np.maximum(abs(found), abs(due)))
-        finite = scale[np.isfinite(scale)]
-        # What cancels in one element is as large as the others are.
-        scale = np.maximum(scale, 1e-3 * np.max(finite, initial=0.0))
-        alike = (found == due) | (np.isnan(found) & np.isnan(due)) | (abs(found - due) <= close * scale)
-        # Where nearly everything overflows, which sum does first is a matter of order.
-        alike |= (abs(found) > 1e12) & (abs(due) > 1e12)
-    return bool(alike.all())
-
-
-def unlike(what: str, found: Any, due: Any, close: float) -> Iterator[str]:
-    """The outputs of two outcomes that do not agree."""
-    if isinstance(found, str) or isinstance(due, str):
-        if found != due:
-            yield f"{what}: {_brief(found)}, not {_brief(due)}"
-        return
-    for name, value in found.items():
-        if not same(value, due[name], close):
-            yield f"{what}: {name} is {_brief(value)}, not {_brief(due[name])}"
-
-
-def _brief(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a result"
-    shown = " ".join(str(value).split())
-    return shown if len(shown) < 200 else shown[:200] + "…"
-
-
-# Checks --------------------------------------------------------------------------------------------------------------
 
 
 def levels(case: Case) -> Iterator[str]:
@@ -177,7 +66,7 @@ def steps(case: Case) -> Iterator[str]:
     for name, value in case.due.items():
         by_hand, due = known.values[name], unrolled[f"{name}_out"]
         if not isinstance(by_hand, Unknown) and not same(value, by_hand, CLOSE[0]):
-            yield f"-O0: {name} is {_brief(value)}, by hand {_brief(by_hand)}"
+            yield f"-O0: {name} is {brief(value)}, by hand {brief(by_hand)}"
         elif not same(value, due, CLOSE[0]):
             finite = np.isfinite(np.asarray(value, float)) & np.isfinite(np.asarray(due, float))
             # Where a step gives no number, what depends on it may be NaN in one text and infinite in the other.
@@ -185,7 +74,7 @@ def steps(case: Case) -> Iterator[str]:
                 np.shape(value) == np.shape(due)
                 and not same(np.where(finite, value, 0), np.where(finite, due, 0), CLOSE[0])
             ):
-                yield f"-O0: {name} is {_brief(value)}, unrolled {_brief(due)}"
+                yield f"-O0: {name} is {brief(value)}, unrolled {brief(due)}"
 
 
 def printed(case: Case) -> Iterator[str]:
@@ -198,7 +87,8 @@ def printed(case: Case) -> Iterator[str]:
         again = text.load(Source("case.gir", shown), gradc.TABLE)
         others = {"text": again, "pickle": pickle.loads(pickle.dumps(graph)), "NetworkX": Graph.from_nx(graph.copy())}
         for way, other in others.items():
-            if text.dump(other) != shown or diff.diff(graph, other, spans=True):
+            alike = list(map(structure, bodies(other))) == list(map(structure, bodies(graph)))
+            if text.dump(other) != shown or diff.diff(graph, other, spans=True) or not alike:
                 yield f"level {level}: the graph that went through {way} is another"
         if level is not None:
             read = gradc.Model(again, case.model(level).options)
@@ -212,33 +102,11 @@ def printed(case: Case) -> Iterator[str]:
 def again(case: Case) -> Iterator[str]:
     """Compiled once more, everything is the same to the bit."""
     for level in (0, 2):
-        fresh = gradc.compile(case.source, name="case.grad", level=level, max_iterations=STEPS)
+        fresh = case.fresh(level)
         if fresh.ir != case.model(level).ir:
             yield f"-O{level}: another compilation has another text"
         if bits(outcome(fresh)) != bits(outcome(case.model(level))):
             yield f"-O{level}: another compilation has another result"
-
-
-@contextmanager
-def worth(iterations: int, runs: int) -> Iterator[None]:
-    """Loops and plans become functions after so many iterations and runs."""
-    before = loops._WORTH, straight.RUNS
-    modules = [module for module in _modules() if hasattr(module, "RUNS")]
-    try:
-        loops._WORTH = iterations  # type: ignore[misc]
-        for module in modules:
-            module.RUNS = runs
-        yield
-    finally:
-        loops._WORTH = before[0]  # type: ignore[misc]
-        for module in modules:
-            module.RUNS = before[1]
-
-
-def _modules() -> list[Any]:
-    from gradc.backends import interp, plan
-
-    return [straight, interp, plan]
 
 
 def warm(case: Case) -> Iterator[str]:
@@ -247,7 +115,7 @@ def warm(case: Case) -> Iterator[str]:
         found = []
         for count in (10**9, 0):
             with worth(count, min(count, 10**9)):
-                model = gradc.compile(case.source, level=level, max_iterations=STEPS)
+                model = case.fresh(level)
                 found += [bits(outcome(model)) for _ in range(3)]
         if any(each != found[0] for each in found):
             yield f"-O{level}: as functions, plans give other results"
@@ -265,7 +133,7 @@ def modes(case: Case) -> Iterator[str]:
             forward = outcome(lambda y=y, x=x, v=v: model.jvp(y, x)({f"tangent_{x}": v}))
             backward = outcome(lambda y=y, x=x, u=u: model.vjp(y, x)({f"cotangent_{y}": u}))
             if isinstance(forward, str) or isinstance(backward, str):
-                yield f"d{y}/d{x}: {_brief(forward)} forward, {_brief(backward)} backward"
+                yield f"d{y}/d{x}: {brief(forward)} forward, {brief(backward)} backward"
                 continue
             (one,), (other,) = forward.values(), backward.values()
             left, right = np.asarray(u) * one, np.asarray(v) * other
@@ -314,7 +182,7 @@ def _rows(what: str, whole: Any, rows: list[Any], shape: Sequence[int]) -> Itera
     failed = [row for row in rows if isinstance(row, str)]
     if isinstance(whole, str) or failed:
         if whole not in failed or len(failed) < len(rows):
-            yield f"{what}: {_brief(whole)} at once, {failed or 'results'} row by row"
+            yield f"{what}: {brief(whole)} at once, {failed or 'results'} row by row"
         return
     (found,) = whole.values()
     if not np.all(np.isfinite(np.asarray(found, float))):
@@ -322,7 +190,7 @@ def _rows(what: str, whole: Any, rows: list[Any], shape: Sequence[int]) -> Itera
         return
     listed = np.array([np.asarray(next(iter(row.values()))) for row in rows])
     if not same(found, listed.reshape(np.shape(found)), CLOSE[2]):
-        yield f"{what} is {_brief(found)}, row by row {_brief(listed)}"
+        yield f"{what} is {brief(found)}, row by row {brief(listed)}"
 
 
 def _sparse(what: str, whole: Any, make: Callable[[], Any], count: int) -> Iterator[str]:
@@ -337,7 +205,7 @@ def _sparse(what: str, whole: Any, make: Callable[[], Any], count: int) -> Itera
         yield f"sparse {what}: {error.diagnostics[0].code}"
         return
     if not same(found, np.reshape(dense, (count, -1)), CLOSE[2]):
-        yield f"sparse {what} is {_brief(found)}, dense {_brief(dense)}"
+        yield f"sparse {what} is {brief(found)}, dense {brief(dense)}"
 
 
 def rows(case: Case) -> Iterator[str]:
@@ -354,7 +222,7 @@ def rows(case: Case) -> Iterator[str]:
     whole = outcome(lambda: model.map(varied))
     if isinstance(whole, str) or any(isinstance(each, str) for each in single):
         if whole not in single:
-            yield f"map: {_brief(whole)}, row by row {[_brief(each) for each in single]}"
+            yield f"map: {brief(whole)}, row by row {[brief(each) for each in single]}"
         return
     for at, row in enumerate(single):
         yield from unlike(f"row {at}", {name: value[at] for name, value in whole.items()}, row, CLOSE[2])
@@ -391,7 +259,8 @@ def specialised(case: Case) -> Iterator[str]:
     sizes: dict[str, int] = {}
     for node in case.graph.inputs:
         shape = np.shape(case.graph.attrs(node)["default"])
-        for extent, count in zip(case.graph.type(node).shape, shape, strict=True):
+        # A number may fill an array of any size.
+        for extent, count in zip(case.graph.type(node).shape if shape else (), shape, strict=True):
             if str(extent).isidentifier():
                 sizes[str(extent)] = count
     if sizes:
@@ -400,24 +269,47 @@ def specialised(case: Case) -> Iterator[str]:
             yield from unlike(f"-O{level} at {sizes}", found, case.due, CLOSE[level])
 
 
-_SPECIAL = (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e300, -1e-300, 1.0)
+_SPECIAL: Final = {
+    "f64": (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e300, -1e-300, 1.0, 5e-324, -1e-310),
+    "f32": (math.nan, math.inf, -math.inf, 0.0, -0.0, 1e30, -1e-30, 1.0, 1e-45, -1e-40),
+}
+"""The largest and the least numbers among them: 5e-324, 1e-310, 1e-45 and 1e-40 are subnormal."""
 
 
 def special(case: Case) -> Iterator[str]:
-    """Infinities, NaN and zeros among the inputs give results or a diagnostic, and -O1 those that -O0 gives."""
-    for turn in range(2):
-        values = {}
-        for name, value in case.values.items():
-            if np.asarray(value).dtype.kind == "f":
-                chosen = np.random.default_rng(zlib.crc32(f"{turn}{name}".encode()))
-                mask = chosen.random(np.shape(value)) < 0.5
-                replaced = np.where(mask, chosen.choice(_SPECIAL, np.shape(value)), value)
-                values[name] = replaced if np.ndim(value) else float(replaced)
-        due = outcome(lambda values=values: case.model(0)(values))
-        for level in LEVELS[1:]:
-            found = outcome(lambda values=values, level=level: case.model(level)(values))
-            if level == 1:
-                yield from unlike(f"-O1 at special values {turn}", found, due, 1e-9)
+    """Of NaN, infinities, zeros and subnormal numbers, all levels, rows and both types make the same kind of number,
+    or end in the same diagnostic; what has become a function of its own gives the same bits.
+    """
+    yield from _special(case, "f64", LEVELS)
+    yield from _special(case, "f32", (0, 2))
+
+
+def _special(case: Case, dtype: str, levels: Sequence[int]) -> Iterator[str]:
+    # Models are kept by their options, of which there are none for the usual type.
+    options = {"dtype": dtype} if dtype == "f32" else {}
+    values = {}
+    for name, value in case.values.items():
+        if np.asarray(value).dtype.kind == "f":
+            r = np.random.default_rng(zlib.crc32(f"{dtype}{name}".encode()))
+            replaced = np.where(r.random(np.shape(value)) < 0.4, r.choice(_SPECIAL[dtype], np.shape(value)), value)
+            values[name] = replaced if np.ndim(value) else float(replaced)
+    what = f"at special values, {dtype}"
+    with as_written():
+        models = {level: case.fresh(level, **options) for level in levels}
+        found = {level: outcome(lambda model=model: model(values)) for level, model in models.items()}
+        pairs = {name: np.stack([value, case.values[name]]) for name, value in values.items()}
+        rows = outcome(lambda: models[2].map(pairs)) if pairs else ""
+    for level in levels[1:]:
+        yield from unlike_in_kind(f"-O{level} {what}", found[level], found[0], level)
+    if not isinstance(rows, str) and not isinstance(found[2], str):
+        yield from unlike_in_kind(f"map {what}", {name: value[0] for name, value in rows.items()}, found[2], 1)
+    for level in (0, 2):
+        cold = bits(outcome(lambda level=level: case.model(level, **options)(values)))
+        with worth(0, 0):
+            model = case.fresh(level, **options)
+            hot = [bits(outcome(lambda model=model: model(values))) for _ in range(2)]
+        if hot != [cold, cold]:
+            yield f"-O{level} {what}: as functions, plans give other results"
 
 
 def resized(case: Case) -> Iterator[str]:

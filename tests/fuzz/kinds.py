@@ -8,9 +8,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import array_texts
+import language_texts
 import loop_texts
 import mixed_texts
 import numpy as np
+import sum_texts
+from branch_programs import branch_program
 from hypothesis import strategies as st
 from scalar_texts import scalar_program
 
@@ -48,6 +51,9 @@ KINDS: Final[dict[str, Callable[[random.Random], str]]] = {
     "still": lambda r: loop_texts.program(r.randrange(10**9), still=True),
     "inner": lambda r: loop_texts.program(r.randrange(10**9), inner=True),
     "scalars": scalar_program,
+    "sums": sum_texts.program,
+    "branches": lambda r: branch_program(r).source,
+    "language": language_texts.program,
     "nasty": lambda r: mixed_texts.program(r, nasty=True),
 }
 """``nasty`` and ``kinks`` programs run where functions have kinks and leave their domains."""

@@ -34,7 +34,7 @@ def parser(data: bytes) -> None:
         try:
             read(source)
         except CompileError as refusal:
-            pointed(refusal, source)
+            pointed(refusal, source, parse.MAX_ERRORS)
         else:
             if read is parse.parse_program:
                 lowered(source)
@@ -63,10 +63,10 @@ def reader(data: bytes) -> None:
     assert text.dump(text.load(Source("again.gir", written), TABLE)) == written
 
 
-def pointed(refusal: CompileError, source: Source | None) -> None:
-    """That diagnostics have words and a known code, and lie within the text."""
+def pointed(refusal: CompileError, source: Source | None, most: int = 100) -> None:
+    """That diagnostics have words and a known code, and lie within the text, and are not too many."""
     assert str(refusal)
-    assert refusal.diagnostics
+    assert 0 < len(refusal.diagnostics) <= most
     for each in refusal.diagnostics:
         assert each.code in CODES
         assert each.as_dict()["message"]

@@ -11,6 +11,13 @@ from fuzz.targets import TARGETS, corpus
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+VOCABULARY = """
+    input param output fn return derivative use if then else and or not for while in d T def let print
+    a b x1 f ŷ w₁ 1 2.5 .5 5. 1e-3 1e 0x1 ( ) ( ) { } [ ] , ; : = == != < <= > >= => + - * / // % @ ^ **
+    [ ] [x for i in 0..n range(n) C[i] x[1: .T sum( checkpoint true ...
+    ! && || ++ += -> .. . ' $ \\ ² − · “ ½ # /* ? " "a.grad"
+"""
+WORDS = [*VOCABULARY.split(), "\n", "\n", "\n  ", "\t", "\u00a0", "\u200b", "\u202e", "\0"]
 SEEDS = {name: [data for data in corpus(name) if len(data) < 1500] for name in TARGETS}
 _PIECES = re.compile(rb"[A-Za-z_0-9.]+|\s+|.", re.DOTALL)
 
@@ -28,10 +35,21 @@ def damaged(draw: st.DrawFn, name: str) -> bytes:
     return b"".join(whole)
 
 
+def words() -> st.SearchStrategy[bytes]:
+    """Words of the language, of others, and what is no word."""
+    chosen = st.lists(st.sampled_from(WORDS), max_size=30)
+    return st.tuples(st.sampled_from(["", " "]), chosen).map(lambda pair: pair[0].join(pair[1]).encode())
+
+
 @pytest.mark.parametrize("name", TARGETS)
-def test_bytes(name: str) -> None:
-    @settings(max_examples=100, deadline=None)
-    @given(st.binary(max_size=200))
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [(st.binary(max_size=200), 200), (st.text(max_size=40).map(str.encode), 200), (words(), 500)],
+    ids=["bytes", "characters", "words"],
+)
+def test_bytes(name: str, data: st.SearchStrategy[bytes], count: int) -> None:
+    @settings(max_examples=count, deadline=None)
+    @given(data)
     def run(data: bytes) -> None:
         TARGETS[name](data)
 

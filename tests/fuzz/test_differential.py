@@ -6,14 +6,18 @@ time for.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from fuzz.checks import CHECKS, Case, NotAProgram, findings
+from fuzz import checks
+from fuzz.cases import Case, NotAProgram
+from fuzz.checks import CHECKS, findings
 from fuzz.kinds import KINDS, program, programs
 from fuzz.writing import outline, written
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from loop_reference import Steps
 
 from gradc.source import Source
 from gradc.syntax.parse import parse_program
@@ -34,11 +38,30 @@ def test_what_once_went_wrong(path: Path) -> None:
     assert wrong(source) == []
 
 
+def test_orders_of_products_are_no_matter_of_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = "input v[n] = [1, 2]\nb = [0, 1]\nV = outer(v, b)\nL = sum(V)\noutput L\n"
+    infinite = source.replace("[1, 2]", "[inf, 2]")
+    assert findings("special", infinite) == []
+    # As plans order them, they are told apart.
+    monkeypatch.setattr(checks, "as_written", nullcontext)
+    assert [each.split(":")[0] for each in findings("special", infinite)][:1] == ["-O1 at special values, f64"]
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("loops", "still", "inner")])
 @pytest.mark.parametrize("seed", range(2))
 def test_random_programs(kind: str, seed: int) -> None:
     source = program(kind, seed)
     assert wrong(source) == [], source
+
+
+@pytest.mark.parametrize("kind", ["sums", "branches"])
+@pytest.mark.parametrize("block", range(8))
+def test_programs_have_the_values_that_their_texts_say(kind: str, block: int) -> None:
+    for seed in range(10 * block, 10 * block + 10):
+        source = program(kind, seed)
+        # Of what the naive evaluator does not know the check would say nothing.
+        Steps(source)
+        assert wrong(source, ("steps",)) == [], source
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from fuzz.cases import CLOSE, LEVELS, same
 from fuzz.reduce import reduced
 from loop_reference import Steps, Undecidable, Unknown
 from loop_texts import program
@@ -23,23 +23,6 @@ from gradc.ir.text import dump, load
 from gradc.source import Source
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden" / "loops").glob("*.grad"))
-LEVELS = (0, 1, 2, 3)
-# So much may differ for each level: sums are added in another order, and -O2 computes by other formulas.
-CLOSE = {0: 1e-9, 1: 1e-9, 2: 1e-7, 3: 1e-7}
-
-
-def same(found: Any, due: Any, close: float) -> bool:
-    """Whether numbers agree: NaN with NaN, infinities with infinities, the others up to a fraction of the largest."""
-    found, due = np.asarray(found, float), np.asarray(due, float)
-    if found.shape != due.shape:
-        # Of rows that no step gives, the naive evaluator does not know the length.
-        return not found.size and not due.size
-    with np.errstate(all="ignore"):
-        scale = np.maximum(1, np.maximum(abs(found), abs(due)))
-        alike = (found == due) | (np.isnan(found) & np.isnan(due)) | (abs(found - due) <= close * scale)
-        # Where nearly everything overflows, which sum does first is a matter of order.
-        alike |= (abs(found) > 1e12) & (abs(due) > 1e12)
-    return bool(alike.all())
 
 
 def known(seed: int, **kind: bool) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fuzz.__main__ import main
-from fuzz.checks import CHECKS, Case
+from fuzz.cases import Case
+from fuzz.checks import CHECKS
 from fuzz.kinds import program
 from fuzz.reduce import reduced
 

@@ -1,11 +1,12 @@
-"""Syntax trees as text: what is written reads back as the same tree."""
+"""Syntax trees as text: what is written reads back as the same tree. And texts written in other ways."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gradc.syntax import tree
+from gradc.syntax import parse, tree
 
 # How tightly operators bind; what binds less tightly stands in parentheses.
 _BINARY = {
@@ -181,3 +182,35 @@ def outline(node: Any) -> Any:
         type(node).__name__,
         *(outline(getattr(node, name)) for name in node.__dataclass_fields__ if name not in skipped),
     ]
+
+
+def restyled(text: str, r: random.Random) -> str:
+    """The same program with commas, line ends, braces and spaces wherever they may stand."""
+    tokens = list(parse._parser().parse_interactive(text, start="program").iter_parse())
+    kinds = ["", *(token.type for token in tokens), ""]
+    pieces = [r.choice(["", "\n", "# a program\n"])]
+    # The brackets that are open: what stands before them, and whether a comma may stand at the end.
+    opened: list[tuple[str, bool]] = []
+    closed = ""
+    for before, token, behind in zip(kinds, tokens, kinds[2:], strict=False):
+        kind, piece = token.type, str(token)
+        if kind in ("LPAR", "LSQB"):
+            heads = {kinds[at] for at in range(max(len(pieces) - 2, 0), len(pieces))}
+            head = "FN" if "FN" in heads else "NAME" if before == "NAME" or kind == "LSQB" else ""
+            opened.append((head, head != "" and behind not in ("RPAR", "RSQB")))
+        elif kind == "FOR" and opened:
+            opened[-1] = (opened[-1][0], False)
+        elif kind in ("RPAR", "RSQB"):
+            closed, comma = opened.pop()
+            piece = r.choice(["", ","]) + piece if comma else piece
+        elif kind == "POWER":
+            piece = r.choice(["^", "**"])
+        elif kind == "LBRACE" and before == "RPAR" and closed == "FN":
+            piece = r.choice(["{", "= {"])
+        elif kind == "_END":
+            ends = ["\n", "\n", "; ", "\n\n# there\n"]
+            piece = r.choice([*ends, " ", " "] if before == "LBRACE" or behind in ("RBRACE", "") else ends)
+        elif kind == "ELSE_BLOCK":
+            piece = r.choice([" else ", "\nelse ", "\n# or\n  else "])
+        pieces.append(piece)
+    return " ".join(pieces)

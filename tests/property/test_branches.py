@@ -4,12 +4,12 @@ tangents, Hessians and third derivatives, whatever stands in those branches.
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
 import pytest
-from branch_programs import Program, branch_programs
-from hypothesis import HealthCheck, given, settings
+from branch_programs import Program, branch_program
 
 import gradc
 
@@ -44,34 +44,37 @@ def results(program: Program, lines: list[str], level: int) -> dict[str, Any]:
 
 
 def agree(found: Any, due: Any) -> bool:
-    """Whether two results are one but for rounding, in an order of sums that may differ."""
+    """Whether two results are one but for rounding.
+
+    Sums of arrays are added in another order than those that are written out, and NumPy rounds functions of arrays not
+    always as those of numbers. Contributions to a derivative meet where a branch or a step ends, and nowhere in the
+    program without: `a*c + b*c` may be `(a + b)*c` there.
+    """
     found, due = np.asarray(found), np.asarray(due)
     scale = max(1.0, float(np.abs(due[np.isfinite(due)]).max(initial=0)))
     return bool(np.allclose(found, due, rtol=1e-9, atol=1e-9 * scale, equal_nan=True))
 
 
 def check(program: Program) -> None:
+    text = "\n".join(program.written)
+    shown = f"at {program.values}\n{text}\ncut:\n" + "\n".join(program.cut)
     due = results(program, program.cut, 0)
     for level in (0, 2):
         found = results(program, program.written, level)
         wrong = {name: (found[name], value) for name, value in due.items() if not agree(found[name], value)}
-        text = "\n".join(program.written)
-        assert not wrong, f"-O{level}: found and due {wrong} at {program.values}\n{text}\ncut:\n" + "\n".join(
-            program.cut
-        )
+        assert not wrong, f"-O{level}: found and due {wrong} {shown}"
+        # Single numbers are computed in one order only, as they are written.
+        assert level or not program.single or np.array_equal(found["y"], due["y"], equal_nan=True), shown
 
 
-SETTINGS = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
-
-
-@settings(max_examples=80, derandomize=True, **SETTINGS)  # type: ignore[arg-type]
-@given(branch_programs())
-def test_programs_equal_their_taken_branches(program: Program) -> None:
-    check(program)
+@pytest.mark.parametrize("block", range(8))
+def test_programs_equal_their_taken_branches(block: int) -> None:
+    for seed in range(10 * block, 10 * block + 10):
+        check(branch_program(random.Random(f"branches {seed}")))
 
 
 @pytest.mark.slow
-@settings(max_examples=2000, **SETTINGS)  # type: ignore[arg-type]
-@given(branch_programs(8))
-def test_longer_programs_equal_their_taken_branches(program: Program) -> None:
-    check(program)
+@pytest.mark.parametrize("block", range(100))
+def test_longer_programs_equal_their_taken_branches(block: int) -> None:
+    for seed in range(1000 + 20 * block, 1020 + 20 * block):
+        check(branch_program(random.Random(f"branches {seed}"), 8))
