@@ -127,10 +127,14 @@ class Numbers:
 
             def run(x: float, y: float) -> float:
                 found: float = compute(x, y)
-                return found if unrounded(x, y, found) else self.moved(found)
+                return found if unrounded(x, y, found) and self._fits(found) else self.moved(found)
 
             return run
         return lambda *operands: self.moved(compute(*operands))
+
+    def _fits(self, value: float) -> bool:
+        """Whether a number is one of the precision that roundings have."""
+        return self.blur < 1e-12 or float(np.float32(value)) == value
 
     def _function(self, row: Op, attrs: Mapping[str, Any]) -> Callable[..., Any]:
         if row.scalar is None:

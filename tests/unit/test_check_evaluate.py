@@ -94,6 +94,20 @@ def test_blurred_runs_differ_by_rounding() -> None:
     assert runs == [Evaluator(Numbers(2.0**-53, seed), {}).run(graph, [0.3]) for seed in range(20)]
 
 
+def test_only_what_was_rounded_is_moved() -> None:
+    graph = gradc.compile("param x = 3, t = 0.1\na = x*x + x - 1\nb = x + t\nc = x*0.5\nd = t*t\n").optimized(0)
+    for unit, moving in ((2.0**-53, "bd"), (2.0**-24, "bd")):
+        runs = [Evaluator(Numbers(unit, seed, strict=True), {}).run(graph, [3.0, 0.1]) for seed in range(5)]
+        names = [name for name, _ in graph.outputs]
+        values = dict(zip(names, zip(*runs, strict=True), strict=True))
+        assert "".join(name for name in names if len(set(values[name])) > 1) == moving
+    # A sum that doubles hold may be too long for single precision.
+    sums = gradc.compile("param x = 3, t = 1\ny = x + t").optimized(0)
+    for unit, count in ((2.0**-53, 1), (2.0**-24, 5)):
+        runs = [Evaluator(Numbers(unit, seed, strict=True), {}).run(sums, [2.0**30, 1.0]) for seed in range(5)]
+        assert len({run[0] for run in runs}) == count
+
+
 def test_time_and_size_have_limits() -> None:
     graph = gradc.compile("param x = 0.3\ny = x\nfor t in 0..100000 { y = sin(y) }\noutput y").optimized(0)
     with pytest.raises(Unsuitable, match="time"):
