@@ -53,7 +53,7 @@ class Entered:
         from gradc.ad.sparsity import Pass
 
         inputs = self.graph.inputs
-        values = self.outline.indices.attempt({inputs[place]: value for place, value in given.items()})
+        values = self.outline.indices.values({inputs[place]: value for place, value in given.items()})
         return Pass(self.outline, values, columns, {inputs[place]: ids for place, ids in zeros.items()})
 
     def zeros(self, frame: Pass) -> dict[int, Array]:

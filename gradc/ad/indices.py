@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -89,20 +90,18 @@ class Indices:
         self.nodes = list(dict.fromkeys(nodes))
         self.inputs = [node for node in sorted(ancestors(graph.data, self.nodes)) if graph.op(node) == "input"]
         self._run = plan(_alone(graph, self.nodes)) if self.nodes else None
+        self._singly = cache(lambda: [Indices(graph, [node], plan) for node in self.nodes])
 
     def values(self, given: Mapping[int, Any]) -> dict[int, Array]:
-        """The values of the nodes. In the body of a region there are none where they are an error."""
+        """The values of the nodes, without those that are an error: these may stand where nothing asks for them."""
         if self._run is None:
             return {}
-        found = self._run([given[node] for node in self.inputs])
-        return dict(zip(self.nodes, map(np.asarray, found), strict=True))
-
-    def attempt(self, given: Mapping[int, Any]) -> dict[int, Array]:
-        """The same for the body of a region: what is an error there may be one of a body that is not run."""
         try:
-            return self.values(given)
+            found = self._run([given[node] for node in self.inputs])
         except CallError:
-            return {}
+            apart = self._singly() if len(self.nodes) > 1 else []
+            return {node: value for single in apart for node, value in single.values(given).items()}
+        return dict(zip(self.nodes, map(np.asarray, found), strict=True))
 
 
 def _alone(graph: Graph, nodes: Sequence[int]) -> Graph:

@@ -514,3 +514,19 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
         "error[E0643]: sparse derivatives need the package scipy, which is not installed\n"
         '  = help: install it: pip install "gradc[sparse]"'
     )
+
+
+def test_an_integer_that_nothing_asks_for_need_not_exist() -> None:
+    text = """
+input w[3], l: int = 1, u = -1
+v = w*2
+c = if 7 // (l - 1) > 2 then v*v else v
+y = if u > 0 then c else [v[i]*v[i + l - 1] for i]
+output y
+"""
+    model = gradc.compile(text)
+    w = np.array([1.0, 2.0, 3.0])
+    assert np.array_equal(model.sparse_jacobian("y", "w")(w=w).toarray(), np.diag(8 * w))
+    assert model.sparsity("y", "w").pattern.nnz == 3
+    with pytest.raises(gradc.CallError, match="E0605"):
+        model.sparse_jacobian("y", "w")(w=w, u=1.0)
