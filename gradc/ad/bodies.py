@@ -77,10 +77,14 @@ def get(builder: Builder, node: int, place: int) -> int:
 
 
 def either(builder: Builder, conditions: Sequence[int]) -> int:
-    """Whether one of the conditions holds; none does of none."""
+    """Whether one of the conditions holds; none does of none.
+
+    Beside conditions for each element a single one is that of all elements.
+    """
     if not conditions:
         return builder.constant(False, BOOL)
-    found, *others = conditions
+    shape = max((builder.type(condition).shape for condition in conditions), key=len)
+    found, *others = [build.broadcast(builder, condition, shape) for condition in conditions]
     for other in others:
         found = builder.apply("or", found, other)
     return found
