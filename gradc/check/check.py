@@ -124,12 +124,12 @@ def _at(problem: Problem, precision: int | None, ulps: bool) -> tuple[Point, lis
         if not math.isfinite(value):
             notes.append(f"{target.label} is {value} here, so there is nothing to compare its derivatives with")
     with np.errstate(all="ignore"):
-        budget.stage("numerical derivatives", 0.8)
+        budget.stage("numerical derivatives", 0.9)
         judge = Judge(problem, precision)
         entries, checked = judge.entries()
-        budget.stage("Taylor remainder", 0.85)
+        budget.stage("Taylor remainder", 0.93)
         remainders = orders(problem)
-        budget.stage("forward mode", 0.9)
+        budget.stage("forward mode", 0.96)
         comparisons = forward(problem)
         budget.stage("levels and backends", 1.0)
         comparisons += compared(problem)

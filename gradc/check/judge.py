@@ -17,6 +17,7 @@ from gradc.check.slopes import Slope
 # So many elements are checked one by one, if there is time for that; of more, so many random combinations are.
 _SINGLE: Final = 64
 _COMBINATIONS: Final = 4
+_REST: Final = 0.3
 # So many wrong elements are looked for.
 _LOCATED: Final = 8
 # A bound that is no smaller beside the derivative says nothing.
@@ -35,6 +36,8 @@ class Judge:
         self.exact: tuple[list[Any], list[list[Any]]] | None = None
         # Of the last direction, along which there may be several targets.
         self.kinks: tuple[Any, list[Kink | None]] | None = None
+        # Whether there was no time to look for kinks.
+        self.blind = False
         if precision is not None:
             try:
                 self.exact = problem.exactly(precision)
@@ -158,7 +161,10 @@ class Judge:
             return "noise", slope, bound, method, note
         try:
             arbiter = self.problem.slopes.arbiters(self.problem.moving(direction), _DIGITS)[y]
-        except Unsuitable:
+        except Unsuitable as reason:
+            if str(reason) == "time" or self.blind:
+                self.unchecked(Unsuitable("time"))
+                return "unchecked", slope, bound, method, note
             # Without a judge, what differs by little may be an error of the numerical derivative.
             little = close(value, slope, 1e-9 * max(abs(value), abs(slope)))
             unsure = little or not math.isfinite(value) or not math.isfinite(slope)
@@ -208,6 +214,7 @@ class Judge:
             try:
                 self.kinks = key, self.problem.slopes.sides(self.problem.moving(direction))
             except Unsuitable:
+                self.blind = True
                 return None
         return self.kinks[1][y]
 
@@ -220,7 +227,8 @@ class Judge:
         budget = self.problem.budget
         longest = 0.0
         for run in range(_COMBINATIONS):
-            if run and 1.5 * longest > budget.left:
+            # One says most; what comes behind is worth more than further ones.
+            if run and 1.5 * longest > budget.left - _REST * budget.seconds:
                 break
             start = clock()
             direction = self.problem.anywhere(random)

@@ -85,7 +85,7 @@ class Slopes:
         self._plan: Plan | ArrayPlan | None = None
         self._evaluator: Evaluator | None = None
         self._complex: Evaluator | None = None
-        self._too_slow = False
+        self._hindered: Unsuitable | None = None
         self.quickest = math.inf
         # Whether complex steps are worth a try.
         self.analytic = True
@@ -271,15 +271,15 @@ class Slopes:
 
     def _base(self, digits: int) -> tuple[Evaluator, list[Any]]:
         """What evaluates in three times as many digits, and the results at the point."""
-        if self._too_slow:
-            raise Unsuitable("time")
+        if self._hindered is not None:
+            raise self._hindered
         if digits not in self._precise:
             evaluator = Evaluator(PreciseNumbers(3 * digits), self.sizes, functions=self.functions)
             evaluator.within(self.budget.left)
             try:
                 base = evaluator.run(self.graph, [*self.inputs, *self.nothing()])
-            except Unsuitable:
-                self._too_slow = True
+            except Unsuitable as reason:
+                self._hindered = reason
                 raise
             evaluator.stops = evaluator.stopped
             self._precise[digits] = evaluator, base
