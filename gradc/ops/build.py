@@ -72,7 +72,32 @@ def total(builder: Builder, node: int, over: Iterable[Index] = (), axes: Iterabl
         return node
     if builder.type(node).parts:
         return builder.apply("add_tapes", node, attrs={"over": over})
+    if not over and builder.op(node) == "assemble" and (found := _sum_of_elements(builder, node, axes)) is not None:
+        return found
     return builder.apply("sum", node, attrs={"axes": axes, "over": over})
+
+
+def _sum_of_elements(builder: Builder, node: int, axes: Sequence[int]) -> int | None:
+    """The sum over axes of an array of single elements that an index each has: the array without these axes."""
+    attrs, (value, *places) = builder.data[node]["attrs"], builder.operands(node)
+    shape = builder.type(node).shape
+    ((items, over), *more) = attrs["parts"]
+    if more or any(item is not None for item in items) or len(items) != len(shape) or builder.type(node).free:
+        return None
+    kept = [axis for axis in range(len(shape)) if axis not in axes]
+    where = [places[axis] for axis in kept]
+    used = dict.fromkeys(each for place in where for each in builder.type(place).free)
+    idle = [each for each in over if each not in used]
+    if not kept or not set(idle).isdisjoint(builder.type(value).free):
+        return None
+    if idle:
+        value = builder.apply("sum", value, attrs={"axes": (), "over": tuple(idle)})
+    indices = [builder.data[place]["attrs"]["index"] if builder.op(place) == "index" else None for place in where]
+    found = [each for each, axis in zip(indices, kept, strict=True) if each is not None and each.extent == shape[axis]]
+    if len(set(found)) == len(kept):
+        return tabulate(builder, value, found)
+    made = {**attrs, "shape": tuple(shape[axis] for axis in kept), "parts": (((None,) * len(kept), tuple(used)),)}
+    return builder.apply("assemble", value, *where, attrs=made)
 
 
 def matmul(builder: Builder, left: int, right: int) -> int:

@@ -39,19 +39,19 @@ def _to_exponents(builder: Builder, node: int, adjoint: int, positions: Collecti
 
 
 def _deviations(builder: Builder, node: int, shares: int, vector: int) -> int:
-    """The elements less their mean by shares, which a share near 1 makes nearly as large as its own element.
+    """The elements less their mean by shares.
 
-    Where a share is above 1/2, of which there is at most one, all elements are taken relative to its own first: the
-    mean is then a sum over the others alone, and small where it is to be small.
+    A share near 1 makes the mean nearly as large as its own element, and what is left of that is mostly the mean's
+    error, which all elements have: it is the mean of what is left, since that should be 0. Taken away, it leaves
+    digits only where there are some (the second step of Gram and Schmidt, as in Parlett, The Symmetric Eigenvalue
+    Problem, section 6.9).
     """
     axes = attrs_of(builder, node)["axes"]
-    type = builder.type(shares)
-    large = builder.apply("gt", shares, build.filled(builder, 0.5, type))
-    vector = build.broadcast(builder, vector, type.shape)
-    chosen = build.total(builder, builder.apply("select", large, vector, build.filled(builder, 0.0, type)), axes=axes)
-    relative = builder.apply("sub", vector, expanded(builder, node, chosen))
-    mean = build.total(builder, builder.apply("mul", relative, shares), axes=axes)
-    return builder.apply("sub", relative, expanded(builder, node, mean))
+    left = build.broadcast(builder, vector, builder.type(shares).shape)
+    for _ in range(2):
+        mean = build.total(builder, builder.apply("mul", left, shares), axes=axes)
+        left = builder.apply("sub", left, expanded(builder, node, mean))
+    return left
 
 
 def _softmax_map(builder: Builder, node: int, vector: int) -> int:
@@ -60,15 +60,13 @@ def _softmax_map(builder: Builder, node: int, vector: int) -> int:
 
 
 def _log_softmax_back(builder: Builder, node: int, adjoint: int, positions: Collection[int]) -> Found:
-    # The adjoint less the share of its sum. Of a share s near 1 what it lacks of 1 is -expm1(log s).
-    type = builder.type(node)
-    total = expanded(builder, node, build.total(builder, adjoint, axes=attrs_of(builder, node)["axes"]))
-    adjoint = build.broadcast(builder, adjoint, type.shape)
-    plain = builder.apply("sub", adjoint, builder.apply("mul", _softmax_of(builder, node), total))
-    lack = builder.apply("mul", builder.apply("expm1", node), total)
-    near = builder.apply("sub", builder.apply("sub", adjoint, total), lack)
-    large = builder.apply("gt", node, build.filled(builder, -math.log(2), type))
-    return {0: builder.apply("select", large, near, plain)}
+    # The adjoint less the share of its sum, twice: as in `_deviations`, what is left sums to nothing but its error.
+    shares, axes = _softmax_of(builder, node), attrs_of(builder, node)["axes"]
+    left = build.broadcast(builder, adjoint, builder.type(node).shape)
+    for _ in range(2):
+        total = expanded(builder, node, build.total(builder, left, axes=axes))
+        left = builder.apply("sub", left, builder.apply("mul", shares, total))
+    return {0: left}
 
 
 def _log_softmax_forward(builder: Builder, node: int, tangents: Mapping[int, int]) -> int:
@@ -88,6 +86,19 @@ def _to_logarithms(builder: Builder, node: int, adjoint: int, positions: Collect
 
 # Elements of such an array that are looked at in one go.
 _BLOCK = 1 << 14
+
+
+def _mend(logs: Any, powers: Any, total: Any, axes: tuple[int, ...]) -> None:
+    """Compute logarithms of sums near 1 again: beside the largest term, 1, the others are known to all digits."""
+    # From 9/8 on the rounding of the sum costs a few units of its logarithm, and this would cost time.
+    near = np.flatnonzero((total >= 1) & (total < 1.125))
+    if not near.size:
+        return
+    kept = [axis for axis in range(powers.ndim) if axis not in axes and axis - powers.ndim not in axes]
+    terms = powers.transpose(*(axis for axis in range(powers.ndim) if axis not in kept), *kept)
+    others = np.take(terms.reshape(-1, total.size), near, axis=1)
+    np.copyto(others, 0, where=others == 1)
+    logs.reshape(-1)[near] = np.log1p(np.add.reduce(others, 0))
 
 
 def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[..., tuple[Any, ...]]:
@@ -111,12 +122,8 @@ def exponentials(wanted: Sequence[str], axes: tuple[int, ...]) -> Callable[..., 
         total = np.add.reduce(powers, axes, keepdims=True)
         logs: Any = None
         if len(wide) < len(wanted) or "log_softmax" in wanted:
-            logs = np.log(total)
-            near = (total >= 1) & (total < 1.5)
-            if near.any():
-                # Beside the largest term, which is 1, the others alone are known to all digits.
-                rest = np.add.reduce(np.where(powers == 1, 0, powers), axes, keepdims=True)
-                logs = np.where(near, np.log1p(rest), logs)
+            logs = np.asarray(np.log(total))
+            _mend(logs, powers, total, axes)
         found = []
         for name in wanted:
             if name == "logsumexp":
