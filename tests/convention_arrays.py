@@ -68,7 +68,7 @@ ARRAYS: Final = """
 # log_softmax
 [0, -inf]    | [0, -inf]   | [[0, 0], [-1, 1]]
 [-inf, -inf] | [nan, nan]  | [[nan, nan], [nan, nan]]
-[inf, 0]     | [nan, -inf] | [[nan, 0], [nan, 1]]
+[inf, 0]     | [nan, -inf] | [[nan, nan], [nan, nan]]
 [nan, 0]     | [nan, nan]  | [[nan, nan], [nan, nan]]
 
 # logmeanexp

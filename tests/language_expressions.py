@@ -12,6 +12,7 @@ from gradc import TABLE
 # An int where a function takes one, by the place of that argument.
 _INT_FIRST = ("polygamma", "ierfcx")
 _SKIPPED = ("where", "stop_gradient")
+_REDUCTIONS = ("sum", "mean", "prod", "max", "min", "var", "std", "norm", "logsumexp", "logmeanexp")
 
 
 class Everything(ProgramText):
@@ -41,8 +42,8 @@ class Everything(ProgramText):
 
     def elementary(self, make: Callable[[], str]) -> str:
         """A call of a built-in function, of what is made for its arguments, within the domain of the table."""
-        row = self.r.choice([row for row in TABLE.values() if row.functions and row.functions[0] not in _SKIPPED])
-        name = self.r.choice(row.functions)
+        known = [(row, name) for row in TABLE.values() for name in row.functions if name not in _SKIPPED]
+        row, name = self.r.choice(known)
         arguments = [self.within(low, high, make()) for low, high in row.domain]
         if name in _INT_FIRST:
             arguments[0] = str(self.r.randrange(3))
@@ -121,7 +122,8 @@ class Everything(ProgramText):
         r, size = self.r, self.r.choice("nm")
         v = self.vector(size, depth)
         i = self.name("i")
-        forms = [f"{name}({v})" for name in ("sum", "mean", "prod", "max", "min", "var", "std", "norm", "logsumexp")]
+        forms = [f"{name}({v})" for name in _REDUCTIONS]
+        forms.append(f"logprod(exp({v}))")
         forms += [f"dot({v}, {self.vector(size, 0)})", f"({v} @ {self.vector(size, 0)})", f"({v})[0]"]
         forms += [f"({v})[argmax({v})]", f"({v})[argmin({v})]", f"sum(({v})[{i}]^2 for {i} in 0..{size})"]
         a = self.matrix(size, size, depth - 1)

@@ -202,8 +202,11 @@ def test_an_interrupt_ends_a_long_loop() -> None:
         running.stdin.close()
         # It is in the loop once it has loaded what it needs.
         time.sleep(3)
-        running.send_signal(signal.SIGINT)
-        assert running.wait(30) == 130
+        while running.poll() is None:
+            # One that comes while a module is loaded may get lost on a busy machine.
+            running.send_signal(signal.SIGINT)
+            time.sleep(3)
+        assert running.returncode == 130
         assert running.stderr is not None
         assert "Traceback" not in running.stderr.read()
 

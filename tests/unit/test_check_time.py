@@ -21,7 +21,7 @@ from gradc.cli.report import Progress
 from gradc.errors import CallError
 
 LONG = "param w = 0.5\ny = w\nfor t in 0..300000 { y = sin(y)*y + w }\noutput y"
-VERY_LONG = LONG.replace("300000", "9000000")
+VERY_LONG = LONG.replace("300000", "9000000").replace("sin(y)", "sin(" * 20 + "y" + ")" * 20)
 
 
 def test_what_does_not_fit_is_not_checked() -> None:
