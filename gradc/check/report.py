@@ -218,7 +218,8 @@ def _of_point(point: Point) -> list[str]:
     left = len(point.entries) - len(_chosen(point.entries))
     if left > 0:
         rows.append(f"  … and {left} more, all right")
-    facts = [("by", ", ".join(dict.fromkeys(entry.method for entry in point.entries)))] if point.entries else []
+    methods = dict.fromkeys(entry.method for entry in point.entries if entry.method)
+    facts = [("by", ", ".join(methods))] if methods else []
     for name, order in point.orders.items():
         said = "no remainder above rounding" if order is None else f"of order {order:.2f}"
         facts.append((f"Taylor remainder of {name}" if len(point.orders) > 1 else "Taylor remainder", said))
