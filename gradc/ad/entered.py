@@ -12,6 +12,7 @@ from gradc.ad.reach import Array, Reach, united
 from gradc.ad.spread import Sources
 from gradc.ir.builder import Builder, replay
 from gradc.ir.graph import Graph
+from gradc.ir.sizes import evaluate
 from gradc.ir.types import Index, family
 
 if TYPE_CHECKING:
@@ -53,8 +54,20 @@ class Entered:
         from gradc.ad.sparsity import Pass
 
         inputs = self.graph.inputs
-        values = self.outline.indices.values({inputs[place]: value for place, value in given.items()})
+        values = self.outline.indices.values({inputs[at]: self._whole(at, value) for at, value in given.items()})
         return Pass(self.outline, values, columns, {inputs[place]: ids for place, ids in zeros.items()})
+
+    def _whole(self, place: int, value: Any) -> Any:
+        """A value of an input over all values of its indices, along some of which it may be the same."""
+        free = self.graph.type(self.graph.inputs[place]).free
+        extents = [evaluate(index.extent, self.outline.setting.sizes) for index in free]
+        return np.broadcast_to(value, (*extents, *np.shape(value)[len(free) :])) if free else value
+
+    def value(self, frame: Pass, place: int) -> Array | None:
+        """The value of an output, if it is known, with an axis for each index of the family."""
+        node = self.graph.outputs[place][1]
+        found = frame.values.get(node)
+        return None if found is None else frame.aligned(found, self.graph.type(node).free, tuple(self.names.values()))
 
     def zeros(self, frame: Pass) -> dict[int, Array]:
         """Where outputs, by place, are 0, with an axis for each index of the family."""

@@ -253,7 +253,7 @@ class Iterations(Region):
             return None
         state = {place: self._start(place) for place in self.carried}
         fixed = {place: reach for place, reach in self.sources.items() if place > loop.carried}
-        numbers = {place: self.values[place] for place in counted}
+        numbers = {place: self.aligned(place, self.values[place]) for place in counted}
         nought = {place: self.aligned(place, ids) for place, ids in self.zero.items() if place <= loop.carried}
         rows: dict[int, list[Reach]] = {place: [] for place in self.outputs if place >= loop.carried}
         at = 0
@@ -282,7 +282,7 @@ class Iterations(Region):
                 nought = left
             found = entered.run(frame, {**starts, **state})
             if counted:
-                results = [frame.values.get(entered.graph.outputs[place - 1][1]) for place in sorted(counted)]
+                results = [entered.value(frame, place - 1) for place in sorted(counted)]
                 if any(each is None for each in results):
                     return None
                 numbers = dict(zip(sorted(counted), results, strict=True))

@@ -367,7 +367,7 @@ def _gather(
         length = shape[axis]
         position = free.index(index)
         steps = np.arange(length).reshape((length,) + (1,) * (len(free) - position - 1))
-        places.append(planner.keep(steps if length > 1 else np.zeros((1,) * (len(free) - position), int), steps.shape))
+        places.append(planner.keep(steps if length != 1 else np.zeros((1,) * (len(free) - position), int), steps.shape))
     for axis, place in enumerate(varied):
         if place is None:
             continue

@@ -118,3 +118,22 @@ def test_an_element_that_a_loop_sets_is_replaced() -> None:
     values = {"x": [1.0, 2.0, 3.0], "k": [0, 2, 0], "c": 2.0}
     np.testing.assert_allclose(gradc.compile(text)(values)["y"], [14, 4, 14])
     np.testing.assert_allclose(gradc.compile(text).value_and_grad("L")(values)[1]["c"], 16)
+
+
+@pytest.mark.parametrize("level", [0, 2])
+def test_a_family_of_nothing_reads_nothing(level: int) -> None:
+    text = """
+input x[n], A[n, m], w, f[1]
+fn g(p) {
+  a = p*w
+  for t in 0..n { a = tanh(sum(if w >= 0 then f[i] else x[1] for i in 0..m)) }
+  return a
+}
+T[k] = g(k) for k in 0..0
+D = hessian(sum(T), f, x)
+output D
+"""
+    for n in (0, 1, 5):
+        found = gradc.compile(text, level=level)(x=np.zeros(n), A=np.zeros((n, n)), w=0.0, f=[0.0])
+        assert found["D"].shape == (1, n)
+        assert not found["D"].any()

@@ -167,3 +167,20 @@ def test_what_is_too_long_is_closed_under_repetition(monkeypatch: pytest.MonkeyP
     model = gradc.compile(f"param x[n], w = 0.5\n{band}v = w*x\nfor t in 0..5 {{ v = v*x }}\noutput u, v")
     assert model.sparsity("u", "x", {"x": numbers(6)}).nonzeros == 26
     assert model.sparsity("v", "x", {"x": numbers(6)}).nonzeros == 6
+
+
+def test_truth_values_that_a_loop_in_a_family_hands_on() -> None:
+    text = """
+input x[n]
+u = 1
+for t in 1..2 {
+  d = 0
+  while d < 3 {
+    u = tanh(mean(x)/t)
+    d = d + 1
+  }
+}
+output u
+"""
+    model, x = gradc.compile(text), np.array([1.0, 0.5, 2.0])
+    assert np.allclose(model.sparse_hessian("u", "x")(x=x).toarray(), model.hessian("u", "x")(x=x)["hessian(u, x)"])
