@@ -229,8 +229,8 @@ def rows(case: Case) -> Iterator[str]:
 
 
 def differences(case: Case) -> Iterator[str]:
-    """Derivatives are what differences tend to, where these tell."""
-    if isinstance(case.due, str):
+    """Derivatives are what differences tend to, where these tell: not of what is to be taken for a constant."""
+    if isinstance(case.due, str) or "stop_gradient" in case.source:
         return
     model = case.model(0)
     for y in [name for name in case.real(False) if not np.ndim(case.due[name])][:2]:

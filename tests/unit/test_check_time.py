@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from interrupted import QUIET, interrupted
 
 import gradc
 from gradc.backends.loops import within
@@ -138,9 +137,4 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
 def test_an_interrupt_ends_it(tmp_path: Path) -> None:
     path = tmp_path / "m.grad"
     path.write_text(VERY_LONG, "utf-8")
-    command = [sys.executable, "-m", "gradc", "check", str(path)]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(3)
-    run.send_signal(signal.SIGINT)
-    out, error = run.communicate(timeout=60)
-    assert (run.returncode, out, error) == (130, "", "interrupted\n")
+    assert interrupted("check", str(path)) == QUIET

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from interrupted import QUIET, interrupted
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TWO_PATHS = str(EXAMPLES / "two_paths.grad")
@@ -119,23 +118,7 @@ def test_a_full_disk() -> None:
 
 @posix
 def test_an_interrupt_is_one_quiet_line() -> None:
-    ends = []
-    # It waits for the end of its input. On a busy machine the first signals may come while Python itself is starting.
-    for seconds in (1.0, 3.0, 9.0):
-        process = subprocess.Popen(
-            [*GRADC, "run", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-        time.sleep(seconds)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-        ends.append((process.returncode, out, err))
-        if ends[-1] == (130, b"", b"interrupted\n"):
-            break
-    assert ends[-1] == (130, b"", b"interrupted\n")
+    assert interrupted("run", "-") == QUIET
 
 
 @posix
